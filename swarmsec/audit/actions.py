@@ -1,0 +1,53 @@
+"""What the log can say happened: ``subject.verb``.
+
+Every action that changes state, reveals a secret or refuses somebody has a member here, so that an entry with an
+action nobody declared cannot be written. docs/audit.md lists what each one means.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """The actions of the log."""
+
+    HOME_CREATE = "home.create"
+    HOME_MIGRATE = "home.migrate"
+    HOME_ROLLBACK_ACCEPT = "home.rollback-accept"
+    HOME_ANCHOR_MISSING = "home.anchor-missing"
+    SEAL_CREATE = "seal.create"
+    SEAL_OPEN = "seal.open"
+    KEY_CREATE = "key.create"
+    KEY_ROTATE = "key.rotate"
+    KEY_REWRAP = "key.rewrap"
+    BACKUP_CREATE = "backup.create"
+    BACKUP_RESTORE = "backup.restore"
+    BACKUP_ACCEPT = "backup.accept"
+    LEASE_TAKE = "lease.take"
+    SERVE_START = "serve.start"
+    SERVE_STOP = "serve.stop"
+    CLOCK_STEP = "clock.step"
+    REQUEST_REFUSE = "request.refuse"
+    CA_INIT = "ca.init"
+    CA_ISSUE = "ca.issue"
+    CA_REVOKE = "ca.revoke"
+    CA_TOKEN_CREATE = "ca.token-create"  # noqa: S105  # the name of an action
+    CA_TOKEN_ROTATE = "ca.token-rotate"  # noqa: S105  # the name of an action
+    CA_TOKEN_REVEAL = "ca.token-reveal"  # noqa: S105  # the name of an action
+    CA_TOKEN_REVOKE = "ca.token-revoke"  # noqa: S105  # the name of an action
+    CA_TOKEN_REDEEM = "ca.token-redeem"  # noqa: S105  # the name of an action
+    SWARM_TRUST = "swarm.trust"
+    SWARM_DISTRUST = "swarm.distrust"
+    ACCESS_ADD = "access.add"
+    ACCESS_REVOKE = "access.revoke"
+    POLICY_APPLY = "policy.apply"
+
+
+class Outcome(StrEnum):
+    """How it went. An intent is followed by one of the others under the same request id."""
+
+    INTENT = "intent"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    DENIED = "denied"

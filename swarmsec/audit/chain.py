@@ -1,0 +1,78 @@
+"""Check a run of entries: sequence, predecessor, leaf hash, and what they say of the database's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from swarmsec.audit.entry import GENESIS, leaf_hash, parse_entry
+from swarmsec.audit.errors import EntryInvalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry as storage keeps it."""
+
+    seq: int
+    data: bytes
+    leaf_hash: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class ChainState:
+    """What the entries read so far establish."""
+
+    entries: int = 0
+    head: bytes = GENESIS
+    rows: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The newest digest that an entry gives for each row, keyed by table and key; removed rows are absent."""
+
+
+def verify_chain(entries: Iterable[StoredEntry], start: ChainState | None = None) -> ChainState:
+    """Verify entries in their order.
+
+    Args:
+        entries: the stored entries, ascending.
+        start: where an earlier call ended; the beginning of the log without it.
+
+    Returns:
+        what they establish.
+
+    Raises:
+        EntryInvalid: names the first sequence number that is wrong, and how.
+    """
+    state = start or ChainState()
+    for stored in entries:
+        _verify_next(stored, state)
+    return state
+
+
+def _verify_next(stored: StoredEntry, state: ChainState) -> None:
+    seq = state.entries
+    if stored.seq != seq:
+        raise EntryInvalid(f"log entry {seq}: expected this entry next, got {stored.seq}")
+    if leaf_hash(stored.data) != stored.leaf_hash:
+        raise EntryInvalid(f"log entry {seq}: its bytes do not match its stored hash")
+    try:
+        entry = parse_entry(stored.data)
+    except EntryInvalid as error:
+        raise EntryInvalid(f"log entry {seq}: {error}") from None
+    if entry["seq"] != seq or entry["prev"] != state.head.hex():
+        raise EntryInvalid(f"log entry {seq}: it does not follow the entry before it")
+    _apply_state(entry.get("state", []), state, seq)
+    state.entries += 1
+    state.head = stored.leaf_hash
+
+
+def _apply_state(changes: object, state: ChainState, seq: int) -> None:
+    if not isinstance(changes, list):
+        raise EntryInvalid(f"log entry {seq}: expected a list of row changes")
+    for change in changes:
+        match change:
+            case [str(table), str(key), str(digest)]:
+                if digest:
+                    state.rows[table, key] = digest
+                else:
+                    state.rows.pop((table, key), None)
+            case _:
+                raise EntryInvalid(f"log entry {seq}: expected table, key and digest in a row change")

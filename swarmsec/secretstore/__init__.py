@@ -1,0 +1,1 @@
+"""Envelope encryption of records. Pure: keys and randomness are arguments; storage keeps the results."""
