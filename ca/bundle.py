@@ -1,0 +1,116 @@
+"""Root bundles: the certificates a Swarm trusts, as one PEM text whose exact bytes the join tokens digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
+
+from ca import pem
+from ca.algorithms import ACCEPTED_SIGNATURE_OIDS, accept_key
+from ca.errors import InvalidCertificate
+
+MAX_BUNDLE_BYTES = 64 * 1024
+MAX_CERTIFICATES = 16
+_LABEL = "CERTIFICATE"
+_PARSE_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+# What every verifier that nodes use understands; another critical extension would make each of them refuse the root.
+_UNDERSTOOD_CRITICAL = frozenset({ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE})
+
+
+def parse_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
+    """Read a bundle of roots.
+
+    Args:
+        data: PEM blocks with white space around them and nothing else, at most 64 KiB and 16 certificates.
+
+    Returns:
+        the certificates in their order, each an authority that signed itself with an accepted algorithm and key.
+        Whether they are within their time is not looked at; that needs a clock.
+
+    Raises:
+        InvalidCertificate: for anything else, and for a certificate that occurs twice.
+    """
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise InvalidCertificate(f"expected a bundle of at most {MAX_BUNDLE_BYTES} bytes, got {len(data)}")
+    try:
+        blocks = pem.parse_blocks(data, _LABEL)
+    except ValueError as error:
+        raise InvalidCertificate("expected PEM certificates and nothing else") from error
+    if len(blocks) > MAX_CERTIFICATES:
+        raise InvalidCertificate(f"expected at most {MAX_CERTIFICATES} certificates, got {len(blocks)}")
+    if len(set(blocks)) != len(blocks):
+        raise InvalidCertificate("expected every certificate once")
+    return tuple(verify_root(parse_certificate(block)) for block in blocks)
+
+
+def write_bundle(certificates: Sequence[x509.Certificate]) -> bytes:
+    """Write a bundle exactly as it is served and digested.
+
+    Args:
+        certificates: in the order they shall be served.
+
+    Returns:
+        PEM, each block ended by a single newline and nothing between blocks, as Go writes it.
+    """
+    return b"".join(pem.write_block(certificate.public_bytes(Encoding.DER), _LABEL) for certificate in certificates)
+
+
+def parse_certificate(der: bytes) -> x509.Certificate:
+    """Read one certificate wholly, so that nothing in it can fail to parse later.
+
+    Args:
+        der: the certificate and nothing after it.
+
+    Raises:
+        InvalidCertificate: when it is none, or a part of it is malformed.
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        _ = (certificate.subject, certificate.issuer, list(certificate.extensions), certificate.public_key())
+        _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.serial_number)
+    except _PARSE_ERRORS as error:
+        raise InvalidCertificate("expected a certificate in DER") from error
+    return certificate
+
+
+def verify_authority(certificate: x509.Certificate) -> x509.Certificate:
+    """Return the certificate if it may sign others (RFC 5280, sections 4.2.1.3 and 4.2.1.9).
+
+    Raises:
+        InvalidCertificate: unless it is a CA, with keyCertSign where it has a key usage, no critical extension beyond
+            these, and an accepted key.
+    """
+    accept_key(certificate.public_key(), refusal=InvalidCertificate)
+    values = {extension.oid: extension.value for extension in certificate.extensions}
+    constraints = values.get(ExtensionOID.BASIC_CONSTRAINTS)
+    usage = values.get(ExtensionOID.KEY_USAGE)
+    if not isinstance(constraints, x509.BasicConstraints) or not constraints.ca:
+        raise InvalidCertificate("expected a certificate of an authority, with CA:TRUE")
+    if isinstance(usage, x509.KeyUsage) and not usage.key_cert_sign:
+        raise InvalidCertificate("expected a certificate of an authority, with key usage keyCertSign")
+    for extension in certificate.extensions:
+        if extension.critical and extension.oid not in _UNDERSTOOD_CRITICAL:
+            oid = extension.oid.dotted_string
+            raise InvalidCertificate(f"expected no critical extension that nodes would refuse, got {oid}")
+    return certificate
+
+
+def verify_root(certificate: x509.Certificate) -> x509.Certificate:
+    """Return the certificate if it is an authority that signed itself.
+
+    Raises:
+        InvalidCertificate: when it is none, was signed by another, or with an algorithm that nodes refuse.
+    """
+    verify_authority(certificate)
+    algorithm = certificate.signature_algorithm_oid.dotted_string
+    if algorithm not in ACCEPTED_SIGNATURE_OIDS:
+        raise InvalidCertificate(f"expected RSA or ECDSA with SHA-256, SHA-384 or SHA-512, got {algorithm}")
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
+        raise InvalidCertificate("expected a root that signed itself") from error
+    return certificate

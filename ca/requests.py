@@ -1,0 +1,79 @@
+"""Certificate signing requests (PKCS #10, RFC 2986): what is taken from them, which is the public key alone.
+
+SwarmKit's requests have an empty subject and no attributes; what a certificate says comes from our own records
+(swarmkit, ca/certificates.go, ``CSRWhitelist``). A request may ask for anything and gets none of it, but it must parse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from ca import pem
+from ca.algorithms import ACCEPTED_SIGNATURE_OIDS, KeyType, accept_key, spki_der_of
+from ca.errors import InvalidRequest
+
+MAX_REQUEST_BYTES = 8192
+_LABEL = "CERTIFICATE REQUEST"
+_PEM_START = b"-----BEGIN"
+_PARSE_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningRequest:
+    """A checked request: whoever sent it holds the private key.
+
+    Args:
+        spki_der: canonical SubjectPublicKeyInfo, DER.
+        spki_sha256: SHA-256 of it, lower-case hex; by this a key is known again.
+        key_type: the kind of key.
+    """
+
+    spki_der: bytes
+    spki_sha256: str
+    key_type: KeyType
+
+
+def parse_signing_request(data: bytes) -> SigningRequest:
+    """Read a signing request and verify its proof of possession.
+
+    Args:
+        data: one PEM block or DER, and nothing else; at most 8 KiB.
+
+    Raises:
+        InvalidRequest: for anything else, a key or an algorithm that is not accepted, and a signature that is not
+            the key's.
+    """
+    if len(data) > MAX_REQUEST_BYTES:
+        raise InvalidRequest(f"expected a signing request of at most {MAX_REQUEST_BYTES} bytes, got {len(data)}")
+    try:
+        request = x509.load_der_x509_csr(_der_of(data))
+        key, key_type = accept_key(request.public_key(), refusal=InvalidRequest)
+        _verify_possession(request)
+        # Nothing of these is used; reading them is what refuses a request that is malformed inside.
+        _ = (request.subject, list(request.attributes), list(request.extensions))
+    except _PARSE_ERRORS as error:
+        raise InvalidRequest("expected one certificate signing request in PEM or DER") from error
+    spki_der = spki_der_of(key)
+    return SigningRequest(spki_der=spki_der, spki_sha256=hashlib.sha256(spki_der).hexdigest(), key_type=key_type)
+
+
+def _der_of(data: bytes) -> bytes:
+    if not data.lstrip().startswith(_PEM_START):
+        return data
+    blocks = pem.parse_blocks(data, _LABEL)
+    if len(blocks) != 1:
+        raise InvalidRequest(f"expected one certificate signing request, got {len(blocks)}")
+    return blocks[0]
+
+
+def _verify_possession(request: x509.CertificateSigningRequest) -> None:
+    """The algorithm is checked first: an accepted key says nothing about a request signed over SHA-1."""
+    algorithm = request.signature_algorithm_oid.dotted_string
+    if algorithm not in ACCEPTED_SIGNATURE_OIDS:
+        raise InvalidRequest(f"expected a signature with SHA-256, SHA-384 or SHA-512, got algorithm {algorithm}")
+    if not request.is_signature_valid:
+        raise InvalidRequest("signature of the signing request is not valid")
