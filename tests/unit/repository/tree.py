@@ -1,0 +1,52 @@
+"""The files of the repository, as the tests of this folder look at them."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("swarmsec", "ca", "notary", "policies")
+NOT_OURS = frozenset({".git", ".venv", "dist", "build", "__pycache__"})
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """Every file that git tracks; in an unpacked source distribution, every file that is not a product."""
+    if (ROOT / ".git").exists():
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+        paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:
+        paths = [path for path in ROOT.rglob("*") if NOT_OURS.isdisjoint(path.relative_to(ROOT).parts)]
+    return tuple(sorted(path for path in paths if path.is_file()))
+
+
+@cache
+def texts() -> dict[str, str]:
+    """Path from the root to content of every file that people write; test vectors are data and left out."""
+    found: dict[str, str] = {}
+    for path in files():
+        name = path.relative_to(ROOT).as_posix()
+        content = path.read_bytes()
+        if not name.startswith("tests/vectors/") and b"\0" not in content:
+            found[name] = content.decode()
+    return found
+
+
+@cache
+def modules() -> dict[str, str]:
+    """Path from the root to source of every Python file, scripts without a suffix included."""
+    return {
+        name: text
+        for name, text in texts().items()
+        if name.endswith(".py") or text.split("\n", 1)[0].endswith("python3")
+    }
+
+
+@cache
+def pyproject() -> dict[str, Any]:
+    """The parsed pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
