@@ -1,0 +1,245 @@
+"""The server as its owner sees it: start, change TLS material, close revoked connections, stop.
+
+Everything else in this package is a part that this module joins; it decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from aiohttp import web
+
+from swarmsec.http import Response, Route
+from swarmsec.server.connections import Connection, Connections, Patience, State
+from swarmsec.server.dispatch import Dispatcher, Exchange
+from swarmsec.server.health import build_health_routes
+from swarmsec.server.limits import Admission, AttemptLimiter
+from swarmsec.server.listener import Listener, open_sockets
+from swarmsec.server.logs import log_defect, log_event
+from swarmsec.server.metrics import Metrics
+from swarmsec.server.openapi import build_openapi_route
+from swarmsec.server.ports import AccessDecision, Identities, Readiness, RefusalLog, TlsSource
+from swarmsec.server.protocol import HttpConnection
+from swarmsec.server.refusals import WINDOW_SECONDS, RefusalRecorder
+from swarmsec.server.rendering import render
+from swarmsec.server.request_ids import RANDOM_BYTES, build_request_id
+from swarmsec.server.routes import RouteTable
+from swarmsec.server.settings import ServerSettings
+from swarmsec.server.tls import build_context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerParts:
+    """What the server works with; ``routes`` are those of the parts behind it, the server adds its own."""
+
+    identities: Identities
+    access: AccessDecision
+    refusal_log: RefusalLog
+    tls: TlsSource
+    readiness: Readiness
+    metrics: Metrics
+    routes: Sequence[Route]
+    version: str
+    monotonic: Callable[[], float] = field(default=time.monotonic)
+
+
+class Server:
+    """One HTTPS server in one event loop.
+
+    Args:
+        settings: where to listen and what to bound.
+        parts: ports and routes.
+
+    Raises:
+        ValueError: two routes collide, or one cannot be served.
+    """
+
+    def __init__(self, settings: ServerSettings, parts: ServerParts) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._is_stopping = False
+        self._connections = Connections(
+            limit=settings.max_connections,
+            patience=Patience(
+                handshake=settings.handshake_timeout, headers=settings.header_timeout, idle=settings.idle_timeout
+            ),
+            clock=parts.monotonic,
+        )
+        self._refusals = RefusalRecorder(
+            parts.refusal_log,
+            each=settings.refusals_per_minute,
+            in_all=settings.refusals_per_minute_in_all,
+            max_keys=settings.refusal_keys,
+        )
+        self._dispatcher = self._build_dispatcher()
+
+    @property
+    def connections(self) -> Connections:
+        """The open connections."""
+        return self._connections
+
+    async def start(self) -> list[tuple[str, int]]:
+        """Listen, and return the bound addresses as (address, port).
+
+        Raises:
+            Unavailable: an address cannot be listened on.
+            UsageProblem: the TLS material cannot be used.
+        """
+        settings, material = self._settings, self._parts.tls.current()
+        context = build_context(material)
+        sockets = open_sockets(settings.host, settings.port, backlog=settings.backlog, reuse_port=settings.reuse_port)
+        self._http = web.Server(self._handle)
+        self._listener = Listener(
+            sockets,
+            context=context,
+            connections=self._connections,
+            protocol=self._build_protocol,
+            handshake_timeout=settings.handshake_timeout,
+            on_handshake=lambda result: self._parts.metrics.handshakes.labels(result).inc(),
+        )
+        self._parts.metrics.tls_generation.set(material.generation)
+        self._chores = [asyncio.create_task(self._sweep()), asyncio.create_task(self._end_windows())]
+        self._listener.start()
+        return self._listener.addresses
+
+    async def swap_tls(self) -> None:
+        """Serve with the newest TLS material from the next connection on; open connections stay.
+
+        Raises:
+            UsageProblem: the TLS material cannot be used; the server goes on with what it had.
+        """
+        material = self._parts.tls.current()
+        self._listener.swap(build_context(material))
+        self._parts.metrics.tls_generation.set(material.generation)
+        log_event(logging.INFO, "tls swapped", generation=material.generation)
+
+    async def close_revoked(self, certificate_sha256s: Sequence[str]) -> int:
+        """End every connection of the given client certificates; return how many.
+
+        Args:
+            certificate_sha256s: SHA-256 of the certificates in DER, lower-case hex.
+        """
+        closed = sum(self._connections.close_for(fingerprint) for fingerprint in certificate_sha256s)
+        log_event(logging.INFO, "revoked connections closed", count=closed)
+        return closed
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Accept no more, let requests at work finish, close.
+
+        Args:
+            grace_seconds: how long requests at work may take; after that they are cut off.
+        """
+        self._is_stopping = True
+        await self._listener.stop()
+        self._connections.close_where(lambda connection: connection.state is not State.BUSY)
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._connections.wait_until(lambda: len(self._connections) == 0)
+        except TimeoutError:
+            log_event(logging.WARNING, "requests cut off", count=self._connections.count(State.BUSY))
+        await self._http.shutdown(0)
+        self._connections.close_where(lambda connection: True)
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await self._flush_refusals(self._refusals.flush)
+
+    def _build_dispatcher(self) -> Dispatcher:
+        settings, parts = self._settings, self._parts
+        routes = [*parts.routes, *build_health_routes(parts.readiness), parts.metrics.route()]
+        return Dispatcher(
+            routes=RouteTable([*routes, build_openapi_route(routes, version=parts.version)]),
+            identities=parts.identities,
+            access=parts.access,
+            refusals=self._refusals,
+            limiter=AttemptLimiter(
+                burst=settings.attempt_burst,
+                per_minute=settings.attempts_per_minute,
+                max_keys=settings.attempt_keys,
+                clock=parts.monotonic,
+            ),
+            admission=Admission(
+                max_running=settings.max_running,
+                max_waiting=settings.max_waiting,
+                max_wait=settings.max_wait,
+                jitter=secrets.randbelow,
+            ),
+            metrics=parts.metrics,
+            body_timeout=settings.body_timeout,
+            monotonic=parts.monotonic,
+        )
+
+    def _build_protocol(self, connection: Connection) -> HttpConnection:
+        return HttpConnection(
+            self._http,
+            loop=asyncio.get_running_loop(),
+            settings=self._settings,
+            connection=connection,
+            connections=self._connections,
+            on_malformed=self._handle_malformed,
+        )
+
+    def _begin(self, connection: Connection, method: str) -> Exchange:
+        return Exchange(
+            request_id=build_request_id(time.time_ns() // 1_000_000, os.urandom(RANDOM_BYTES)),
+            started=self._parts.monotonic(),
+            connection=connection,
+            method=method,
+        )
+
+    async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, the writing of the answer included, so that a slow reader is bounded as well."""
+        protocol = cast(HttpConnection, raw.protocol)
+        protocol.begin()
+        try:
+            exchange = self._begin(protocol.connection, raw.method)
+            response = await self._dispatcher.answer(exchange, raw)
+            outgoing = self._render(response, exchange)
+            await self._write(raw, outgoing, protocol.connection)
+            self._dispatcher.finish(exchange, response.status)
+            return outgoing
+        finally:
+            protocol.end()
+
+    def _handle_malformed(self, protocol: HttpConnection, error: BaseException | None) -> web.StreamResponse:
+        exchange = self._begin(protocol.connection, "")
+        response = self._dispatcher.answer_malformed(exchange, error)
+        self._dispatcher.finish(exchange, response.status)
+        return self._render(response, exchange)
+
+    def _render(self, response: Response, exchange: Exchange) -> web.Response:
+        return render(response, exchange.request_id, closes=exchange.closes or self._is_stopping)
+
+    async def _write(self, raw: web.BaseRequest, outgoing: web.Response, connection: Connection) -> None:
+        try:
+            async with asyncio.timeout(self._settings.write_timeout):
+                await outgoing.prepare(raw)
+                await outgoing.write_eof()
+        except TimeoutError:
+            connection.abort()
+            raise ConnectionResetError("the peer does not take the answer") from None
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.sweep_interval)
+            self._connections.close_overdue()
+            self._parts.metrics.connections.set(len(self._connections))
+
+    async def _end_windows(self) -> None:
+        while True:
+            await asyncio.sleep(WINDOW_SECONDS)
+            await self._flush_refusals(self._refusals.end_window)
+
+    async def _flush_refusals(self, flush: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await flush()
+        except Exception as error:  # noqa: BLE001  # the counts are kept, and refusals fail until the log works
+            self._parts.metrics.audit_write_failures.inc()
+            log_defect("refusals not logged", error)

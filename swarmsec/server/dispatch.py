@@ -1,0 +1,215 @@
+"""The way of one request: who asks, which route, may they, have they failed too often, the body, a place, the answer.
+
+Refusals of the server itself (not authenticated, denied, limited) are durable in the refusal log before they are
+answered; where they cannot be logged the answer is 503. What a handler refuses is logged by the part behind it.
+
+What counts as a failed attempt: on a route that takes a credential (one with ``attempt_keys``) every answer of
+``CREDENTIAL_FAILURES``, on other routes only 401 and 403. It counts against the caller on that route (their
+certificate, or the address of an anonymous one), and against the route's own keys wherever they are used.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from swarmsec.errors import Denied, TooManyAttempts, Unauthenticated, Unavailable
+from swarmsec.http import Caller, Request, Response, RoleKind, Route, no_attempt_keys
+from swarmsec.server.addresses import site_of
+from swarmsec.server.bodies import read_body
+from swarmsec.server.connections import Connection
+from swarmsec.server.errors import HttpProblem, build_error_response, is_defect
+from swarmsec.server.identify import identify_peer
+from swarmsec.server.limits import Admission, AttemptLimiter
+from swarmsec.server.logs import log_defect, log_event
+from swarmsec.server.metrics import Metrics
+from swarmsec.server.ports import AccessDecision, Identities, Refusal
+from swarmsec.server.refusals import RefusalRecorder
+from swarmsec.server.routes import RouteTable
+from swarmsec.server.targets import parse_target
+
+CREDENTIAL_FAILURES = frozenset({400, 401, 403, 404})
+FAILURES = frozenset({401, 403})
+NO_ROUTE = "none"
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """What is known so far about one request; filled on its way."""
+
+    request_id: str
+    started: float
+    connection: Connection
+    method: str
+    route: Route | None = None
+    caller: Caller | None = None
+    attempt_keys: list[str] = field(default_factory=list)
+    closes: bool = False
+    """Whether the connection ends with the answer."""
+
+    @property
+    def route_name(self) -> str:
+        """The route's name in logs and metrics."""
+        return self.route.name if self.route else NO_ROUTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatcher:
+    """Answers requests; see the module for the order of the steps."""
+
+    routes: RouteTable
+    identities: Identities
+    access: AccessDecision
+    refusals: RefusalRecorder
+    limiter: AttemptLimiter
+    admission: Admission
+    metrics: Metrics
+    body_timeout: float
+    monotonic: Callable[[], float]
+
+    async def answer(self, exchange: Exchange, raw: web.BaseRequest) -> Response:
+        """Answer one request; whatever goes wrong has an answer too.
+
+        Raises:
+            ConnectionError: the peer went away, so there is nobody to answer.
+        """
+        try:
+            response = await self._proceed(exchange, raw)
+        except Exception as error:  # the edge words every error, known or not
+            if raw.transport is None:
+                raise ConnectionResetError("the peer went away") from error
+            response = self._explain(exchange, error)
+        self._count_attempt(exchange, response.status)
+        return response
+
+    def answer_malformed(self, exchange: Exchange, error: BaseException | None) -> Response:
+        """Answer what is no HTTP request (``error`` of the parser), or what failed after all (anything else)."""
+        exchange.closes = True
+        if error is not None and not _is_parser_error(error):
+            return self._explain(exchange, error)
+        is_too_long = isinstance(error, LineTooLong)
+        problem = HttpProblem(
+            "expected a shorter request line or header" if is_too_long else "expected an HTTP/1.1 request",
+            status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_too_long else HTTPStatus.BAD_REQUEST,
+            code="too_large" if is_too_long else "malformed",
+        )
+        return self._explain(exchange, problem)
+
+    def finish(self, exchange: Exchange, status: int) -> None:
+        """Count and log an answered request."""
+        seconds = self.monotonic() - exchange.started
+        self.metrics.observe_request(exchange.route_name, status, seconds)
+        log_event(
+            logging.INFO,
+            "request",
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+            method=exchange.method,
+            **_who(exchange),
+        )
+
+    async def _proceed(self, exchange: Exchange, raw: web.BaseRequest) -> Response:
+        caller = await self._identify(exchange)
+        target = parse_target(raw.raw_path)
+        match = self.routes.match(raw.method, target)
+        route = exchange.route = match.route
+        await self._verify_attempts(exchange, [_caller_key(route, caller)])
+        await self._verify_access(exchange, route, caller)
+        request = Request(
+            method=raw.method,
+            path=target.path,
+            caller=caller,
+            request_id=exchange.request_id,
+            query=target.query,
+            content_type=raw.content_type,
+            body=await read_body(raw, limit=route.body_limit, seconds=self.body_timeout),
+            path_values=match.values,
+        )
+        await self._verify_attempts(exchange, [f"key|{key}" for key in route.attempt_keys(request)])
+        async with self.admission.place():
+            return await route.handler(request)
+
+    async def _identify(self, exchange: Exchange) -> Caller:
+        try:
+            exchange.caller = await identify_peer(self.identities, exchange.connection)
+        except Unauthenticated as error:
+            exchange.closes = True
+            await self._refuse(exchange, "unauthenticated", str(error))
+            raise
+        return exchange.caller
+
+    async def _verify_attempts(self, exchange: Exchange, keys: list[str]) -> None:
+        try:
+            self.limiter.verify_allowed(keys)
+        except TooManyAttempts as error:
+            await self._refuse(exchange, "limited", str(error))
+            raise
+        exchange.attempt_keys += keys
+
+    async def _verify_access(self, exchange: Exchange, route: Route, caller: Caller) -> None:
+        reason = self.access.refusal(route.name, caller)
+        if reason is None:
+            return
+        await self._refuse(exchange, "denied", reason)
+        is_anonymous = caller.role.kind is RoleKind.ANONYMOUS
+        hint = "present a client certificate of a role that may" if is_anonymous else None
+        raise Denied(f"role {caller.role.kind} may not call {route.name}", hint=hint)
+
+    async def _refuse(self, exchange: Exchange, kind: str, reason: str) -> None:
+        """Make a refusal durable; it is answered only after that."""
+        self.metrics.refusals.labels(exchange.route_name, kind).inc()
+        caller = exchange.caller
+        refusal = Refusal(
+            route=exchange.route_name,
+            address=exchange.connection.address,
+            reason=reason,
+            role=str(caller.role) if caller else "",
+            name=caller.name if caller else "",
+            certificate_sha256=exchange.connection.certificate_sha256,
+            request_id=exchange.request_id,
+        )
+        try:
+            await self.refusals.record(refusal)
+        except Exception as error:
+            self.metrics.audit_write_failures.inc()
+            log_defect("refusal not logged", error, **_who(exchange))
+            raise Unavailable("the refusal could not be logged", hint="try again later") from error
+
+    def _explain(self, exchange: Exchange, error: BaseException) -> Response:
+        if is_defect(error):
+            log_defect("defect", error, **_who(exchange))
+        if isinstance(error, HttpProblem) and error.close:
+            exchange.closes = True
+        return build_error_response(error, exchange.request_id)
+
+    def _count_attempt(self, exchange: Exchange, status: int) -> None:
+        if exchange.route is None or not exchange.attempt_keys:
+            return
+        takes_credential = exchange.route.attempt_keys is not no_attempt_keys
+        if status in (CREDENTIAL_FAILURES if takes_credential else FAILURES):
+            self.limiter.count_failure(exchange.attempt_keys)
+
+
+def _caller_key(route: Route, caller: Caller) -> str:
+    who = f"certificate|{caller.certificate_sha256}" if caller.certificate_sha256 else site_of(caller.address)
+    return f"caller|{route.name}|{who}"
+
+
+def _is_parser_error(error: BaseException) -> bool:
+    return type(error).__module__ == "aiohttp.http_exceptions"
+
+
+def _who(exchange: Exchange) -> dict[str, object]:
+    caller = exchange.caller
+    return {
+        "request_id": exchange.request_id,
+        "route": exchange.route_name,
+        "role": str(caller.role) if caller else "",
+        "name": caller.name if caller else "",
+        "address": exchange.connection.address,
+    }

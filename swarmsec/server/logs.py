@@ -1,0 +1,95 @@
+"""The server's own log: JSON lines of fixed fields, to stderr.
+
+A line never holds a header, a body, a query or an error's own text; only the fields named here are written, whatever
+a caller passes. Everything that is not printable ASCII is escaped, so a line stays a line on every terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TextIO
+
+LOGGER = logging.getLogger("swarmsec.server")
+
+FIELDS = (
+    "request_id",
+    "route",
+    "method",
+    "status",
+    "duration_ms",
+    "role",
+    "name",
+    "address",
+    "reason",
+    "count",
+    "generation",
+    "error",
+    "frames",
+)
+"""Fields of a line after ``time``, ``level`` and ``event``, in their order."""
+
+MAX_FRAMES = 40
+
+
+class JsonLines(logging.Formatter):
+    """Formats records of ``log_event``; the fields of any other record are dropped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line without its end."""
+        given = getattr(record, "fields", {})
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": str(record.msg),
+        }
+        line.update((name, given[name]) for name in FIELDS if name in given)
+        return json.dumps(line, ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
+
+
+def log_event(level: int, event: str, **fields: object) -> None:
+    """Write one line.
+
+    Args:
+        level: of ``logging``.
+        event: what happened, a fixed word.
+        fields: values for ``FIELDS``; others are dropped.
+    """
+    LOGGER.log(level, event, extra={"fields": fields})
+
+
+def log_defect(event: str, error: BaseException, **fields: object) -> None:
+    """Write a line about an error that nobody worded: its types and frames, not its text, which may quote a secret."""
+    log_event(logging.ERROR, event, error=_types(error), frames=list(_frames(error)), **fields)
+
+
+def write_logs_to(stream: TextIO, level: int = logging.INFO) -> logging.Handler:
+    """Send the server's log to a stream as JSON lines; returns the handler, for whoever removes it again."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(level)
+    LOGGER.propagate = False
+    return handler
+
+
+def _types(error: BaseException) -> str:
+    return " from ".join(type(link).__qualname__ for link in _chain(error))
+
+
+def _frames(error: BaseException) -> Iterator[str]:
+    for link in _chain(error):
+        for frame in traceback.extract_tb(link.__traceback__)[-MAX_FRAMES:]:
+            yield f"{frame.filename}:{frame.lineno} {frame.name}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

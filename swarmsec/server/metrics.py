@@ -1,0 +1,89 @@
+"""Prometheus metrics, in a registry of their own; labels are few and never name a secret, task, serial or peer."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from swarmsec.http import Request, Response, Route
+
+DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Bucket bounds in seconds."""
+
+
+class Metrics:
+    """The metrics of one process; other parts count through its public fields.
+
+    Args:
+        version: of swarmsec, for ``swarmsec_build_info``.
+    """
+
+    def __init__(self, *, version: str) -> None:
+        self.registry = CollectorRegistry()
+        self._make_http_metrics()
+        self._make_part_metrics()
+        Info("swarmsec_build", "Version of swarmsec", registry=self.registry).info({"version": version})
+
+    def _make_http_metrics(self) -> None:
+        registry = self.registry
+        self.requests = Counter("swarmsec_http_requests", "Answered requests", ("route", "status"), registry=registry)
+        self.durations = Histogram(
+            "swarmsec_http_request_duration_seconds",
+            "Time from headers read to answer written",
+            ("route",),
+            buckets=DURATIONS,
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "swarmsec_http_refusals", "Refused requests, aggregated ones included", ("route", "kind"), registry=registry
+        )
+        self.connections = Gauge("swarmsec_http_connections", "Open connections", registry=registry)
+        self.handshakes = Counter("swarmsec_tls_handshakes", "Accepted connections", ("result",), registry=registry)
+        self.tls_generation = Gauge("swarmsec_tls_generation", "Generation of the TLS material", registry=registry)
+
+    def _make_part_metrics(self) -> None:
+        registry = self.registry
+        self.sealed = Gauge("swarmsec_sealed", "1 while the key store is sealed", registry=registry)
+        self.certificates_issued = Counter(
+            "swarmsec_ca_certificates_issued", "Issued certificates", ("profile", "result"), registry=registry
+        )
+        self.secret_deliveries = Counter(
+            "swarmsec_secret_deliveries", "Secrets handed to tasks", ("result", "mode"), registry=registry
+        )
+        self.tuf_verifications = Counter(
+            "swarmsec_tuf_verifications", "Verified images", ("result",), registry=registry
+        )
+        self.policy_decisions = Counter(
+            "swarmsec_policy_decisions", "Decisions by policy", ("policy", "decision"), registry=registry
+        )
+        self.audit_entries = Counter(
+            "swarmsec_audit_entries", "Entries of the audit log", ("action", "outcome"), registry=registry
+        )
+        self.audit_write_failures = Counter(
+            "swarmsec_audit_write_failures", "Entries that could not be written", registry=registry
+        )
+        self.audit_tree_size = Gauge("swarmsec_audit_tree_size", "Entries in the Merkle tree", registry=registry)
+        self.audit_checkpoint = Gauge(
+            "swarmsec_audit_checkpoint_timestamp_seconds", "Time of the newest checkpoint", registry=registry
+        )
+
+    def observe_request(self, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self.requests.labels(route, str(status)).inc()
+        self.durations.labels(route).observe(seconds)
+
+    def route(self) -> Route:
+        """Return the route that shows them; the access table keeps it to loopback for the anonymous."""
+        return Route(
+            name="metrics",
+            method="GET",
+            path="/metrics",
+            handler=self._show,
+            operation={
+                "summary": "Metrics in the Prometheus text format",
+                "responses": {"200": {"description": "metrics", "content": {"text/plain": {}}}},
+            },
+        )
+
+    async def _show(self, request: Request) -> Response:
+        return Response(body=generate_latest(self.registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,25 @@
+"""Request ids: UUID version 7 (RFC 9562, 5.7), made here and never taken from a caller."""
+
+from __future__ import annotations
+
+import uuid
+
+RANDOM_BYTES = 10
+
+
+def build_request_id(milliseconds: int, random: bytes) -> str:
+    """Build an id that sorts by time.
+
+    Args:
+        milliseconds: Unix time in milliseconds.
+        random: exactly 10 random bytes.
+
+    Raises:
+        ValueError: ``random`` has another length.
+    """
+    if len(random) != RANDOM_BYTES:
+        raise ValueError(f"expected {RANDOM_BYTES} random bytes, got {len(random)}")
+    octets = bytearray((milliseconds & (2**48 - 1)).to_bytes(6, "big") + random)
+    octets[6] = 0x70 | octets[6] & 0x0F
+    octets[8] = 0x80 | octets[8] & 0x3F
+    return str(uuid.UUID(bytes=bytes(octets)))
