@@ -1,0 +1,188 @@
+"""``swarmsec.toml``: what an operator can set, parsed once and strictly."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from swarmsec.errors import NotFound, Unavailable, UsageProblem
+
+FILE_NAME: Final = "swarmsec.toml"
+FORMAT: Final = 1
+MAX_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """Where state is kept."""
+
+    url: str = "sqlite:///state.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealSettings:
+    """Where the key file of a file seal lies; empty for the state directory."""
+
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorSettings:
+    """Where the rollback anchor lies; empty for the state directory."""
+
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaSettings:
+    """Certificates: how long they live, and how long a Swarm's former root is kept after its last use."""
+
+    certificate_hours: int = 2160
+    former_root_minutes: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """The server."""
+
+    listen: str = "127.0.0.1:8443"
+    names: tuple[str, ...] = ()
+    max_connections: int = 4096
+    max_concurrent_requests: int = 256
+    failed_attempts_per_minute: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One home's settings."""
+
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    seal: SealSettings = field(default_factory=SealSettings)
+    anchor: AnchorSettings = field(default_factory=AnchorSettings)
+    ca: CaSettings = field(default_factory=CaSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
+
+
+_SECTIONS: Final[dict[str, type[Any]]] = {
+    "storage": StorageSettings,
+    "seal": SealSettings,
+    "anchor": AnchorSettings,
+    "ca": CaSettings,
+    "serve": ServeSettings,
+}
+_BOUNDS: Final = {
+    "certificate_hours": (1, 24 * 3650),
+    "former_root_minutes": (0, 7 * 24 * 60),
+    "max_connections": (1, 65_536),
+    "max_concurrent_requests": (1, 4096),
+    "failed_attempts_per_minute": (1, 100_000),
+}
+
+
+def load_config(home: Path) -> Config:
+    """Read a home's settings.
+
+    Raises:
+        NotFound: the directory is no home.
+        UsageProblem: a setting is unknown, of the wrong kind or out of bounds.
+        Unavailable: the file cannot be read.
+    """
+    path = home / FILE_NAME
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise NotFound(f"no swarmsec home at {home}", hint=f"make one with: swarmsec --home {home} ca init") from None
+    except OSError as error:
+        raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
+    return parse_config(data, source=str(path))
+
+
+def parse_config(data: bytes, *, source: str) -> Config:
+    """Parse settings from TOML.
+
+    Args:
+        data: at most ``MAX_BYTES`` bytes.
+        source: the name for errors.
+
+    Raises:
+        UsageProblem: see ``load_config``.
+    """
+    if len(data) > MAX_BYTES:
+        raise UsageProblem(f"{source}: expected at most {MAX_BYTES} bytes")
+    try:
+        document = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageProblem(f"{source}: expected TOML: {error}") from None
+    if document.pop("format", None) != FORMAT:
+        raise UsageProblem(f"{source}: expected format = {FORMAT}", hint="the home was written by another version")
+    sections = {}
+    for name, table in document.items():
+        if name not in _SECTIONS or not isinstance(table, dict):
+            raise UsageProblem(f"{source}: unknown section [{name}]", hint=f"known: {', '.join(_SECTIONS)}")
+        sections[name] = _section(_SECTIONS[name], table, f"{source}: [{name}]")
+    return Config(**sections)
+
+
+def _section(kind: type[Any], table: dict[str, Any], where: str) -> Any:
+    known = {member.name: member.default for member in fields(kind)}
+    values = {}
+    for name, value in table.items():
+        if name not in known:
+            raise UsageProblem(f"{where}: unknown setting {name}", hint=f"known: {', '.join(known)}")
+        values[name] = _checked(value, known[name], f"{where} {name}")
+    return kind(**values)
+
+
+def _checked(value: object, default: object, where: str) -> object:
+    match default:
+        case str() if isinstance(value, str) and len(value) <= 1024:
+            return value
+        case int() if isinstance(value, int) and not isinstance(value, bool):
+            return _bounded(value, where)
+        case tuple() if isinstance(value, list) and all(isinstance(member, str) for member in value):
+            return tuple(value)
+        case _:
+            raise UsageProblem(f"{where}: expected a value like {default!r}, got {value!r:.60}")
+
+
+def _bounded(value: int, where: str) -> int:
+    low, high = _BOUNDS[where.rpartition(" ")[2]]
+    if not low <= value <= high:
+        raise UsageProblem(f"{where}: expected {low} to {high}, got {value}")
+    return value
+
+
+def initial_text(database_url: str) -> str:
+    """The file that a new home gets, its settings shown with their defaults."""
+    ca, serve = CaSettings(), ServeSettings()
+    return f"""\
+# The settings of this swarmsec home; docs/configuration.md explains them.
+format = {FORMAT}
+
+[storage]
+url = {_quoted(database_url)}
+
+# [seal]
+# path = "/path/outside/this/home/seal.key"
+
+# [anchor]
+# path = "/path/on/another/mount/anchor"
+
+# [ca]
+# certificate_hours = {ca.certificate_hours}
+# former_root_minutes = {ca.former_root_minutes}
+
+# [serve]
+# listen = "{serve.listen}"
+# names = ["ca.example.internal"]
+# max_connections = {serve.max_connections}
+# max_concurrent_requests = {serve.max_concurrent_requests}
+# failed_attempts_per_minute = {serve.failed_attempts_per_minute}
+"""
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,167 @@
+"""The key ring: terms under the root key, records under terms.
+
+The active term seals; a term that is ``decrypt-only`` still opens what was sealed under it until ``rewrap`` has moved
+every record on; then its key is erased. Term keys are sealed records themselves, under the root key as term 0.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from swarmsec.clock import unix_seconds
+from swarmsec.errors import IntegrityFailure, NotFound
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.secretstore.envelope import (
+    KEY_BYTES,
+    RecordContext,
+    SealedRecord,
+    TermKey,
+    open_record,
+    rewrap,
+    seal,
+)
+from swarmsec.services.ports import Transaction
+from swarmsec.services.records import KeyTermRow, SealedRow
+
+ROOT_TERM: Final = 0
+ACTIVE: Final = "active"
+DECRYPT_ONLY: Final = "decrypt-only"
+DESTROYED: Final = "destroyed"
+
+
+class KeyRing:
+    """Seals and opens records of one store.
+
+    Args:
+        store_id: the store, part of every record's associated data.
+        root: the root key, 32 bytes.
+    """
+
+    def __init__(self, store_id: str, root: SecretBytes) -> None:
+        self._store_id = store_id
+        self._root = TermKey(term=ROOT_TERM, key=root)
+        self._opened: dict[int, TermKey] = {}
+
+    @property
+    def root(self) -> SecretBytes:
+        """The root key, for wrapping under a further seal and for ``unlock``."""
+        return self._root.key
+
+    def add_term(self, transaction: Transaction) -> int:
+        """Make a new active term; the present one becomes decrypt-only.
+
+        Returns:
+            its number. The caller logs the entry.
+        """
+        terms = transaction.key_terms.all()
+        for row in terms:
+            if row.state == ACTIVE:
+                transaction.key_terms.change(_with_state(row, DECRYPT_ONLY))
+        term = max((row.term for row in terms), default=ROOT_TERM) + 1
+        created = unix_seconds(transaction.clock)
+        random = transaction.clock.random
+        sealed = seal(self._root, self._term_context(term, created), random(KEY_BYTES), random)
+        row = KeyTermRow(term=term, state=ACTIVE, wrapped_key=sealed.wrapped_key, body=sealed.body, created=created)
+        transaction.key_terms.add(row)
+        return term
+
+    def put(self, transaction: Transaction, name: str, value: SecretBytes) -> None:
+        """Seal a value under a name; an earlier value of the name is overwritten. The caller logs the entry."""
+        previous = transaction.sealed.get(name)
+        version = 1 if previous is None else previous.version + 1
+        created = unix_seconds(transaction.clock)
+        key = self._active(transaction)
+        context = RecordContext(store_id=self._store_id, name=name, version=version, created=created)
+        sealed = seal(key, context, value.reveal(), transaction.clock.random)
+        transaction.sealed.put(
+            SealedRow(
+                name=name,
+                version=version,
+                created=created,
+                term=key.term,
+                wrapped_key=sealed.wrapped_key,
+                body=sealed.body,
+            )
+        )
+
+    def get(self, transaction: Transaction, name: str) -> SecretBytes:
+        """Open the value of a name.
+
+        Raises:
+            NotFound: no value has this name.
+            RecordUnreadable: it does not open.
+        """
+        row = transaction.sealed.get(name)
+        if row is None:
+            raise NotFound(f"no sealed record {name}")
+        return open_record(self._term(transaction, row.term), self._context(row), _record(row))
+
+    def rewrap_some(self, transaction: Transaction, limit: int) -> int:
+        """Move up to ``limit`` records to the active term; returns how many it moved. The caller logs the entry."""
+        active = self._active(transaction)
+        rows = transaction.sealed.not_under(active.term, limit)
+        for row in rows:
+            old = self._term(transaction, row.term)
+            moved = rewrap(old, active, self._context(row), row.wrapped_key, transaction.clock.random)
+            transaction.sealed.put(_with_wrapped_key(row, active.term, moved))
+        return len(rows)
+
+    def destroy_unused(self, transaction: Transaction) -> list[int]:
+        """Erase the keys of decrypt-only terms that no record needs; returns their numbers."""
+        destroyed = []
+        for row in transaction.key_terms.all():
+            if row.state == DECRYPT_ONLY and transaction.sealed.count_under(row.term) == 0:
+                gone = KeyTermRow(term=row.term, state=DESTROYED, wrapped_key=b"", body=b"", created=row.created)
+                transaction.key_terms.change(gone)
+                self._opened.pop(row.term, None)
+                destroyed.append(row.term)
+        return destroyed
+
+    def _active(self, transaction: Transaction) -> TermKey:
+        for row in transaction.key_terms.all():
+            if row.state == ACTIVE:
+                return self._open_term(row)
+        raise IntegrityFailure("expected an active key term, got none", hint="restore the newest backup")
+
+    def _term(self, transaction: Transaction, term: int) -> TermKey:
+        if term in self._opened:
+            return self._opened[term]
+        for row in transaction.key_terms.all():
+            if row.term == term and row.state != DESTROYED:
+                return self._open_term(row)
+        raise IntegrityFailure(f"expected key term {term}, which no longer exists")
+
+    def _open_term(self, row: KeyTermRow) -> TermKey:
+        known = self._opened.get(row.term)
+        if known is None:
+            record = SealedRecord(wrapped_key=row.wrapped_key, body=row.body)
+            known = TermKey(
+                term=row.term, key=open_record(self._root, self._term_context(row.term, row.created), record)
+            )
+            self._opened[row.term] = known
+        return known
+
+    def _term_context(self, term: int, created: int) -> RecordContext:
+        return RecordContext(store_id=self._store_id, name=f"keyring/term/{term}", version=term, created=created)
+
+    def _context(self, row: SealedRow) -> RecordContext:
+        return RecordContext(store_id=self._store_id, name=row.name, version=row.version, created=row.created)
+
+
+def _record(row: SealedRow) -> SealedRecord:
+    return SealedRecord(wrapped_key=row.wrapped_key, body=row.body)
+
+
+def _with_state(row: KeyTermRow, state: str) -> KeyTermRow:
+    return KeyTermRow(term=row.term, state=state, wrapped_key=row.wrapped_key, body=row.body, created=row.created)
+
+
+def _with_wrapped_key(row: SealedRow, term: int, wrapped_key: bytes) -> SealedRow:
+    return SealedRow(
+        name=row.name,
+        version=row.version,
+        created=row.created,
+        term=term,
+        wrapped_key=wrapped_key,
+        body=row.body,
+    )

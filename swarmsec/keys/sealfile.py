@@ -1,0 +1,61 @@
+"""The key file of a file seal: one line, ``SWARMSEC-SEAL-1-`` and 64 hex digits, readable by its owner alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from swarmsec.atomicfile import write_atomically
+from swarmsec.errors import UsageProblem
+from swarmsec.keys.errors import KeysLocked
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.secretstore.envelope import KEY_BYTES
+
+PREFIX: Final = b"SWARMSEC-SEAL-1-"
+_FILE_BYTES: Final = len(PREFIX) + 2 * KEY_BYTES + 1
+
+
+def create_seal_file(path: Path, key: SecretBytes) -> None:
+    """Write a new key file; an existing one is left alone.
+
+    Raises:
+        FileExistsError: the file exists.
+        OSError: as the system says.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomically(path, PREFIX + key.reveal().hex().encode() + b"\n", mode=0o600, exclusive=True)
+
+
+def read_seal_file(path: Path) -> SecretBytes:
+    """Read a key file.
+
+    Raises:
+        KeysLocked: it is missing or unreadable.
+        UsageProblem: others may read it, or it is not a key file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise KeysLocked(
+            f"the seal key file {path} could not be read: {error.strerror}",
+            hint="bring the file back, or set [seal] path in swarmsec.toml to where it is",
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & 0o077:
+            raise UsageProblem(
+                f"expected {path} to be readable by its owner alone, got mode {mode:04o}", hint=f"chmod 600 {path}"
+            )
+        return _parse(file.read(_FILE_BYTES + 1), path)
+
+
+def _parse(data: bytes, path: Path) -> SecretBytes:
+    try:
+        key = bytes.fromhex(data.removeprefix(PREFIX).strip().decode("ascii"))
+    except ValueError:
+        key = b""
+    if not data.startswith(PREFIX) or len(key) != KEY_BYTES:
+        raise UsageProblem(f"expected a seal key file at {path}, got something else")
+    return SecretBytes(key)

@@ -1,0 +1,92 @@
+"""What the database's errors mean to us.
+
+IntegrityFailure
+├── StoreCorrupt        the database or a row in it is not what was written
+├── StoreRolledBack     the store is older than its anchor
+└── SchemaUnknown       a schema this version does not know
+Unavailable
+├── StoreBusy           another writer holds the store
+└── StoreUnwritable     full, read-only or unreachable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy.exc
+
+from swarmsec.errors import AlreadyExists, IntegrityFailure, Unavailable
+
+
+class StoreCorrupt(IntegrityFailure):
+    """The database, or a row in it, is not what was written."""
+
+
+class StoreRolledBack(IntegrityFailure):
+    """The store is older than its anchor says it was."""
+
+
+class SchemaUnknown(IntegrityFailure):
+    """The store's schema is not one that this version knows."""
+
+
+class StoreBusy(Unavailable):
+    """Another writer holds the store."""
+
+
+class StoreUnwritable(Unavailable):
+    """The store cannot be written or reached now."""
+
+
+_FULL = ("database or disk is full", "no space left", "disk i/o error", "could not extend file", "disk full")
+_READ_ONLY = ("readonly database", "read-only", "unable to open database file")
+_CORRUPT = ("malformed", "not a database", "corrupt", "invalid page", "could not decode", "unsupported file format")
+_BUSY = ("database is locked", "lock timeout", "lock_timeout", "canceling statement due to lock")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours; anything unknown stays what it is and shows as a defect."""
+    try:
+        yield
+    except sqlalchemy.exc.IntegrityError as error:
+        raise AlreadyExists("expected a new record, got one that exists already") from error
+    except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.SQLAlchemyError) as error:
+        raise _translate(error) from error
+
+
+def _translate(error: Exception) -> Exception:
+    text = str(getattr(error, "orig", error)).lower()
+    if any(word in text for word in _FULL):
+        return StoreUnwritable(
+            "the store could not be written: the disk is full or failing", hint="free space, then repeat the command"
+        )
+    if any(word in text for word in _READ_ONLY):
+        return StoreUnwritable(
+            "the store could not be opened for writing",
+            hint="check the owner and mode of the home directory and that its file system is mounted read-write",
+        )
+    if any(word in text for word in _BUSY):
+        return StoreBusy("the store is busy: another process is writing", hint="repeat the command in a moment")
+    if isinstance(error, sqlalchemy.exc.OperationalError) and not _is_sqlite(error):
+        return StoreUnwritable(
+            "the database server could not be reached or stopped answering", hint="check [storage] url and the server"
+        )
+    if any(word in text for word in _CORRUPT) or isinstance(error, sqlalchemy.exc.DatabaseError):
+        return StoreCorrupt(
+            f"the database is damaged: {_first_line(text)}",
+            hint="restore the newest backup with: swarmsec restore FILE",
+        )
+    return StoreCorrupt(
+        f"the database answered something unexpected: {_first_line(text)}",
+        hint="restore the newest backup with: swarmsec restore FILE",
+    )
+
+
+def _is_sqlite(error: sqlalchemy.exc.DBAPIError) -> bool:
+    return type(error.orig).__module__.startswith("sqlite3")
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0][:200] if text else "no text"

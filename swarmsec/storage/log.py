@@ -1,0 +1,82 @@
+"""Appending to the log inside a transaction.
+
+The head is read from the database under the writer's lock, so that two processes never give out one sequence
+number; entries are held back and written together at the end of the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from swarmsec.audit.chain import StoredEntry
+from swarmsec.audit.entry import GENESIS, Event, Place, RowChange, encode_entry, leaf_hash, uuid7
+from swarmsec.clock import Clock, rfc3339
+from swarmsec.storage.rows import insert_plain
+from swarmsec.storage.tables import audit_entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogHead:
+    """The newest entry: ``size`` entries exist, the last one's leaf hash is ``last_hash``."""
+
+    size: int
+    last_hash: bytes
+
+
+_NEWEST = select(audit_entries.c.seq, audit_entries.c.leaf_hash).order_by(audit_entries.c.seq.desc()).limit(1)
+
+
+def read_head(connection: Connection) -> LogHead:
+    """The head as the database has it."""
+    row = connection.execute(_NEWEST).first()
+    return LogHead(size=0, last_hash=GENESIS) if row is None else LogHead(size=row.seq + 1, last_hash=row.leaf_hash)
+
+
+class LogAppender:
+    """Gives entries their place and keeps them until ``flush``."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._head = read_head(connection)
+        self._pending: list[StoredEntry] = []
+
+    @property
+    def head(self) -> LogHead:
+        """The head with what is pending."""
+        return self._head
+
+    def append(self, event: Event, state: Sequence[RowChange]) -> int:
+        """Place an entry and return its sequence number."""
+        now = self._clock.unix_ms()
+        place = Place(
+            seq=self._head.size,
+            id=uuid7(now, self._clock.random(10)),
+            time=rfc3339(now),
+            mono=self._clock.monotonic_us(),
+            prev=self._head.last_hash,
+        )
+        data = encode_entry(event, place, state)
+        entry = StoredEntry(seq=place.seq, data=data, leaf_hash=leaf_hash(data))
+        self._pending.append(entry)
+        self._head = LogHead(size=place.seq + 1, last_hash=entry.leaf_hash)
+        return place.seq
+
+    def mark(self) -> tuple[LogHead, int]:
+        """Where to return to when a unit of a group fails."""
+        return self._head, len(self._pending)
+
+    def rewind(self, mark: tuple[LogHead, int]) -> None:
+        """Forget the entries since ``mark``."""
+        self._head, kept = mark
+        del self._pending[kept:]
+
+    def flush(self) -> None:
+        """Write the pending entries."""
+        if self._pending:
+            rows = [{"seq": e.seq, "data": e.data, "leaf_hash": e.leaf_hash} for e in self._pending]
+            insert_plain(self._connection, audit_entries, rows)
+            self._pending.clear()

@@ -1,0 +1,1 @@
+"""Migrations, forward only; one branch label per part."""

@@ -1,0 +1,220 @@
+"""The services' records over tables; each class implements the port of the same name in ``services.ports``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import func, select
+
+from swarmsec.errors import NotFound
+from swarmsec.services.records import (
+    AuthorityRecord,
+    CertificateRecord,
+    CertificateStatus,
+    PolicyRecord,
+    SwarmRoot,
+    TokenRecord,
+)
+from swarmsec.storage import tables
+
+if TYPE_CHECKING:
+    from swarmsec.storage.rows import Row
+    from swarmsec.storage.transaction import Transaction
+
+ACTIVE: Final = "active"
+RETIRED: Final = "retired"
+
+
+def _values(row: Row) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name != "digest"}
+
+
+class Settings:
+    """Facts of the home by name."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def get(self, name: str) -> str | None:
+        """The value, or None."""
+        row = self._transaction.find(tables.settings, name=name)
+        return None if row is None else str(row["value"])
+
+    def put(self, name: str, value: str) -> None:
+        """Set the value."""
+        row = self._transaction.find(tables.settings, name=name)
+        if row is None:
+            self._transaction.insert(tables.settings, name=name, value=value)
+        else:
+            self._transaction.update(tables.settings, row, value=value)
+
+
+class Authorities:
+    """Roots by generation."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def add(self, record: AuthorityRecord) -> None:
+        """Add a generation."""
+        self._transaction.insert(tables.authorities, **asdict(record))
+
+    def active(self) -> AuthorityRecord | None:
+        """The root that signs now."""
+        row = self._transaction.find(tables.authorities, state=ACTIVE)
+        return None if row is None else AuthorityRecord(**_values(row))  # type: ignore[arg-type]
+
+    def all(self) -> Sequence[AuthorityRecord]:
+        """Every generation, oldest first."""
+        rows = self._transaction.select(tables.authorities)
+        return [AuthorityRecord(**_values(row)) for row in rows]  # type: ignore[arg-type]
+
+
+class Certificates:
+    """The issuance table."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def add(self, record: CertificateRecord) -> None:
+        """Add an issued certificate."""
+        values = {name: getattr(record, name) for name in record.__slots__}
+        self._transaction.insert(tables.certificates, **{**values, "status": record.status.value})
+
+    def next_id(self) -> int:
+        """The next free row id; the writer's lock makes it ours until the transaction ends."""
+        newest = self._transaction.connection.execute(select(func.max(tables.certificates.c.id))).scalar()
+        return 1 if newest is None else int(newest) + 1
+
+    def change_status(self, record: CertificateRecord, *, status: str, revoked: int = 0) -> CertificateRecord:
+        """Set a certificate's status."""
+        row = self._transaction.find(tables.certificates, id=record.id)
+        if row is None:
+            raise NotFound(f"no certificate with serial {record.serial}")
+        return _certificate(self._transaction.update(tables.certificates, row, status=status, revoked=revoked))
+
+    def by_sha256(self, sha256: bytes) -> CertificateRecord | None:
+        """The certificate with this SHA-256 of its DER, or None."""
+        row = self._transaction.find(tables.certificates, sha256=sha256)
+        return None if row is None else _certificate(row)
+
+    def by_serial(self, serial: str) -> Sequence[CertificateRecord]:
+        """Certificates with this serial, lower-case hex, one per generation at most."""
+        rows = self._transaction.select(tables.certificates, tables.certificates.c.serial == serial)
+        return [_certificate(row) for row in rows]
+
+    def by_subject(self, subject_id: str) -> Sequence[CertificateRecord]:
+        """Certificates of a node or named identity, oldest first."""
+        rows = self._transaction.select(tables.certificates, tables.certificates.c.subject_id == subject_id)
+        return [_certificate(row) for row in rows]
+
+    def by_public_key(self, spki_sha256: bytes) -> Sequence[CertificateRecord]:
+        """Certificates for this public key, oldest first."""
+        rows = self._transaction.select(tables.certificates, tables.certificates.c.spki_sha256 == spki_sha256)
+        return [_certificate(row) for row in rows]
+
+    def all(self) -> Iterable[CertificateRecord]:
+        """Every certificate, in the order of issue."""
+        return (_certificate(row) for row in self._transaction.select(tables.certificates))
+
+
+def _certificate(row: Row) -> CertificateRecord:
+    values = _values(row)
+    return CertificateRecord(**{**values, "status": CertificateStatus(str(values["status"]))})  # type: ignore[arg-type]
+
+
+class Tokens:
+    """Join tokens."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def add(self, record: TokenRecord) -> None:
+        """Add a token."""
+        self._transaction.insert(tables.join_tokens, **asdict(record))
+
+    def standing(self, role: str) -> TokenRecord | None:
+        """The active standing token of a role."""
+        row = self._transaction.find(tables.join_tokens, role=role, kind="standing", state=ACTIVE)
+        return None if row is None else TokenRecord(**_values(row))  # type: ignore[arg-type]
+
+    def retire(self, record: TokenRecord) -> None:
+        """End a token."""
+        row = self._transaction.find(tables.join_tokens, token_id=record.token_id)
+        if row is not None:
+            self._transaction.update(tables.join_tokens, row, state=RETIRED)
+
+    def all(self) -> Sequence[TokenRecord]:
+        """Every token ever made."""
+        rows = self._transaction.select(tables.join_tokens)
+        return [TokenRecord(**_values(row)) for row in rows]  # type: ignore[arg-type]
+
+
+class SwarmRoots:
+    """Foreign roots of the signing endpoint."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def add(self, root: SwarmRoot) -> None:
+        """Accept a root."""
+        self._transaction.insert(tables.swarm_roots, **asdict(root))
+
+    def all(self) -> Sequence[SwarmRoot]:
+        """The accepted roots."""
+        rows = self._transaction.select(tables.swarm_roots)
+        return [SwarmRoot(**_values(row)) for row in rows]  # type: ignore[arg-type]
+
+    def remove(self, sha256: str) -> None:
+        """Accept a root no longer, and forget the nodes seen under it."""
+        nodes = tables.swarm_root_nodes
+        for node in list(self._transaction.select(nodes, nodes.c.root_sha256 == sha256)):
+            self._transaction.delete(nodes, node)
+        row = self._transaction.find(tables.swarm_roots, sha256=sha256)
+        if row is not None:
+            self._transaction.delete(tables.swarm_roots, row)
+
+    def note_node(self, sha256: str, node_id: str, when: int) -> bool:
+        """Remember that a node showed a certificate of this root; True if it was not known."""
+        table = tables.swarm_root_nodes
+        if self._transaction.find(table, root_sha256=sha256, node_id=node_id) is not None:
+            return False
+        self._transaction.insert(table, root_sha256=sha256, node_id=node_id, first_seen=when)
+        return True
+
+    def nodes(self, sha256: str) -> Sequence[str]:
+        """The nodes seen under this root."""
+        table = tables.swarm_root_nodes
+        return [str(row["node_id"]) for row in self._transaction.select(table, table.c.root_sha256 == sha256)]
+
+
+class Policies:
+    """Policy documents by kind, name and version."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def add(self, record: PolicyRecord) -> None:
+        """Add a version."""
+        self._transaction.insert(tables.policy_documents, **asdict(record))
+
+    def active(self) -> Sequence[PolicyRecord]:
+        """The versions in force."""
+        rows = self._transaction.select(tables.policy_documents, tables.policy_documents.c.state == ACTIVE)
+        return [PolicyRecord(**_values(row)) for row in rows]  # type: ignore[arg-type]
+
+    def versions(self, kind: str, name: str) -> Sequence[PolicyRecord]:
+        """Every version of a document, oldest first."""
+        table = tables.policy_documents
+        rows = self._transaction.select(table, table.c.kind == kind, table.c.name == name)
+        return [PolicyRecord(**_values(row)) for row in rows]  # type: ignore[arg-type]
+
+    def retire(self, record: PolicyRecord) -> None:
+        """Take a version out of force."""
+        row = self._transaction.find(
+            tables.policy_documents, kind=record.kind, name=record.name, version=record.version
+        )
+        if row is not None:
+            self._transaction.update(tables.policy_documents, row, state=RETIRED)

@@ -1,0 +1,51 @@
+"""The schema's version: recognised cheaply, made and moved forward by Alembic.
+
+Each part of swarmsec has its own branch of migrations, named by its label. The heads are listed here so that opening
+a home need not load Alembic; a test holds the list to the files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, inspect, text
+
+from swarmsec.storage.errors import SchemaUnknown
+
+HEADS: Final = frozenset({"core_0001", "ca_0001", "policies_0001"})
+KNOWN: Final = HEADS
+"""Every revision ever released; a home at one of these is moved forward."""
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def read_revisions(connection: Connection) -> frozenset[str]:
+    """The revisions a database is at; empty for one without a schema."""
+    if not inspect(connection).has_table("alembic_version"):
+        return frozenset()
+    return frozenset(row[0] for row in connection.execute(text("SELECT version_num FROM alembic_version")))
+
+
+def verify_known(revisions: frozenset[str]) -> None:
+    """Refuse a schema of another program or of a later version.
+
+    Raises:
+        SchemaUnknown: a revision that this version has never heard of.
+    """
+    unknown = revisions - KNOWN
+    if unknown:
+        raise SchemaUnknown(
+            f"expected a schema that this version knows, got {', '.join(sorted(unknown))}",
+            hint="the home was written by a newer swarmsec: install that version",
+        )
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the schema to the heads, inside the caller's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "heads")

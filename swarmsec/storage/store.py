@@ -1,0 +1,200 @@
+"""The store: units of work in, durable outcomes out.
+
+Several units can share one transaction (group commit): each runs under its own savepoint, so one that is refused
+leaves no trace in the others, and nobody's outcome is known before the transaction is on disk. A unit that raises
+``Refusal`` leaves only the entry that records it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, text
+
+from swarmsec.clock import Clock
+from swarmsec.errors import SwarmsecError
+from swarmsec.services.ports import Refusal
+from swarmsec.storage.anchor import AnchorFile
+from swarmsec.storage.database import WRITE
+from swarmsec.storage.errors import translated
+from swarmsec.storage.log import LogAppender, LogHead, read_head
+from swarmsec.storage.transaction import Transaction
+from swarmsec.storage.writerlock import WriterLock
+
+T = TypeVar("T")
+Unit = Callable[[Transaction], T]
+"""What one caller wants done in a transaction."""
+
+ANCHOR_INTERVAL_US: Final = 1_000_000
+_POSTGRESQL_LOCK: Final = text("SELECT pg_advisory_xact_lock(7091870)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one unit of a group ended: its value, or what it raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Store:
+    """One open database.
+
+    Args:
+        engine: from ``database.open_engine``.
+        clock: time and randomness.
+        lock_path: where writers of a SQLite database take turns; None on a server, which has locks of its own.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, lock_path: Path | None) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._lock = WriterLock(lock_path) if lock_path else None
+        self._writer: Connection | None = None
+        self.anchor: AnchorFile | None = None
+        self._anchored = LogHead(size=0, last_hash=b"")
+        self._anchored_at = -ANCHOR_INTERVAL_US
+        self._anchor_failed = False
+        self._head: LogHead | None = None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of ours."""
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for the parts that look at the database as a whole."""
+        return self._engine
+
+    def write(self, unit: Unit[T]) -> T:
+        """Run one unit and return its value once it is durable.
+
+        Raises:
+            what the unit raises; then nothing of it is kept but the entry of a ``Refusal``.
+        """
+        (outcome,) = self.write_group([unit])
+        if outcome.error is not None:
+            raise outcome.error
+        value: T = outcome.value
+        return value
+
+    def write_group(self, units: Sequence[Unit[Any]]) -> list[Outcome]:
+        """Run units in one transaction.
+
+        Returns:
+            their outcomes in order; if the transaction itself fails, that failure for every unit.
+        """
+        try:
+            if self._anchor_failed:
+                self.anchor_if_due(now=True)
+            with self._writing() as (connection, appender):
+                outcomes = [self._run(unit, connection, appender, alone=len(units) == 1) for unit in units]
+                appender.flush()
+        except Exception as error:  # noqa: BLE001  # whatever stopped the commit is every caller's answer
+            return [Outcome(error=error) for _ in units]
+        self._head = appender.head
+        self._anchor_after_commit()
+        return outcomes
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A consistent view; writing through it fails."""
+        with translated(), self._engine.connect() as connection, connection.begin():
+            yield Transaction(connection, None, self._clock)
+
+    def read(self, unit: Unit[T]) -> T:
+        """Run a unit that only reads."""
+        with self.reading() as transaction:
+            return unit(transaction)
+
+    def head(self) -> LogHead:
+        """The newest entry, as the database has it now."""
+        with translated(), self._engine.connect() as connection, connection.begin():
+            return read_head(connection)
+
+    def anchor_if_due(self, *, now: bool = False) -> None:
+        """Move the anchor to the newest head, at most once a second unless told ``now``."""
+        head = self._head
+        if self.anchor is None or head is None or head.size <= self._anchored.size:
+            return
+        time = self._clock.monotonic_us()
+        if now or time - self._anchored_at >= ANCHOR_INTERVAL_US:
+            self.anchor.advance(head)
+            self._anchored, self._anchored_at, self._anchor_failed = head, time, False
+
+    def _anchor_after_commit(self) -> None:
+        # What is committed is answered; but without its anchor nothing more is written.
+        try:
+            self.anchor_if_due()
+        except SwarmsecError:
+            self._anchor_failed = True
+
+    def close(self) -> None:
+        """Write the last anchor and let go of the database."""
+        try:
+            self.anchor_if_due(now=True)
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            if self._lock is not None:
+                self._lock.close()
+            self._engine.dispose()
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, LogAppender]]:
+        with translated(), self._lock.held() if self._lock else nullcontext():
+            connection = self._writing_connection()
+            try:
+                with connection.begin():
+                    if not self.is_sqlite:
+                        connection.execute(_POSTGRESQL_LOCK)
+                    yield connection, LogAppender(connection, self._clock)
+            except BaseException:
+                # A connection that failed may be in any state; the next unit gets a new one.
+                self._writer = None
+                connection.close()
+                raise
+
+    def _writing_connection(self) -> Connection:
+        if self._writer is None:
+            self._writer = self._engine.connect().execution_options(**{WRITE: True})
+        return self._writer
+
+    def _run(self, unit: Unit[Any], connection: Connection, appender: LogAppender, *, alone: bool) -> Outcome:
+        mark = appender.mark()
+        transaction = Transaction(connection, appender, self._clock)
+        connection.exec_driver_sql("SAVEPOINT unit")
+        try:
+            value = unit(transaction)
+            transaction.verify_logged()
+        except Refusal as refusal:
+            self._undo(connection, appender, mark)
+            Transaction(connection, appender, self._clock).log(refusal.event)
+            return Outcome(error=refusal.error)
+        except Exception as error:
+            self._undo(connection, appender, mark)
+            if alone or getattr(error, "connection_invalidated", False):
+                raise
+            return self._failed(error)
+        connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+        return Outcome(value=value)
+
+    @staticmethod
+    def _failed(error: Exception) -> Outcome:
+        try:
+            with translated():
+                raise error
+        except Exception as ours:  # noqa: BLE001  # the translated error is the unit's outcome
+            return Outcome(error=ours)
+
+    @staticmethod
+    def _undo(connection: Connection, appender: LogAppender, mark: tuple[LogHead, int]) -> None:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT unit")
+        connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+        appender.rewind(mark)

@@ -1,0 +1,132 @@
+"""One unit of work: rows and the entry that says why, together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.sql.elements import ColumnElement
+
+from swarmsec.audit.entry import Event, RowChange
+from swarmsec.clock import Clock
+from swarmsec.storage import coordination, keyrecords, records, rows
+from swarmsec.storage.log import LogAppender
+from swarmsec.storage.rows import Row
+
+
+class UnloggedChange(Exception):
+    """A defect of ours: a unit changed a logged table and ended without an entry."""
+
+
+class Transaction:
+    """What a unit of work sees of the database. Only ``storage`` touches tables through it."""
+
+    def __init__(self, connection: Connection, appender: LogAppender | None, clock: Clock) -> None:
+        self._connection = connection
+        self._appender = appender
+        self._changes: list[RowChange] = []
+        self.clock = clock
+
+    @property
+    def settings(self) -> records.Settings:
+        """The home's facts."""
+        return records.Settings(self)
+
+    @property
+    def authorities(self) -> records.Authorities:
+        """Our roots."""
+        return records.Authorities(self)
+
+    @property
+    def certificates(self) -> records.Certificates:
+        """The issuance table."""
+        return records.Certificates(self)
+
+    @property
+    def tokens(self) -> records.Tokens:
+        """Join tokens."""
+        return records.Tokens(self)
+
+    @property
+    def swarm_roots(self) -> records.SwarmRoots:
+        """Foreign roots of the signing endpoint."""
+        return records.SwarmRoots(self)
+
+    @property
+    def sealed(self) -> keyrecords.Sealed:
+        """Sealed records."""
+        return keyrecords.Sealed(self)
+
+    @property
+    def key_terms(self) -> keyrecords.KeyTerms:
+        """The key ring's terms."""
+        return keyrecords.KeyTerms(self)
+
+    @property
+    def seals(self) -> keyrecords.Seals:
+        """The seals around the root key."""
+        return keyrecords.Seals(self)
+
+    @property
+    def policies(self) -> records.Policies:
+        """Policy documents."""
+        return records.Policies(self)
+
+    @property
+    def intents(self) -> coordination.Intents:
+        """What was begun outside the database."""
+        return coordination.Intents(self)
+
+    @property
+    def leases(self) -> coordination.Leases:
+        """Work for one at a time."""
+        return coordination.Leases(self)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for statements that only read."""
+        return self._connection
+
+    def insert(self, table: Table, **values: Any) -> None:
+        """Insert a row; every column but ``digest`` is given."""
+        self._note(table, values, rows.insert_row(self._connection, table, values))
+
+    def update(self, table: Table, row: Row, **changes: Any) -> Row:
+        """Write ``row`` with ``changes`` over what the table has, and return the new row."""
+        new = {**row, **changes}
+        self._note(table, new, rows.update_row(self._connection, table, new))
+        return new
+
+    def delete(self, table: Table, row: Row) -> None:
+        """Delete a row."""
+        rows.delete_row(self._connection, table, row)
+        self._note(table, row, b"")
+
+    def find(self, table: Table, **equals: Any) -> Row | None:
+        """The row with these values, verified, or None."""
+        conditions = [table.c[name] == value for name, value in equals.items()]
+        return next(rows.select_rows(self._connection, table, *conditions, limit=1), None)
+
+    def select(self, table: Table, *conditions: ColumnElement[bool], limit: int | None = None) -> Iterator[Row]:
+        """Rows in key order, each verified."""
+        return rows.select_rows(self._connection, table, *conditions, limit=limit)
+
+    def log(self, event: Event) -> int:
+        """Append an entry that covers the rows changed since the last one; returns its sequence number."""
+        if self._appender is None:
+            raise UnloggedChange("a reading transaction wrote to the log")
+        seq = self._appender.append(event, self._changes)
+        self._changes = []
+        return seq
+
+    def verify_logged(self) -> None:
+        """Refuse to end with changes that no entry covers."""
+        if self._changes:
+            tables = sorted({change.table for change in self._changes})
+            raise UnloggedChange(f"changes without an entry in {', '.join(tables)}")
+
+    def _note(self, table: Table, values: Row, digest: bytes) -> None:
+        if table.info["logged"]:
+            key = rows.key_text(table, values)
+            self._changes.append(RowChange(table=table.name, key=key, digest=digest.hex()))

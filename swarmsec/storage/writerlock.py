@@ -1,0 +1,91 @@
+"""Writers of one SQLite home take turns, and one that waits too long learns who holds the turn."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from swarmsec.storage.database import LOCK_WAIT_SECONDS
+from swarmsec.storage.errors import StoreBusy, StoreUnwritable
+
+_NOTE_BYTES: Final = 160
+_FIRST_PAUSE: Final = 0.0005
+_LONGEST_PAUSE: Final = 0.02
+
+
+class WriterLock:
+    """An advisory lock on a file beside the database; it goes with its process.
+
+    Args:
+        path: the lock file.
+        wait: seconds to wait for the turn.
+    """
+
+    def __init__(self, path: Path, wait: float = LOCK_WAIT_SECONDS) -> None:
+        self._path = path
+        self._wait = wait
+        self._descriptor: int | None = None
+        self._note = f"process {os.getpid()} ({Path(sys.argv[0] or 'python').name})".ljust(_NOTE_BYTES)[
+            :_NOTE_BYTES
+        ].encode()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock.
+
+        Raises:
+            StoreBusy: names the holder.
+            StoreUnwritable: the lock file cannot be made.
+        """
+        descriptor = self._open()
+        self._acquire(descriptor)
+        try:
+            os.pwrite(descriptor, self._note, 0)
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the lock file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            try:
+                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StoreUnwritable(
+                    f"the home could not be opened for writing: {error.strerror}",
+                    hint="check the owner and mode of the home directory and that it is mounted read-write",
+                ) from None
+        return self._descriptor
+
+    def _acquire(self, descriptor: int) -> None:
+        deadline = time.monotonic() + self._wait
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise StoreBusy(
+                        f"the store is held by {self._holder(descriptor)} for more than {self._wait:g} s",
+                        hint="wait for it or stop it, then repeat the command",
+                    ) from None
+                time.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return
+
+    @staticmethod
+    def _holder(descriptor: int) -> str:
+        text = os.pread(descriptor, _NOTE_BYTES, 0).decode("utf-8", "replace").strip()
+        return text if text.isprintable() and text else "another process"
