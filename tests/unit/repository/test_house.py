@@ -18,7 +18,7 @@ LONGEST_MODULE = 400
 MACHINE_PATH = re.compile(r"(?<![\w.{}<>$*-])/(?:work|root|home)/[\w.]")
 PACKAGE_INDEX = re.compile(r"pypi[.]org|pythonhosted[.]org|npmjs[.]|(?:extra-)?index-url[ =]+\w")
 UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b")
-NOT_RUN = re.compile(r"pytest[.](?:skip|xfail|importorskip)|mark[.](?:skip|xfail)|SkipTest|unittest[.]skip")
+NOT_RUN = re.compile(r"pytest[.](?:skip|xfail|importorskip)|mark[.](?:skip|xfail)|Skip[T]est|unittest[.]skip")
 BLANKET_NOQA = re.compile(r"#\s*(?:noqa(?!: [A-Z]+\d)|ruff:\s*noqa|flake8:\s*noqa)", re.IGNORECASE)
 BARE_IGNORE = re.compile(r"#\s*type:\s*ignore(?!\[[a-z, -]+\]\s+# \w)|#\s*mypy:\s*ignore-errors")
 UNCOUNTED = re.compile(r"#\s*pragma:\s*no" + r"\s*(?:cover|branch)")

@@ -1,0 +1,71 @@
+"""systemd itself reads the shipped unit and account; nothing is installed or started."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.unit.repository.tree import ROOT
+
+PROGRAM = "/opt/swarmsec/bin/swarmsec"
+WORST_EXPOSURE = 1.5
+"""Of 10; what is left is that the service has the network and the root file system, read-only."""
+
+
+def unit_for_this_machine(directory: Path) -> Path:
+    """Copy the unit, its program replaced by one that exists here, which `verify` insists on."""
+    text = (ROOT / "systemd" / "swarmsec.service").read_text()
+    assert f"ExecStart={PROGRAM} serve" in text
+    unit = directory / "swarmsec.service"
+    unit.write_text(text.replace(f"ExecStart={PROGRAM}", f"ExecStart={Path(sys.executable).resolve()}"))
+    return unit
+
+
+def analyze(*arguments: str | Path) -> str:
+    """Run systemd-analyze without a pager; return both its outputs and expect success."""
+    command = ["systemd-analyze", "--no-pager", *map(str, arguments)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
+    assert "swarmsec" not in analyze("verify", "--man=no", unit_for_this_machine(tmp_path))
+
+
+def test_a_misspelt_directive_would_be_told(tmp_path: Path) -> None:
+    unit = unit_for_this_machine(tmp_path)
+    unit.write_text(unit.read_text().replace("NoNewPrivileges=", "NoNewPrivilege="))
+    assert "NoNewPrivilege" in analyze("verify", "--man=no", unit)
+
+
+def test_the_exposure_stays_low(tmp_path: Path) -> None:
+    threshold = str(round(WORST_EXPOSURE * 10))
+    analyze("security", "--offline=true", f"--threshold={threshold}", unit_for_this_machine(tmp_path))
+
+
+def test_every_protection_that_systemd_knows_is_on_or_accounted_for(tmp_path: Path) -> None:
+    table = json.loads(
+        analyze("security", "--offline=true", "--json=short", unit_for_this_machine(tmp_path)),
+    )
+    open_points = {row["json_field"] for row in table if row["set"] is False}
+    assert open_points <= {
+        "RootDirectoryOrRootImage",
+        "PrivateMounts",
+        "PrivateNetwork",
+        "IPAddressDeny",
+        "DeviceAllow",
+        "RestrictAddressFamilies_AF_NETLINK",
+        "RestrictAddressFamilies_AF_UNIX",
+        "RestrictAddressFamilies_AF_INET_INET6",
+    }
+
+
+def test_the_account_is_understood(tmp_path: Path) -> None:
+    definition = ROOT / "systemd" / "swarmsec.sysusers"
+    command = ["systemd-sysusers", "--dry-run", f"--root={tmp_path}", str(definition)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "Creating user 'swarmsec'" in ran.stdout + ran.stderr
