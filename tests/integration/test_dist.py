@@ -127,7 +127,7 @@ def test_no_test_travels_in_the_wheel(products: dict[str, Path]) -> None:
 def test_the_sdist_is_enough_to_test_and_to_build(products: dict[str, Path]) -> None:
     with tarfile.open(only(products, ".tar.gz")) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {"Makefile", "LICENSE", "SECURITY.md", "pyproject.toml", "requirements/dev.txt"} <= names
+    assert {"Makefile", ".ci/run", "LICENSE", "SECURITY.md", "pyproject.toml", "requirements/dev.txt"} <= names
     assert {name for name in texts() if name.startswith(("tests/", "scripts/"))} <= names
 
 

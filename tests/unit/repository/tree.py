@@ -10,7 +10,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("swarmsec", "ca", "notary", "policies")
-NOT_OURS = frozenset({".git", ".venv", "dist", "build", "__pycache__"})
+NOT_OURS = frozenset({"dist", "build", "__pycache__"})
+HIDDEN_BUT_OURS = frozenset({".ci", ".gitignore"})
 
 
 @cache
@@ -20,8 +21,13 @@ def files() -> tuple[Path, ...]:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
         paths = [ROOT / name for name in listed.stdout.split("\0") if name]
     else:
-        paths = [path for path in ROOT.rglob("*") if NOT_OURS.isdisjoint(path.relative_to(ROOT).parts)]
+        paths = [path for path in ROOT.rglob("*") if not any(map(is_product, path.relative_to(ROOT).parts))]
     return tuple(sorted(path for path in paths if path.is_file()))
+
+
+def is_product(part: str) -> bool:
+    """Whether a part of a path names an environment, a cache or something built."""
+    return part in NOT_OURS or (part.startswith(".") and part not in HIDDEN_BUT_OURS)
 
 
 @cache
