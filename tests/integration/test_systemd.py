@@ -17,7 +17,7 @@ WORST_EXPOSURE = 1.5
 def unit_for_this_machine(directory: Path) -> Path:
     """Copy the unit, its program replaced by one that exists here, which `verify` insists on."""
     text = (ROOT / "systemd" / "swarmsec.service").read_text()
-    assert f"ExecStart={PROGRAM} serve" in text
+    assert f"ExecStart={PROGRAM} serve\n" in text
     unit = directory / "swarmsec.service"
     unit.write_text(text.replace(f"ExecStart={PROGRAM}", f"ExecStart={Path(sys.executable).resolve()}"))
     return unit

@@ -72,7 +72,7 @@ def test_only_the_needed_address_families_are_open() -> None:
 def test_the_anchor_lives_beside_the_home_and_not_in_it() -> None:
     assert service()["StateDirectory"] == ["swarmsec swarmsec-state"]
     environment = " ".join(service()["Environment"]).split()
-    assert {"SWARMSEC_HOME=/var/lib/swarmsec", "XDG_STATE_HOME=/var/lib/swarmsec-state"} <= set(environment)
+    assert {"SWARMSEC_HOME=/var/lib/swarmsec", "SWARMSEC_STATE=/var/lib/swarmsec-state"} <= set(environment)
 
 
 def test_a_refusal_of_our_own_is_not_tried_again() -> None:
