@@ -2,6 +2,21 @@
 
 A manager encodes CFSSL's ``signer.SignRequest`` with Go's ``encoding/json``; the structure grew between the CFSSL of
 Docker 20.10 and that of Docker 25 and later. Members without a JSON name keep their Go name, an unset time is year 1.
+
+The shapes of Docker 20.10 are proven against captured requests (``captured/README.md``), those of later ones are from
+SwarmKit's source. What a Docker 20.10 leader was measured to do around these requests, during
+``docker swarm ca --rotate --ca-cert R --external-ca protocol=cfssl,url=…,cacert=R`` in a Swarm whose root was C:
+
+- First it dials the server once, offers its certificate and closes without a request. With TLS 1.3 that succeeds even
+  when the server then refuses the certificate, so a refusal is only seen in the engine's log, every ten seconds.
+- Then it sends one request per node, its own among the first, and the rest as the nodes ask; all over HTTP/1.1
+  without ALPN, kept alive. A join sends the same request twice, over one connection.
+- Connections opened before its own renewal offer the leaf under C alone. Later ones offer the leaf under R followed by
+  R signed by C, and it keeps offering both after the rotation, until its next renewal. An open connection is used on
+  with the identity that it began with. So a server that trusts both roots sees either chain, one that trusts only C is
+  never refused until that renewal, and one that trusts only R refuses the first request and with it the rotation.
+- C and R may have the same subject, ``CN=swarm-ca``. OpenSSL then finds the right one only by the authority key
+  identifier of the leaf; without it every handshake after the leader's renewal failed.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ hierarchy per controller below ``/sys/fs/cgroup``, version 2 has one in all.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from tests.peers import run_names
@@ -41,15 +42,9 @@ def remove_abandoned() -> None:
 
 def _try_remove(name: str) -> bool:
     for top in find(name):
-        below = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)
-        for directory in (*below, top):
-            _remove_directory(directory)
+        # Busy for some milliseconds after its last process ended, or just gone; the caller asks again.
+        with suppress(OSError):
+            below = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)
+            for directory in (*below, top):
+                directory.rmdir()
     return not find(name)
-
-
-def _remove_directory(directory: Path) -> None:
-    try:
-        directory.rmdir()
-    except OSError:
-        # Busy for some milliseconds after its last process ended; the caller asks again.
-        return

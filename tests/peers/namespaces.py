@@ -43,8 +43,8 @@ class Host:
 
     def run(self, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
         """Run ``argv`` on this host to its end; options as of ``subprocess.run``, output is captured as text."""
-        defaults: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 60}
-        return subprocess.run(self.command(argv), check=False, **(defaults | options))
+        defaults: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 60, "check": False}
+        return subprocess.run(self.command(argv), **(defaults | options))
 
     def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start ``argv`` on this host; options as of ``subprocess.Popen``. The caller stops it."""
@@ -123,7 +123,16 @@ def remove_abandoned_namespaces() -> None:
     """Remove namespaces of test runs that were killed before they could."""
     for name in _existing_namespaces():
         if run_names.is_abandoned(name):
-            _ip("netns", "delete", name)
+            _delete_namespace(name)
+
+
+def _delete_namespace(name: str) -> None:
+    try:
+        _ip("netns", "delete", name)
+    except PeerProblem:
+        # Another test run may have removed the same one.
+        if name in _existing_namespaces():
+            raise
 
 
 def _existing_namespaces() -> list[str]:

@@ -69,6 +69,12 @@ def test_a_site_ends_without_namespaces() -> None:
     assert not (NAMESPACES / host.namespace).exists()
 
 
+def test_a_caller_other_than_root_is_told_so() -> None:
+    script = "import os; from tests.peers.namespaces import Site; os.setuid(65534); Site().__enter__()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "expected root to make network namespaces, got user id 65534" in done.stderr
+
+
 def test_what_a_killed_run_left_is_removed_by_the_next() -> None:
     with subprocess.Popen([sys.executable, "-c", ABANDON_A_SITE], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
