@@ -28,14 +28,18 @@ def unpack(directory: Path) -> Path:
     return directory
 
 
-def build(tree: Path) -> dict[str, Path]:
-    """Run the tree's own scripts/build-dist; return its products by name."""
-    output = tree / "products"
+def run_build(tree: Path) -> subprocess.CompletedProcess[str]:
+    """Run the tree's own scripts/build-dist into ``products``, from elsewhere."""
     environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
-    command = [sys.executable, str(tree / "scripts" / "build-dist"), str(output)]
-    ran = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(tree / "scripts" / "build-dist"), str(tree / "products")]
+    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+
+
+def build(tree: Path) -> dict[str, Path]:
+    """Build and return the products by name."""
+    ran = run_build(tree)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return {path.name: path for path in output.iterdir()}
+    return {path.name: path for path in (tree / "products").iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +95,15 @@ def test_inside_git_the_commit_is_built_and_not_the_working_tree(tmp_path: Path)
     sums = clean["SHA256SUMS"].read_bytes()
     (repository / "ca" / "not_committed.py").write_text('"""Left over."""\n')
     assert build(repository)["SHA256SUMS"].read_bytes() == sums
+
+
+def test_a_repository_that_git_cannot_read_is_not_built(tmp_path: Path) -> None:
+    broken = unpack(tmp_path)
+    (broken / ".git").mkdir()
+    ran = run_build(broken)
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert list((broken / "products").glob("*.whl")) == []
 
 
 def test_the_wheel_holds_the_four_packages_and_nothing_else(products: dict[str, Path]) -> None:

@@ -18,7 +18,9 @@ HIDDEN_BUT_OURS = frozenset({".ci", ".gitignore"})
 def files() -> tuple[Path, ...]:
     """Every file that git tracks; in an unpacked source distribution, every file that is not a product."""
     if (ROOT / ".git").exists():
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+        # A clone that CI mounts may belong to another user, which git asks to be told is meant.
+        command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+        listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         paths = [ROOT / name for name in listed.stdout.split("\0") if name]
     else:
         paths = [path for path in ROOT.rglob("*") if not any(map(is_product, path.relative_to(ROOT).parts))]
