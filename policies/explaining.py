@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
@@ -94,5 +95,10 @@ def _rule_text(rule: SecretAccessRule) -> str:
 
 
 def _scope_text(scope: TrustScope) -> str:
-    age = "" if scope.max_age is None else f", signatures of the last {scope.max_age}"
+    age = "" if scope.max_age is None else f", signatures of the last {_age_text(scope.max_age)}"
     return f"{scope.level}, {scope.min_signers} signer{'s' if scope.min_signers > 1 else ''}{age}"
+
+
+def _age_text(age: timedelta) -> str:
+    whole_days = age % timedelta(days=1) == timedelta()
+    return f"{age.days} d" if whole_days else f"{age // timedelta(seconds=1)} s"
