@@ -19,7 +19,7 @@ import http.client
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -258,6 +258,10 @@ class Engine:
             wait_for(lambda: not namespace_members("pid", identity), timeout=5, what=what)
         control_groups.remove(self._control_group)
         self.socket.unlink(missing_ok=True)
+
+
+StartEngines = Callable[..., list[Engine]]
+"""What the fixture ``engines`` gives: host names to engines that answer, started side by side."""
 
 
 def kill_engines(engines: Sequence[Engine]) -> None:

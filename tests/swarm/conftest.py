@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.peers.engines import Engine, kill_engines
+from tests.peers.engines import Engine, StartEngines, kill_engines
 from tests.peers.namespaces import Site
-
-StartEngines = Callable[..., list[Engine]]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from tests.peers import control_groups
-from tests.peers.engines import Engine
+from tests.peers.engines import Engine, StartEngines
 from tests.peers.errors import PeerProblem
 from tests.peers.namespaces import NAMESPACES, Site
 from tests.peers.processes import (
@@ -22,7 +22,6 @@ from tests.peers.processes import (
     namespace_of,
     wait_for,
 )
-from tests.swarm.conftest import StartEngines
 
 ABANDON_A_SITE = """
 import sys, time
@@ -36,7 +35,7 @@ time.sleep(600)
 START_AN_ENGINE = """
 import time
 from pathlib import Path
-from tests.peers.engines import Engine
+from tests.peers.engines import Engine, StartEngines
 from tests.peers.namespaces import Host
 engine = Engine({host!r}, Path({directory!r}))
 engine.start()
