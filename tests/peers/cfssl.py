@@ -9,12 +9,14 @@ SwarmKit's source. What a Docker 20.10 leader was measured to do around these re
 
 - First it dials the server once, offers its certificate and closes without a request. With TLS 1.3 that succeeds even
   when the server then refuses the certificate, so a refusal is only seen in the engine's log, every ten seconds.
-- Then it sends one request per node, its own among the first, and the rest as the nodes ask; all over HTTP/1.1
-  without ALPN, kept alive. A join sends the same request twice, over one connection.
+- Then it, and never another manager, sends one request per node, in no fixed order, over HTTP/1.1 without ALPN on a
+  connection that is kept alive. A join sends the same request twice over one connection; a promotion, a demotion and
+  each renewal bring a new key. After a change of leader the new one connects with its own certificate.
 - Connections opened before its own renewal offer the leaf under C alone. Later ones offer the leaf under R followed by
-  R signed by C, and it keeps offering both after the rotation, until its next renewal. An open connection is used on
-  with the identity that it began with. So a server that trusts both roots sees either chain, one that trusts only C is
-  never refused until that renewal, and one that trusts only R refuses the first request and with it the rotation.
+  R signed by C, also after the rotation, until its next renewal. An open connection is used on with the identity that
+  it began with, and one that is no longer used is not closed for minutes. So a server that trusts both roots sees
+  either chain, one that trusts only C accepts it until that renewal, and one that trusts only R gets no
+  request through, and the rotation never ends.
 - C and R may have the same subject, ``CN=swarm-ca``. OpenSSL then finds the right one only by the authority key
   identifier of the leaf; without it every handshake after the leader's renewal failed.
 """
