@@ -51,12 +51,11 @@ class CertificateRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRecord:
-    """A join token; ``fingerprint`` is keyed, so that the table is no oracle for tokens."""
+    """A join token, without what makes it secret."""
 
     token_id: str
     role: str
     kind: str
-    fingerprint: bytes
     state: str
     """``active`` or ``retired``."""
     created: int

@@ -80,3 +80,10 @@ class LogAppender:
             rows = [{"seq": e.seq, "data": e.data, "leaf_hash": e.leaf_hash} for e in self._pending]
             insert_plain(self._connection, audit_entries, rows)
             self._pending.clear()
+
+
+def head_at(connection: Connection, size: int) -> LogHead | None:
+    """The head as it was when the log had ``size`` entries, or None if it has fewer."""
+    statement = select(audit_entries.c.leaf_hash).where(audit_entries.c.seq == size - 1)
+    row = connection.execute(statement).first()
+    return None if row is None else LogHead(size=size, last_hash=row.leaf_hash)

@@ -22,6 +22,7 @@ from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.database import WRITE
 from swarmsec.storage.errors import translated
 from swarmsec.storage.log import LogAppender, LogHead, read_head
+from swarmsec.storage.schema import migrate, read_revisions
 from swarmsec.storage.transaction import Transaction
 from swarmsec.storage.writerlock import WriterLock
 
@@ -101,6 +102,24 @@ class Store:
         self._anchor_after_commit()
         return outcomes
 
+    def revisions(self) -> frozenset[str]:
+        """The schema revisions that the database is at."""
+        with translated(), self._engine.connect() as connection, connection.begin():
+            return read_revisions(connection)
+
+    def migrate(self) -> None:
+        """Bring the schema to this version's, in one transaction."""
+        with self._locked_connection() as connection:
+            migrate(connection)
+
+    def truncate_write_ahead_log(self) -> None:
+        """Leave no erased row behind in SQLite's write-ahead log."""
+        if self.is_sqlite:
+            with translated(), self._engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                if driver is not None:
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A consistent view; writing through it fails."""
@@ -148,13 +167,18 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Connection, LogAppender]]:
+        with self._locked_connection() as connection:
+            yield connection, LogAppender(connection, self._clock)
+
+    @contextmanager
+    def _locked_connection(self) -> Iterator[Connection]:
         with translated(), self._lock.held() if self._lock else nullcontext():
             connection = self._writing_connection()
             try:
                 with connection.begin():
                     if not self.is_sqlite:
                         connection.execute(_POSTGRESQL_LOCK)
-                    yield connection, LogAppender(connection, self._clock)
+                    yield connection
             except BaseException:
                 # A connection that failed may be in any state; the next unit gets a new one.
                 self._writer = None

@@ -111,7 +111,6 @@ join_tokens = _state_table(
     _key("token_id", Text),
     Column("role", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("fingerprint", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
 )

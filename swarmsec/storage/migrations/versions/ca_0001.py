@@ -47,7 +47,6 @@ def upgrade() -> None:
         sa.Column("token_id", sa.Text, primary_key=True),
         sa.Column("role", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("fingerprint", sa.LargeBinary, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
         _digest(),

@@ -1,0 +1,210 @@
+"""What every command shares: lazy groups, the options of the whole program, and how an error ends a process."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from swarmsec.secretbytes import SecretBytes
+    from swarmsec.services.requester import Requester
+    from swarmsec.wiring.home import Home
+
+SHORT_HELP_WIDTH: Final = 60
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules that are imported when a command is named.
+
+    Args:
+        lazy: command name to ``module:attribute`` and its one-line help, which the overview shows without importing.
+    """
+
+    def __init__(self, *args: Any, lazy: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name, sorted."""
+        return sorted({*self._lazy, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and return the command."""
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._lazy[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from what is known without importing them."""
+        if not self._lazy:
+            super().format_commands(ctx, formatter)
+            return
+        rows = [(name, self._lazy[name][1]) for name in sorted(self._lazy)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of the whole program."""
+
+    home: Path | None
+    server: str | None
+    identity: Path | None
+    json: bool
+    verbosity: int
+    accept_rollback: str | None
+    passphrase_file: Path | None
+
+
+def options_of(context: click.Context) -> Options:
+    """The program's options, from any command."""
+    options = context.find_root().obj
+    if not isinstance(options, Options):
+        raise TypeError("the root command set no options")
+    return options
+
+
+def home_path(options: Options) -> Path:
+    """The home this call is about.
+
+    Raises:
+        UsageProblem: ``--server`` was given to a command that works on a home.
+    """
+    from swarmsec.errors import UsageProblem
+    from swarmsec.wiring.places import default_home
+
+    if options.server is not None:
+        raise UsageProblem(
+            "expected a local home: this command is not served over --server", hint="run it where the home is"
+        )
+    return options.home or default_home()
+
+
+@contextmanager
+def opened_home(context: click.Context, *, allow_restored: bool = False) -> Iterator[Home]:
+    """Open the home of this call, say what was found about it, and close it."""
+    from swarmsec.wiring.home import open_home
+
+    options = options_of(context)
+    home = open_home(
+        home_path(options),
+        requester=local_requester(),
+        accept_rollback=options.accept_rollback,
+        allow_restored=allow_restored,
+    )
+    for finding in home.findings:
+        warn(finding)
+    try:
+        yield home
+    finally:
+        close_home(home)
+
+
+def close_home(home: Home) -> None:
+    """Close a home; a failing anchor is said, because the next write will be refused for it."""
+    from swarmsec.errors import SwarmsecError
+
+    try:
+        home.close()
+    except SwarmsecError as error:
+        warn(f"{error}; nothing more will be written until it can be")
+
+
+def local_requester() -> Requester:
+    """Whoever runs this process, as the log names them."""
+    from swarmsec.audit.entry import Actor, Source
+    from swarmsec.services.requester import Requester
+
+    return Requester(actor=Actor(type="local", id=f"uid:{os.getuid()}", auth="home"), source=Source(pid=os.getpid()))
+
+
+def ask_passphrase(context: click.Context, prompt: str) -> SecretBytes:
+    """Get a passphrase from ``--passphrase-file`` or from a person at a terminal.
+
+    Raises:
+        KeysLocked: neither is there.
+    """
+    from swarmsec.cli.secretinput import read_private_file
+    from swarmsec.keys.errors import KeysLocked
+    from swarmsec.secretbytes import SecretBytes
+
+    options = options_of(context)
+    if options.passphrase_file is not None:
+        return SecretBytes(read_private_file(options.passphrase_file, limit=4096).rstrip(b"\r\n"))
+    if not sys.stdin.isatty():
+        raise KeysLocked(
+            f"expected the {prompt}, but there is no terminal to ask on", hint="give --passphrase-file FILE (mode 0600)"
+        )
+    text: str = click.prompt(prompt, hide_input=True, confirmation_prompt=prompt.startswith("new"), err=True)
+    return SecretBytes(text.encode())
+
+
+def say(text: str) -> None:
+    """Talk on stderr; ``-q`` silences it."""
+    context = click.get_current_context(silent=True)
+    if context is None or options_of(context).verbosity >= 0:
+        click.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """Warn on stderr, never silenced."""
+    click.echo(f"{click.style('warning:', fg='yellow')} {text}", err=True)
+
+
+def print_json(value: object) -> None:
+    """Print a document on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def run(command: click.Command) -> int:
+    """Run the program and turn whatever happens into an exit code and a sentence."""
+    os.umask(0o077)
+    try:
+        command.main(standalone_mode=False, prog_name="swarmsec")
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output went away; writing anything more would only fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001  # the last stop: every error becomes an exit code
+        return report_error(error)
+    return 0
+
+
+def report_error(error: Exception) -> int:
+    """Say what went wrong on stderr, and as JSON on stdout where that was asked for; returns the exit code."""
+    from swarmsec.errors import Kind, describe
+
+    description = describe(error)
+    click.echo(f"{click.style('error:', fg='red')} {description.text}", err=True)
+    if description.hint:
+        click.echo(f"{click.style('hint:', fg='cyan')}  {description.hint}", err=True)
+    if "--json" in sys.argv[1:]:
+        print_json({"error": {"code": description.kind.word, "message": description.text, "hint": description.hint}})
+    if description.kind is Kind.DEFECT and "-v" in sys.argv[1:]:
+        import traceback
+
+        traceback.print_exception(error)
+    return description.kind.exit_code

@@ -1,0 +1,229 @@
+"""The active authority: issuing certificates and keeping their records.
+
+Idempotent on public key, organization, role, node and issuer while the certificate is valid: SwarmKit sends the same
+request twice within a second and would otherwise hold another certificate than our table says. One key serves one
+identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from ca.bundle import write_bundle
+from ca.identity import NodeIdentity, NodeRole, hosts_of
+from ca.issuing import Issuer, issue_leaf, serial_from
+from ca.profiles import Profile, swarm_node, validity
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.entry import ObjectRef
+from swarmsec.clock import Clock
+from swarmsec.errors import Denied, NotFound
+from swarmsec.http import Role, RoleKind
+from swarmsec.services.ports import Keys, Refusal, Transaction
+from swarmsec.services.records import AuthorityRecord, CertificateRecord, CertificateStatus
+from swarmsec.services.requester import Field, Requester
+
+SERIAL_BYTES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """The root that signs now, ready to sign."""
+
+    record: AuthorityRecord
+    issuer: Issuer
+    cluster_id: str
+    lifetime: timedelta
+
+    @property
+    def bundle_pem(self) -> bytes:
+        """The exact root bundle that tokens digest and nodes store."""
+        return write_bundle([self.issuer.certificate])
+
+
+def load_authority(transaction: Transaction, keys: Keys, lifetime: timedelta) -> Authority:
+    """Open the active authority.
+
+    Raises:
+        NotFound: the home has none.
+    """
+    record = transaction.authorities.active()
+    cluster_id = transaction.settings.get("cluster_id")
+    if record is None or cluster_id is None:
+        raise NotFound("this home has no certificate authority", hint="make one with: swarmsec ca init")
+    certificate = x509.load_der_x509_certificate(record.certificate)
+    issuer = Issuer(certificate, keys.signer(transaction, record.key_name))
+    return Authority(record=record, issuer=issuer, cluster_id=cluster_id, lifetime=lifetime)
+
+
+def now_utc(clock: Clock) -> datetime:
+    """The wall clock as an aware time, in whole seconds."""
+    return datetime.fromtimestamp(clock.unix_ms() // 1000, UTC)
+
+
+def issue_for_node(
+    transaction: Transaction,
+    authority: Authority,
+    identity: NodeIdentity,
+    spki_der: bytes,
+    requester: Requester,
+    *,
+    via: str,
+) -> CertificateRecord:
+    """Issue a node's certificate, or give the one again that it has for this key.
+
+    Args:
+        identity: who the node is; whoever calls has decided that it may be.
+        spki_der: the node's public key.
+        via: how the node proved itself, for the log.
+
+    Raises:
+        Refusal: the key already serves another identity.
+    """
+    known = _known_certificate(transaction, authority, identity, spki_der, requester)
+    if known is not None:
+        return known
+    kind = RoleKind.SWARM_MANAGER if identity.role is NodeRole.MANAGER else RoleKind.NODE
+    record = _issue(
+        transaction,
+        authority,
+        swarm_node(identity.role),
+        identity,
+        hosts_of(identity),
+        spki_der,
+        name=identity.node_id,
+        role=Role(kind=kind, scope=identity.node_id),
+    )
+    revoked = _retire_former(transaction, record)
+    fields: Mapping[str, Field] = {
+        "profile": record.profile,
+        "via": via,
+        "spki_sha256": record.spki_sha256.hex(),
+        "revoked": revoked,
+    }
+    transaction.log(requester.event(Action.CA_ISSUE, reference_of(record), fields=fields))
+    return record
+
+
+def issue_for_host(
+    transaction: Transaction,
+    authority: Authority,
+    profile: Profile,
+    *,
+    name: str,
+    role: Role | None,
+    spki_der: bytes,
+    hosts: Sequence[str],
+    requester: Requester,
+) -> CertificateRecord:
+    """Issue a server's or client's certificate; ``role`` is what its bearer may do on our own API, if anything."""
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, authority.cluster_id),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+    record = _issue(transaction, authority, profile, subject, hosts, spki_der, name=name, role=role)
+    fields: Mapping[str, Field] = {
+        "profile": record.profile,
+        "role": record.role,
+        "hosts": list(hosts),
+    }
+    transaction.log(requester.event(Action.CA_ISSUE, reference_of(record), fields=fields))
+    return record
+
+
+def certificate_pem(record: CertificateRecord) -> bytes:
+    """A certificate as PEM."""
+    return x509.load_der_x509_certificate(record.der).public_bytes(Encoding.PEM)
+
+
+def _known_certificate(
+    transaction: Transaction, authority: Authority, identity: NodeIdentity, spki_der: bytes, requester: Requester
+) -> CertificateRecord | None:
+    now = transaction.clock.unix_ms() // 1000
+    known = None
+    for record in transaction.certificates.by_public_key(hashlib.sha256(spki_der).digest()):
+        if record.subject_id != identity.node_id or record.cluster_id != identity.cluster_id:
+            error = Denied(
+                "this key already belongs to another identity", hint="make a new key on the node and ask again"
+            )
+            target = ObjectRef(type="node", id=identity.node_id)
+            raise Refusal(error, requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=str(error)))
+        same = record.profile == swarm_node(identity.role).value and record.generation == authority.record.generation
+        if same and record.status is CertificateStatus.VALID and record.not_after > now:
+            known = record
+    return known
+
+
+def reference_of(record: CertificateRecord) -> ObjectRef:
+    """A certificate as entries name it."""
+    return ObjectRef(type="certificate", id=record.serial, name=record.subject_id)
+
+
+def _issue(
+    transaction: Transaction,
+    authority: Authority,
+    profile: Profile,
+    subject: NodeIdentity | x509.Name,
+    hosts: Sequence[str],
+    spki_der: bytes,
+    *,
+    name: str,
+    role: Role | None,
+) -> CertificateRecord:
+    clock = transaction.clock
+    span = validity(now_utc(clock), authority.lifetime, issuer_not_after=authority.issuer.not_after)
+    serial = serial_from(clock.random(SERIAL_BYTES))
+    leaf = issue_leaf(
+        authority.issuer,
+        profile=profile,
+        subject=subject,
+        spki_der=spki_der,
+        hosts=hosts,
+        validity=span,
+        serial=serial,
+    )
+    record = CertificateRecord(
+        id=transaction.certificates.next_id(),
+        serial=f"{serial:x}",
+        generation=authority.record.generation,
+        profile=profile.value,
+        role=str(role) if role else "",
+        subject_id=name,
+        cluster_id=authority.cluster_id,
+        spki_sha256=hashlib.sha256(spki_der).digest(),
+        sha256=hashlib.sha256(leaf).digest(),
+        der=leaf,
+        not_before=int(span.not_before.timestamp()),
+        not_after=int(span.not_after.timestamp()),
+        status=CertificateStatus.VALID,
+        revoked=0,
+    )
+    transaction.certificates.add(record)
+    return record
+
+
+def _retire_former(transaction: Transaction, new: CertificateRecord) -> int:
+    """Mark a node's earlier certificates: superseded, or revoked where they gave it a role that it no longer has.
+
+    Returns:
+        how many were revoked.
+    """
+    revoked = 0
+    for former in transaction.certificates.by_subject(new.subject_id):
+        if former.id == new.id or former.status is not CertificateStatus.VALID:
+            continue
+        if former.role == new.role:
+            transaction.certificates.change_status(former, status=CertificateStatus.SUPERSEDED)
+        else:
+            when = transaction.clock.unix_ms() // 1000
+            transaction.certificates.change_status(former, status=CertificateStatus.REVOKED, revoked=when)
+            revoked += 1
+    return revoked

@@ -1,0 +1,58 @@
+"""Make the authority of a new home: its root, its cluster id and the two standing join tokens."""
+
+from __future__ import annotations
+
+from ca.identity import NodeRole, new_id, parse_cluster_id
+from ca.issuing import issue_root, serial_from
+from swarmsec.audit.actions import Action
+from swarmsec.audit.entry import ObjectRef
+from swarmsec.errors import AlreadyExists
+from swarmsec.services.authority import SERIAL_BYTES, now_utc
+from swarmsec.services.ports import Keys, Transaction
+from swarmsec.services.records import AuthorityRecord, KeyKind
+from swarmsec.services.requester import Requester
+from swarmsec.services.standing_tokens import renew_standing_token
+
+FIRST_GENERATION = 1
+_ID_BYTES = 17
+
+
+def init_authority(
+    transaction: Transaction, keys: Keys, requester: Requester, *, cluster_id: str | None, key_kind: KeyKind
+) -> str:
+    """Make generation 1.
+
+    Args:
+        cluster_id: the Swarm's id where one exists; one is made where none is given.
+        key_kind: of the root key.
+
+    Returns:
+        the cluster id.
+
+    Raises:
+        AlreadyExists: the home is an authority already.
+        ca.errors.InvalidRequest: the id cannot be one.
+    """
+    present = transaction.settings.get("cluster_id")
+    if transaction.authorities.active() is not None:
+        raise AlreadyExists(f"this home is already the authority of cluster {present}", hint="use another --home")
+    clock = transaction.clock
+    chosen = parse_cluster_id(cluster_id) if cluster_id else new_id(clock.random(_ID_BYTES))
+    key_name = f"ca/root/{FIRST_GENERATION}"
+    signer = keys.create_signer(transaction, key_name, key_kind)
+    root = issue_root(signer, serial=serial_from(clock.random(SERIAL_BYTES)), now=now_utc(clock))
+    transaction.settings.put("cluster_id", chosen)
+    transaction.authorities.add(
+        AuthorityRecord(
+            generation=FIRST_GENERATION,
+            certificate=root,
+            key_name=key_name,
+            state="active",
+            created=clock.unix_ms() // 1000,
+        )
+    )
+    target = ObjectRef(type="authority", id=chosen, version=FIRST_GENERATION)
+    transaction.log(requester.event(Action.CA_INIT, target, fields={"key_type": key_kind.value}))
+    for role in NodeRole:
+        renew_standing_token(transaction, keys, requester, role)
+    return chosen

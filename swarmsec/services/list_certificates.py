@@ -1,0 +1,46 @@
+"""Every certificate with its state now: valid, superseded, revoked or expired, and when it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ca.issuing import fingerprint
+from swarmsec.clock import unix_seconds
+from swarmsec.services.ports import Transaction
+from swarmsec.services.records import CertificateRecord, CertificateStatus
+
+RENEW_AFTER = 0.5
+RENEW_BEFORE = 0.8
+"""SwarmKit's renewal window, as fractions of the whole life."""
+EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCertificate:
+    """A certificate as lists show it. Times in Unix seconds."""
+
+    record: CertificateRecord
+    issuer: str
+    """SHA-256 of the issuing root, lower-case hex."""
+    status: str
+    renew_after: int
+    overdue: bool
+
+
+def list_certificates(transaction: Transaction) -> Iterator[ListedCertificate]:
+    """Every certificate in the order of issue."""
+    issuers = {record.generation: fingerprint(record.certificate) for record in transaction.authorities.all()}
+    now = unix_seconds(transaction.clock)
+    for record in transaction.certificates.all():
+        life = record.not_after - record.not_before
+        expired = record.not_after <= now and record.status is not CertificateStatus.REVOKED
+        status = EXPIRED if expired else record.status.value
+        late = now > record.not_before + RENEW_BEFORE * life
+        yield ListedCertificate(
+            record=record,
+            issuer=issuers.get(record.generation, ""),
+            status=status,
+            renew_after=record.not_before + int(RENEW_AFTER * life),
+            overdue=late and status == CertificateStatus.VALID,
+        )

@@ -1,0 +1,50 @@
+"""The authority as others see it: its root bundle, its history of roots, and the Swarm roots it accepts."""
+
+from __future__ import annotations
+
+from cryptography import x509
+
+from ca.bundle import write_bundle
+from ca.issuing import fingerprint
+from swarmsec.clock import rfc3339_seconds
+from swarmsec.errors import NotFound
+from swarmsec.services.ports import Transaction
+
+
+def root_bundle(transaction: Transaction) -> bytes:
+    """The exact PEM bundle that tokens digest.
+
+    Raises:
+        NotFound: the home is no authority.
+    """
+    active = transaction.authorities.active()
+    if active is None:
+        raise NotFound("this home has no certificate authority", hint="make one with: swarmsec ca init")
+    return write_bundle([x509.load_der_x509_certificate(active.certificate)])
+
+
+def describe_authority(transaction: Transaction) -> dict[str, object]:
+    """Everything about the authority that is not secret, as JSON members."""
+    roots = []
+    for record in transaction.authorities.all():
+        certificate = x509.load_der_x509_certificate(record.certificate)
+        roots.append(
+            {
+                "generation": record.generation,
+                "state": record.state,
+                "sha256": fingerprint(record.certificate),
+                "subject": certificate.subject.rfc4514_string(),
+                "not_before": rfc3339_seconds(int(certificate.not_valid_before_utc.timestamp())),
+                "not_after": rfc3339_seconds(int(certificate.not_valid_after_utc.timestamp())),
+            }
+        )
+    swarm_roots = [
+        {
+            "sha256": root.sha256,
+            "cluster_id": root.cluster_id,
+            "added": rfc3339_seconds(root.added),
+            "nodes": list(transaction.swarm_roots.nodes(root.sha256)),
+        }
+        for root in transaction.swarm_roots.all()
+    ]
+    return {"cluster_id": transaction.settings.get("cluster_id"), "roots": roots, "swarm_roots": swarm_roots}
