@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, StrEnum
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -16,6 +17,17 @@ from ca import der
 from ca.errors import CaError
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+PARSE_ERRORS = (
+    ValueError,
+    TypeError,
+    Warning,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What ``cryptography`` raises for malformed input; its warnings are among them where a filter makes them errors."""
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
@@ -69,7 +81,6 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
-ACCEPTED_SIGNATURE_OIDS = frozenset(algorithm.oid for algorithm in SignatureAlgorithm)
 
 
 def parse_public_key(spki_der: bytes, *, refusal: type[CaError]) -> PublicKey:
@@ -118,6 +129,18 @@ def accept_key(key: object, *, refusal: type[CaError]) -> tuple[PublicKey, KeyTy
 def spki_der_of(key: PublicKey) -> bytes:
     """The canonical SubjectPublicKeyInfo of a key, DER."""
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def algorithm_of(oid: str, key: PublicKey, *, refusal: type[CaError]) -> SignatureAlgorithm:
+    """The signature algorithm of an object identifier, if it is accepted and suits the key.
+
+    Raises:
+        CaError: the ``refusal``, naming the identifier.
+    """
+    for algorithm in SignatureAlgorithm:
+        if algorithm.oid == oid and algorithm.is_rsa == isinstance(key, rsa.RSAPublicKey):
+            return algorithm
+    raise refusal(f"expected a signature of the key with SHA-256, SHA-384 or SHA-512, got algorithm {oid}")
 
 
 def algorithm_for(key: PublicKey, hash_name: str, *, refusal: type[CaError]) -> SignatureAlgorithm:

@@ -9,14 +9,13 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
-from ca import pem
-from ca.algorithms import ACCEPTED_SIGNATURE_OIDS, accept_key
+from ca import der, pem
+from ca.algorithms import PARSE_ERRORS, accept_key, algorithm_of
 from ca.errors import InvalidCertificate
 
 MAX_BUNDLE_BYTES = 64 * 1024
 MAX_CERTIFICATES = 16
 _LABEL = "CERTIFICATE"
-_PARSE_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 # What every verifier that nodes use understands; another critical extension would make each of them refuse the root.
 _UNDERSTOOD_CRITICAL = frozenset({ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE})
 
@@ -59,20 +58,21 @@ def write_bundle(certificates: Sequence[x509.Certificate]) -> bytes:
     return b"".join(pem.write_block(certificate.public_bytes(Encoding.DER), _LABEL) for certificate in certificates)
 
 
-def parse_certificate(der: bytes) -> x509.Certificate:
-    """Read one certificate wholly, so that nothing in it can fail to parse later.
+def parse_certificate(certificate_der: bytes) -> x509.Certificate:
+    """Read one certificate of version 3 wholly, so that nothing in it can fail to parse later.
 
     Args:
-        der: the certificate and nothing after it.
+        certificate_der: the certificate and nothing after it.
 
     Raises:
         InvalidCertificate: when it is none, or a part of it is malformed.
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        _verify_envelope(certificate_der)
+        certificate = x509.load_der_x509_certificate(certificate_der)
         _ = (certificate.subject, certificate.issuer, list(certificate.extensions), certificate.public_key())
         _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.serial_number)
-    except _PARSE_ERRORS as error:
+    except PARSE_ERRORS as error:
         raise InvalidCertificate("expected a certificate in DER") from error
     return certificate
 
@@ -106,11 +106,19 @@ def verify_root(certificate: x509.Certificate) -> x509.Certificate:
         InvalidCertificate: when it is none, was signed by another, or with an algorithm that nodes refuse.
     """
     verify_authority(certificate)
-    algorithm = certificate.signature_algorithm_oid.dotted_string
-    if algorithm not in ACCEPTED_SIGNATURE_OIDS:
-        raise InvalidCertificate(f"expected RSA or ECDSA with SHA-256, SHA-384 or SHA-512, got {algorithm}")
+    key, _ = accept_key(certificate.public_key(), refusal=InvalidCertificate)
+    algorithm_of(certificate.signature_algorithm_oid.dotted_string, key, refusal=InvalidCertificate)
     try:
         certificate.verify_directly_issued_by(certificate)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
         raise InvalidCertificate("expected a root that signed itself") from error
     return certificate
+
+
+def _verify_envelope(certificate_der: bytes) -> None:
+    """Check what ``cryptography`` only warns of or lets pass (RFC 5280, sections 4.1.1.2 and 4.1.2.2)."""
+    tbs, algorithm, _ = der.children(certificate_der)
+    version, serial, signed_algorithm, *_ = der.children(tbs)
+    number = int.from_bytes(der.content(serial), "big", signed=True)
+    if version != der.VERSION_3 or number <= 0 or algorithm != signed_algorithm:
+        raise ValueError("expected version 3, a positive serial and one signature algorithm")

@@ -1,6 +1,7 @@
 """The last look before a certificate leaves: does it say what was asked, nothing else and nothing less.
 
-The certificate is parsed back by ``cryptography``, which shares no code with the writer in ``ca.der``.
+The certificate is parsed back by ``cryptography``, which shares no code with the writer in ``ca.der``; names and key
+are then compared byte for byte.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
-from ca.algorithms import PublicKey, SignatureAlgorithm, accept_key, spki_der_of, verify_signature
-from ca.bundle import parse_certificate
+from ca import der
+from ca.algorithms import PARSE_ERRORS, PublicKey, SignatureAlgorithm, accept_key, spki_der_of, verify_signature
 from ca.errors import InvalidCertificate
 from ca.hosts import general_names
 from ca.profiles import extensions_of
@@ -30,10 +31,13 @@ def verify_issued(certificate_der: bytes, *, template: Template, contents: Conte
     Raises:
         InvalidCertificate: naming the first field that differs.
     """
-    certificate = parse_certificate(certificate_der)
-    for field, found, asked in _fields(certificate, template, contents):
-        if found != asked:
-            raise InvalidCertificate(f"expected the certificate that was asked for, got another {field}")
+    try:
+        certificate = x509.load_der_x509_certificate(certificate_der)
+        for field, found, asked in _fields(certificate_der, certificate, template, contents):
+            if found != asked:
+                raise InvalidCertificate(f"expected the certificate that was asked for, got another {field}")
+    except PARSE_ERRORS as error:
+        raise InvalidCertificate("expected a certificate that can be parsed back") from error
     return certificate
 
 
@@ -48,18 +52,21 @@ def verify_issued_signature(certificate: x509.Certificate, key: PublicKey, algor
 
 
 def _fields(
-    certificate: x509.Certificate, template: Template, contents: Contents
+    certificate_der: bytes, certificate: x509.Certificate, template: Template, contents: Contents
 ) -> Iterator[tuple[str, object, object]]:
     """Every field of a TBSCertificate: its name, what was found, what was asked."""
+    tbs, outer_algorithm, _ = der.children(certificate_der)
+    _, _, algorithm, issuer, _, subject, spki_der, _ = der.children(tbs)
     key, _ = accept_key(certificate.public_key(), refusal=InvalidCertificate)
     yield "version", certificate.version, x509.Version.v3
     yield "serial", certificate.serial_number, contents.serial
-    yield "signature algorithm", certificate.signature_algorithm_oid.dotted_string, template.algorithm.oid
-    yield "issuer", certificate.issuer.public_bytes(), template.issuer
+    yield "signature algorithm", (outer_algorithm, algorithm), (template.algorithm.der, template.algorithm.der)
+    yield "issuer", issuer, template.issuer
     yield "begin", certificate.not_valid_before_utc, contents.validity.not_before
     yield "end", certificate.not_valid_after_utc, contents.validity.not_after
-    yield "subject", certificate.subject.public_bytes(), contents.subject
-    yield "public key", spki_der_of(key), contents.spki_der
+    yield "subject", subject, contents.subject
+    yield "public key", spki_der, contents.spki_der
+    yield "encoding of the public key", spki_der_of(key), contents.spki_der
     yield "set of extensions", list(certificate.extensions), list(_extensions(template, contents))
 
 

@@ -69,6 +69,10 @@ def implicit(number: int, content: bytes) -> bytes:
     return tlv(0x80 | number, content)
 
 
+VERSION_3 = explicit(0, integer(2))
+"""The version field of a certificate with extensions."""
+
+
 @lru_cache(maxsize=64)
 def oid(dotted: str) -> bytes:
     """OBJECT IDENTIFIER from its dotted form, such as ``2.5.29.15``."""

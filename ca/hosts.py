@@ -18,8 +18,8 @@ MAX_HOSTS = 100
 _MAX_NAME_LENGTH = 253
 _DNS_TAG, _IP_TAG = 2, 7
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-# The last label begins with a letter, so that nothing that looks like an address passes as a name.
-_NAME = re.compile(rf"(?:{_LABEL}\.)*[a-z_](?:[a-z0-9_-]{{0,61}}[a-z0-9_])?|{_LABEL}")
+# The last label does not look like a number, so that nothing that some resolver takes for an address passes as a name.
+_NAME = re.compile(rf"(?:{_LABEL}\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\Z){_LABEL}")
 
 
 def parse_host(text: str) -> Host:
@@ -35,11 +35,11 @@ def parse_host(text: str) -> Host:
     Raises:
         InvalidRequest: for any other text.
     """
-    address = _parse_address(text)
-    if address is not None:
-        return address
     name = text.lower()
-    if len(name) > _MAX_NAME_LENGTH or not text.isascii() or _NAME.fullmatch(name) is None or name.isdigit():
+    if len(name) > _MAX_NAME_LENGTH or not text.isascii() or _NAME.fullmatch(name) is None:
+        address = _parse_address(text)
+        if address is not None:
+            return address
         raise InvalidRequest(f"expected a DNS name or an IP address, got {text[:80]!r}")
     return name
 

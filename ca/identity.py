@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from ca import base36
 from ca.errors import InvalidCertificate, InvalidRequest
+from ca.hosts import parse_host
 
 CA_HOST = "swarm-ca"
 """The name under which managers answer certificate requests; only managers may carry it."""
@@ -63,8 +63,8 @@ def parse_node_id(text: str) -> str:
     """Check a node id: SwarmKit's 25 base-36 characters, or a chosen node name.
 
     Args:
-        text: 1 to 63 characters of ``a-z0-9._-`` that begin and end with a letter or digit, neither an IP address nor
-            one of the names that only roles may carry.
+        text: 1 to 63 characters of ``a-z0-9._-`` that begin and end with a letter or digit, also a DNS name, and
+            neither an IP address nor one of the names that only roles may carry.
 
     Raises:
         InvalidRequest: for any other text.
@@ -72,7 +72,7 @@ def parse_node_id(text: str) -> str:
     node_id = _parse_id(text, _NODE_ID, what="node id")
     if node_id in RESERVED_IDS or node_id.startswith("swarm-"):
         raise InvalidRequest(f"expected a node id that is no reserved name, got {node_id!r}")
-    if _is_ip_address(node_id):
+    if not isinstance(parse_host(node_id), str):
         raise InvalidRequest(f"expected a node id that is no IP address, got {node_id!r}")
     return node_id
 
@@ -158,17 +158,9 @@ _SUBJECT_ORDER = [NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, N
 
 
 def _parse_id(text: str, grammar: re.Pattern[str], *, what: str) -> str:
-    """Check length and grammar; ``..`` is refused because an id must survive as a DNS name."""
+    """Check length and grammar."""
     if not 1 <= len(text) <= MAX_ID_LENGTH:
         raise InvalidRequest(f"expected a {what} of 1 to {MAX_ID_LENGTH} characters, got {len(text)}")
-    if grammar.fullmatch(text) is None or ".." in text:
+    if grammar.fullmatch(text) is None:
         raise InvalidRequest(f"expected a {what} of a-z, 0-9 and inner . _ -, got {text!r}")
     return text
-
-
-def _is_ip_address(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except ValueError:
-        return False
-    return True

@@ -27,6 +27,7 @@ from ca.templates import Contents, Template, key_identifier, subject_der_of
 __all__ = ["Issuer", "Signer", "fingerprint", "issue_leaf", "issue_root", "serial_from", "verify_issued"]
 
 SERIAL_BYTES = 20
+_MAX_COMMON_NAME = 64
 _MIN_SERIAL_BITS, _MAX_SERIAL_BITS = 64, 159
 # What is signed to see that a signer has the key it claims; no certificate, revocation list or request begins so.
 _POSSESSION_PROBE = b"swarmsec: this signer holds the key of its issuer, version 1\x00"
@@ -233,8 +234,8 @@ def _subject_for(profile: Profile, subject: NodeIdentity | x509.Name, hosts: Seq
 
 
 def _common_name(text: str) -> x509.Name:
-    if not 1 <= len(text) <= 64 or not text.isprintable():
-        raise InvalidRequest("expected a common name of 1 to 64 printable characters")
+    if not text.isprintable() or not 1 <= len(text.encode()) <= _MAX_COMMON_NAME:
+        raise InvalidRequest(f"expected a printable common name of 1 to {_MAX_COMMON_NAME} bytes")
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 

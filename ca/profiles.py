@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import assert_never
 
 from cryptography import x509
@@ -62,6 +63,7 @@ def swarm_node(role: NodeRole) -> Profile:
             assert_never(role)
 
 
+@lru_cache(maxsize=len(Profile))
 def extensions_of(profile: Profile) -> tuple[x509.Extension[x509.ExtensionType], ...]:
     """The extensions that are the same in every certificate of a profile, in the order they are written.
 
@@ -134,7 +136,8 @@ def validity(
             hint="rotate the root with 'swarmsec ca rotate'",
         )
     not_before = _backdated(now, backdate)
-    return Validity(not_before=not_before, not_after=min(_later(minute, lifetime), issuer_end.replace(microsecond=0)))
+    not_after = min(_later(minute, lifetime), issuer_end).replace(microsecond=0)
+    return Validity(not_before=not_before, not_after=not_after)
 
 
 def root_validity(now: datetime, lifetime: timedelta = ROOT_LIFETIME, backdate: timedelta = BACKDATE) -> Validity:
@@ -146,7 +149,7 @@ def root_validity(now: datetime, lifetime: timedelta = ROOT_LIFETIME, backdate: 
     if not MIN_LIFETIME + MAX_BACKDATE <= lifetime <= 2 * ROOT_LIFETIME:
         raise InvalidRequest(f"expected a root's lifetime of 25 h to 40 years, got {lifetime}")
     not_before = _backdated(now, backdate)
-    return Validity(not_before=not_before, not_after=_later(not_before, lifetime))
+    return Validity(not_before=not_before, not_after=_later(not_before, lifetime).replace(microsecond=0))
 
 
 def _backdated(now: datetime, backdate: timedelta) -> datetime:

@@ -10,16 +10,14 @@ import hashlib
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from ca import pem
-from ca.algorithms import ACCEPTED_SIGNATURE_OIDS, KeyType, accept_key, spki_der_of
+from ca.algorithms import PARSE_ERRORS, KeyType, PublicKey, accept_key, algorithm_of, spki_der_of, verify_signature
 from ca.errors import InvalidRequest
 
 MAX_REQUEST_BYTES = 8192
 _LABEL = "CERTIFICATE REQUEST"
 _PEM_START = b"-----BEGIN"
-_PARSE_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +50,10 @@ def parse_signing_request(data: bytes) -> SigningRequest:
     try:
         request = x509.load_der_x509_csr(_der_of(data))
         key, key_type = accept_key(request.public_key(), refusal=InvalidRequest)
-        _verify_possession(request)
+        _verify_possession(request, key)
         # Nothing of these is used; reading them is what refuses a request that is malformed inside.
         _ = (request.subject, list(request.attributes), list(request.extensions))
-    except _PARSE_ERRORS as error:
+    except PARSE_ERRORS as error:
         raise InvalidRequest("expected one certificate signing request in PEM or DER") from error
     spki_der = spki_der_of(key)
     return SigningRequest(spki_der=spki_der, spki_sha256=hashlib.sha256(spki_der).hexdigest(), key_type=key_type)
@@ -70,10 +68,7 @@ def _der_of(data: bytes) -> bytes:
     return blocks[0]
 
 
-def _verify_possession(request: x509.CertificateSigningRequest) -> None:
+def _verify_possession(request: x509.CertificateSigningRequest, key: PublicKey) -> None:
     """The algorithm is checked first: an accepted key says nothing about a request signed over SHA-1."""
-    algorithm = request.signature_algorithm_oid.dotted_string
-    if algorithm not in ACCEPTED_SIGNATURE_OIDS:
-        raise InvalidRequest(f"expected a signature with SHA-256, SHA-384 or SHA-512, got algorithm {algorithm}")
-    if not request.is_signature_valid:
-        raise InvalidRequest("signature of the signing request is not valid")
+    algorithm = algorithm_of(request.signature_algorithm_oid.dotted_string, key, refusal=InvalidRequest)
+    verify_signature(key, algorithm, request.signature, request.tbs_certrequest_bytes, refusal=InvalidRequest)

@@ -19,8 +19,6 @@ from ca.hosts import Host, general_names_der
 from ca.identity import NodeIdentity
 from ca.profiles import Profile, Validity, extensions_of
 
-_VERSION_3 = der.explicit(0, der.integer(2))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
@@ -67,7 +65,7 @@ class Template:
             _alternative_names(contents.hosts),
         )
         return der.sequence(
-            _VERSION_3,
+            der.VERSION_3,
             der.integer(contents.serial),
             self.algorithm.der,
             self.issuer,
@@ -82,6 +80,7 @@ class Template:
         return der.sequence(tbs, self.algorithm.der, der.bit_string(signature))
 
 
+@lru_cache(maxsize=64)
 def key_identifier(spki_der: bytes) -> bytes:
     """SHA-1 over the key bits (RFC 5280, section 4.2.1.2, method 1), a name of the key and no protection."""
     _, key = der.children(spki_der)

@@ -1,8 +1,8 @@
 """Join tokens, byte for byte as Docker writes them.
 
 ``SWMTKN-1-<digest>-<secret>`` or ``SWMTKN-2-<flag>-<digest>-<secret>``, where the flag 1 says that only nodes in FIPS
-mode may join. The digest authenticates the cluster to the node: SHA-256 over the exact bytes of the root bundle, so that
-other line ends or another order are another token. The secret authenticates the node to the cluster. Which role a
+mode may join. The digest authenticates the cluster to the node: SHA-256 over the exact bytes of the root bundle, so
+that other line ends or another order are another token. The secret authenticates the node to the cluster. Which role a
 token gives is known to who issued it, not written in it (swarmkit, ca/config.go).
 """
 
