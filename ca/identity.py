@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from ca import base36
+from ca.algorithms import PARSE_ERRORS
 from ca.errors import InvalidCertificate, InvalidRequest
 from ca.hosts import parse_host
 
@@ -70,7 +71,7 @@ def parse_node_id(text: str) -> str:
         InvalidRequest: for any other text.
     """
     node_id = _parse_id(text, _NODE_ID, what="node id")
-    if node_id in RESERVED_IDS or node_id.startswith("swarm-"):
+    if node_id in RESERVED_IDS:
         raise InvalidRequest(f"expected a node id that is no reserved name, got {node_id!r}")
     if not isinstance(parse_host(node_id), str):
         raise InvalidRequest(f"expected a node id that is no IP address, got {node_id!r}")
@@ -144,7 +145,7 @@ def identity_of(certificate: x509.Certificate) -> NodeIdentity:
         if [attribute.oid for attribute in attributes] != _SUBJECT_ORDER or len(certificate.subject.rdns) != 3:
             raise ValueError("other attributes")
         return NodeIdentity(cluster_id=cluster_id, role=NodeRole(role), node_id=node_id)
-    except (ValueError, InvalidRequest) as error:
+    except (*PARSE_ERRORS, InvalidRequest) as error:
         raise InvalidCertificate("expected a subject of O=cluster id, OU=role, CN=node id") from error
 
 
