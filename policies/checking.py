@@ -2,7 +2,8 @@
 
 A tie exists where two rules have patterns of the same specificity that some name matches both, and every other
 condition of the two can hold together. The check may report a tie that a third, more specific rule settles; it
-misses none. (What it reports, ``secret_access`` and ``trust`` would deny.)
+misses none. (What it reports, ``secret_access`` and ``trust`` would deny.) Comparing each pattern with each has a
+bound, ``MAX_STEPS``, past which the set is refused.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from policies.documents import (
     TrustPolicy,
     TrustScope,
 )
-from policies.errors import AmbiguousPolicy
+from policies.errors import AmbiguousPolicy, PolicyError
 from policies.globs import Glob, Specificity
 
 Rule = TypeVar("Rule", SecretAccessRule, TrustScope)
+
+MAX_STEPS = 5_000_000
+"""Pairs of pattern positions that one check may look at; some seconds of work, far beyond any real set."""
 
 _ANYTHING = (Glob.parse("**"),)
 
@@ -43,6 +47,32 @@ class _Entry(Generic[Rule]):
         return f"{self.document.name} rule {self.index} ({self.glob.text})"
 
 
+@dataclass(slots=True)
+class _Comparison:
+    """Compares patterns and counts the work; it lives for one check."""
+
+    steps: int = 0
+
+    def can_meet(self, first: Glob, second: Glob) -> bool:
+        heads = first.text.partition("*")[0], second.text.partition("*")[0]
+        if not heads[0].startswith(heads[1]) and not heads[1].startswith(heads[0]):
+            self._spend(1)
+            return False
+        self._spend(len(first.text) * len(second.text))
+        return first.overlaps(second)
+
+    def any_can_meet(self, first: Patterns, second: Patterns) -> bool:
+        return first is None or second is None or any(self.can_meet(a, b) for a in first for b in second)
+
+    def _spend(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise PolicyError(
+                "expected a set of policies that can be compared, got too many patterns that are equally specific",
+                hint="name things in full where you can, or split the rules less finely",
+            )
+
+
 def check_set(documents: Sequence[Document]) -> None:
     """Check that documents can be in force together.
 
@@ -51,13 +81,16 @@ def check_set(documents: Sequence[Document]) -> None:
 
     Raises:
         AmbiguousPolicy: two documents of a kind have one name, or two rules tie with different answers.
+        PolicyError: there are more patterns than can be compared.
     """
     _check_names(documents)
-    for first, second in _rivals(list(_secret_entries(documents))):
-        if first.document is not second.document and _secret_rules_tie(first.rule, second.rule):
+    comparison = _Comparison()
+    for first, second in _equally_specific(list(_secret_entries(documents))):
+        if first.document is not second.document and _secret_rules_tie(comparison, first, second):
             raise _ambiguity(first, second)
-    for scope, other in _rivals(list(_trust_entries(documents))):
-        if answer_of_scope(scope.rule) != answer_of_scope(other.rule):
+    for scope, other in _equally_specific(list(_trust_entries(documents))):
+        differ = answer_of_scope(scope.rule) != answer_of_scope(other.rule)
+        if differ and comparison.can_meet(scope.glob, other.glob):
             raise _ambiguity(scope, other)
 
 
@@ -97,31 +130,29 @@ def _trust_entries(documents: Sequence[Document]) -> Iterator[_Entry[TrustScope]
                     yield _Entry(document=document, index=index, rule=scope, glob=glob)
 
 
-def _rivals(entries: list[_Entry[Rule]]) -> Iterator[tuple[_Entry[Rule], _Entry[Rule]]]:
-    """Yield the pairs of equally specific patterns that some name matches both."""
+def _equally_specific(entries: list[_Entry[Rule]]) -> Iterator[tuple[_Entry[Rule], _Entry[Rule]]]:
+    """Yield the pairs of patterns that could tie: equally specific, and if exact, the same."""
     groups: defaultdict[tuple[Specificity, str], list[_Entry[Rule]]] = defaultdict(list)
     for entry in entries:
         specificity = entry.glob.specificity
         # Exact patterns meet only themselves, which spares comparing each with each.
         groups[specificity, entry.glob.text if specificity.exact else ""].append(entry)
     for group in groups.values():
-        for first, second in combinations(group, 2):
-            if first.rule is not second.rule and first.glob.overlaps(second.glob):
-                yield first, second
+        yield from combinations(group, 2)
 
 
-def _secret_rules_tie(first: SecretAccessRule, second: SecretAccessRule) -> bool:
+def _secret_rules_tie(
+    comparison: _Comparison, first: _Entry[SecretAccessRule], second: _Entry[SecretAccessRule]
+) -> bool:
+    one, two = first.rule, second.rule
     return (
-        answer_of_rule(first) != answer_of_rule(second)
-        and _can_meet(first.services, second.services)
-        and _can_meet(first.images, second.images)
-        and _can_meet(first.nodes, second.nodes)
-        and all(first.labels[key].overlaps(second.labels[key]) for key in first.labels.keys() & second.labels)
+        answer_of_rule(one) != answer_of_rule(two)
+        and comparison.can_meet(first.glob, second.glob)
+        and comparison.any_can_meet(one.services, two.services)
+        and comparison.any_can_meet(one.images, two.images)
+        and comparison.any_can_meet(one.nodes, two.nodes)
+        and all(comparison.can_meet(one.labels[key], two.labels[key]) for key in one.labels.keys() & two.labels)
     )
-
-
-def _can_meet(first: Patterns, second: Patterns) -> bool:
-    return first is None or second is None or any(a.overlaps(b) for a in first for b in second)
 
 
 def _ambiguity(first: _Entry[Rule], second: _Entry[Rule]) -> AmbiguousPolicy:

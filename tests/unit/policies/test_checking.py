@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies import checking
 from policies.checking import check_set
 from policies.decisions import DenialCode, Denied
 from policies.errors import AmbiguousPolicy, PolicyError
 from policies.secret_access import SecretRequestFacts, decide_secret_access
 from policies.trust import decide_trust_scope
-from tests.unit.policies.builders import secret_policy, trust_policy
+from tests.unit.policies.builders import UNTIMED, secret_policy, trust_policy
 
 DENY: dict[str, object] = {"effect": "deny"}
 
@@ -73,6 +74,23 @@ def test_a_name_stands_once_per_kind() -> None:
     check_set([trust_policy({}), secret_policy({})])
 
 
+def test_the_work_of_comparing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = secret_policy({"secrets": [f"*x{number:02}" for number in range(50)]}, name="one")
+    second = secret_policy({"secrets": [f"*y{number:02}" for number in range(50)], **DENY}, name="two")
+    check_set([first, second])
+    monkeypatch.setattr(checking, "MAX_STEPS", 30_000)
+    with pytest.raises(PolicyError, match="too many patterns") as caught:
+        check_set([first, second])
+    assert caught.value.hint
+
+
+def test_patterns_that_begin_differently_cost_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = secret_policy({"secrets": [f"x{number:02}/*" for number in range(50)]}, name="one")
+    second = secret_policy({"secrets": [f"y{number:02}/*" for number in range(50)], **DENY}, name="two")
+    monkeypatch.setattr(checking, "MAX_STEPS", 50 * 50)
+    check_set([first, second])
+
+
 def test_an_empty_set_is_in_order() -> None:
     check_set([])
 
@@ -89,7 +107,7 @@ RULE = st.fixed_dictionaries(
 NAME = st.sampled_from(["a", "b", "ab", "a/b", "a/a", "b/b", "a/a/b", "c"])
 
 
-@settings(max_examples=300)
+@settings(UNTIMED, max_examples=300)
 @given(
     first=st.lists(RULE, min_size=1, max_size=3),
     second=st.lists(RULE, min_size=1, max_size=3),
@@ -113,7 +131,7 @@ SCOPE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@settings(UNTIMED, max_examples=200)
 @given(first=SCOPE, second=SCOPE, image=NAME)
 def test_scopes_that_pass_the_check_are_never_ambiguous(
     first: dict[str, object], second: dict[str, object], image: str

@@ -113,6 +113,11 @@ def test_between_documents_the_most_specific_scope_decides() -> None:
     assert code([narrow_deny, broad_allow]) is DenialCode.DENY_RULE
 
 
+def test_a_rule_is_as_specific_as_the_best_of_its_patterns() -> None:
+    listed = secret_policy({"secrets": ["**", "team/app/db", "team/*/db"]}, name="listed")
+    assert code([secret_policy({"secrets": ["team/app/*"], **DENY}, name="wide"), listed]) is None
+
+
 def test_a_silenced_allow_does_not_decide_for_its_document() -> None:
     split = secret_policy({"secrets": ["team/app/db"]}, {"secrets": ["**"], **DENY}, name="split")
     other = secret_policy({"secrets": ["team/app/*"], "requireAttached": True}, name="other")
