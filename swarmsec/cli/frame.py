@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from swarmsec.secretbytes import SecretBytes
@@ -43,7 +44,19 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self._lazy[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        _take_json(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete from what is known without importing every command."""
+        if not self._lazy:
+            return super().shell_complete(ctx, incomplete)
+        known = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in sorted(self._lazy.items())
+            if name.startswith(incomplete)
+        ]
+        return [*known, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from what is known without importing them."""
@@ -53,6 +66,24 @@ class LazyGroup(click.Group):
         rows = [(name, self._lazy[name][1]) for name in sorted(self._lazy)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _take_json(command: click.Command) -> None:
+    """Let a command, or every command of a group, take ``--json`` at its end as well as before the group."""
+    if isinstance(command, click.Group):
+        for member in command.commands.values():
+            _take_json(member)
+    elif all("--json" not in parameter.opts for parameter in command.params):
+        option = click.Option(
+            ["--json"], is_flag=True, expose_value=False, callback=_note_json, help="Print the result as JSON."
+        )
+        command.params.append(option)
+
+
+def _note_json(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    root = context.find_root()
+    if value and isinstance(root.obj, Options):
+        root.obj = replace(root.obj, json=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
