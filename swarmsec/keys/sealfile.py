@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from swarmsec.atomicfile import write_atomically
+from swarmsec.atomicfile import make_private_directory, write_atomically
 from swarmsec.errors import UsageProblem
 from swarmsec.keys.errors import KeysLocked
 from swarmsec.secretbytes import SecretBytes
@@ -24,7 +24,7 @@ def create_seal_file(path: Path, key: SecretBytes) -> None:
         FileExistsError: the file exists.
         OSError: as the system says.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_directory(path.parent)
     write_atomically(path, PREFIX + key.reveal().hex().encode() + b"\n", mode=0o600, exclusive=True)
 
 
