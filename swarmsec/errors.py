@@ -158,12 +158,14 @@ def describe(error: BaseException) -> Description:
 def _leaf_kind(error: BaseException) -> Kind | None:
     """Sort the leaves' errors; imported here because most commands never meet them."""
     import ca.errors as ca_errors
+    import notary.errors as notary_errors
     import policies.errors as policy_errors
 
     table: tuple[tuple[type[Exception], Kind], ...] = (
         (ca_errors.InvalidToken, Kind.USAGE),
         (ca_errors.RequestRefused, Kind.DENIED),
         (ca_errors.CaError, Kind.USAGE),
+        (notary_errors.NotaryError, Kind.USAGE),
         (policy_errors.PolicyDenied, Kind.DENIED),
         (policy_errors.PolicyError, Kind.USAGE),
     )

@@ -20,7 +20,6 @@ from swarmsec.cli.frame import (
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.list_certificates import ListedCertificate
     from swarmsec.wiring.home import Home
 
 MAX_PEM = 65_536
@@ -166,7 +165,7 @@ def list_command(context: click.Context) -> None:
     with opened_home(context) as home:
         found = home.store.read(lambda transaction: list(list_certificates(transaction)))
     if options_of(context).json:
-        print_json([_listed(item) for item in found])
+        print_json([item.members() for item in found])
         return
     print_table(
         ("NODE", "ROLE", "STATUS", "NOT AFTER", "DUE", "SERIAL"),
@@ -182,24 +181,6 @@ def list_command(context: click.Context) -> None:
             for item in found
         ],
     )
-
-
-def _listed(item: ListedCertificate) -> dict[str, object]:
-    from swarmsec.clock import rfc3339_seconds
-
-    record = item.record
-    return {
-        "serial": record.serial,
-        "node_id": record.subject_id,
-        "role": record.profile.removeprefix("swarm-"),
-        "cluster_id": record.cluster_id,
-        "issuer": item.issuer,
-        "not_before": rfc3339_seconds(record.not_before),
-        "not_after": rfc3339_seconds(record.not_after),
-        "status": item.status,
-        "renew_after": rfc3339_seconds(item.renew_after),
-        "overdue": item.overdue,
-    }
 
 
 @ca.command()

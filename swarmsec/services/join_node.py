@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ca.errors import CaError, InvalidToken
@@ -27,6 +28,8 @@ class JoinRequest:
     token: str
     signing_request: SigningRequest
     node_name: str | None
+    reserved_names: Collection[str] = ()
+    """Names of the server itself: a node's certificate names the node, and must not pass for the server's."""
 
 
 def join_node(
@@ -81,6 +84,9 @@ def _node_id(transaction: Transaction, request: JoinRequest, known_as: list[str]
         name = parse_node_id(request.node_name)
     except CaError as error:
         raise _refusal(requester, Denied(str(error), hint=error.hint)) from None
+    if "." in name or name in request.reserved_names:
+        why = f"expected a node name without dots that is no name of this server, got {name}"
+        raise _refusal(requester, Denied(why, hint="choose another --name"))
     holders = [
         record
         for record in transaction.certificates.by_subject(name)

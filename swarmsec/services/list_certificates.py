@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ca.issuing import fingerprint
-from swarmsec.clock import unix_seconds
+from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 
@@ -26,6 +26,22 @@ class ListedCertificate:
     status: str
     renew_after: int
     overdue: bool
+
+    def members(self) -> dict[str, object]:
+        """The certificate as JSON members."""
+        record = self.record
+        return {
+            "serial": record.serial,
+            "node_id": record.subject_id,
+            "role": record.profile.removeprefix("swarm-"),
+            "cluster_id": record.cluster_id,
+            "issuer": self.issuer,
+            "not_before": rfc3339_seconds(record.not_before),
+            "not_after": rfc3339_seconds(record.not_after),
+            "status": self.status,
+            "renew_after": rfc3339_seconds(self.renew_after),
+            "overdue": self.overdue,
+        }
 
 
 def list_certificates(transaction: Transaction) -> Iterator[ListedCertificate]:

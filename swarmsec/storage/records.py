@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ACTIVE: Final = "active"
 RETIRED: Final = "retired"
+_ID_BATCH: Final = 500
 
 
 def _values(row: Row) -> dict[str, object]:
@@ -114,6 +115,14 @@ class Certificates:
         """Certificates for this public key, oldest first."""
         rows = self._transaction.select(tables.certificates, tables.certificates.c.spki_sha256 == spki_sha256)
         return [_certificate(row) for row in rows]
+
+    def by_ids(self, ids: Sequence[int]) -> Sequence[CertificateRecord]:
+        """Certificates with these row ids."""
+        found: list[CertificateRecord] = []
+        for start in range(0, len(ids), _ID_BATCH):
+            chosen = tables.certificates.c.id.in_(ids[start : start + _ID_BATCH])
+            found += (_certificate(row) for row in self._transaction.select(tables.certificates, chosen))
+        return found
 
     def all(self) -> Iterable[CertificateRecord]:
         """Every certificate, in the order of issue."""

@@ -53,7 +53,7 @@ class Store:
 
     def __init__(self, engine: Engine, clock: Clock, lock_path: Path | None) -> None:
         self._engine = engine
-        self._clock = clock
+        self.clock = clock
         self._lock = WriterLock(lock_path) if lock_path else None
         self._writer: Connection | None = None
         self.anchor: AnchorFile | None = None
@@ -124,12 +124,17 @@ class Store:
     def reading(self) -> Iterator[Transaction]:
         """A consistent view; writing through it fails."""
         with translated(), self._engine.connect() as connection, connection.begin():
-            yield Transaction(connection, None, self._clock)
+            yield Transaction(connection, None, self.clock)
 
     def read(self, unit: Unit[T]) -> T:
         """Run a unit that only reads."""
         with self.reading() as transaction:
             return unit(transaction)
+
+    @property
+    def is_anchor_failing(self) -> bool:
+        """Whether the anchor could not follow the last commit; then the next write is refused."""
+        return self._anchor_failed
 
     def head(self) -> LogHead:
         """The newest entry, as the database has it now."""
@@ -141,7 +146,7 @@ class Store:
         head = self._head
         if self.anchor is None or head is None or head.size <= self._anchored.size:
             return
-        time = self._clock.monotonic_us()
+        time = self.clock.monotonic_us()
         if now or time - self._anchored_at >= ANCHOR_INTERVAL_US:
             self.anchor.advance(head)
             self._anchored, self._anchored_at, self._anchor_failed = head, time, False
@@ -168,7 +173,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[tuple[Connection, LogAppender]]:
         with self._locked_connection() as connection:
-            yield connection, LogAppender(connection, self._clock)
+            yield connection, LogAppender(connection, self.clock)
 
     @contextmanager
     def _locked_connection(self) -> Iterator[Connection]:
@@ -192,14 +197,14 @@ class Store:
 
     def _run(self, unit: Unit[Any], connection: Connection, appender: LogAppender, *, alone: bool) -> Outcome:
         mark = appender.mark()
-        transaction = Transaction(connection, appender, self._clock)
+        transaction = Transaction(connection, appender, self.clock)
         connection.exec_driver_sql("SAVEPOINT unit")
         try:
             value = unit(transaction)
             transaction.verify_logged()
         except Refusal as refusal:
             self._undo(connection, appender, mark)
-            Transaction(connection, appender, self._clock).log(refusal.event)
+            Transaction(connection, appender, self.clock).log(refusal.event)
             return Outcome(error=refusal.error)
         except Exception as error:
             self._undo(connection, appender, mark)

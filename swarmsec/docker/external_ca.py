@@ -1,0 +1,140 @@
+"""The external CA endpoint: CFSSL's signing request as SwarmKit's managers send it.
+
+Docker 20.10 sends every member of a name, empty ones included; Docker 25 and later leave those out and add members
+that mean nothing here (unset times, ``ReturnPrecert``). Only what SwarmKit uses is read, unknown members are ignored,
+a member given twice is refused.
+
+What the answer's status means to a manager: HTTP 200 with ``success: false`` marks the node FAILED for good, anything
+else is tried again every ten seconds. So a decision is 200, and whatever may pass is 429 or 503.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from ca.errors import CaError
+from ca.requests import SigningRequest, parse_signing_request
+from ca.swarm_requests import SwarmRequest
+from swarmsec.errors import Denied, UsageProblem
+from swarmsec.http import Caller, Request, Response, Route
+
+PATH: Final = "/api/v1/cfssl/sign"
+MAX_BODY: Final = 65_536
+MAX_HOSTS: Final = 16
+
+Sign = Callable[[Caller, SwarmRequest, SigningRequest, str], Awaitable[bytes]]
+"""Signs for a manager: caller, request, checked key and request id in, PEM out."""
+
+
+def build_sign_route(sign: Sign) -> Route:
+    """The route ``cfssl.sign``."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            wanted, signing_request = parse_sign_request(request.body)
+            pem = await sign(request.caller, wanted, signing_request, request.request_id)
+        except (Denied, UsageProblem, CaError) as error:
+            return _answer({"success": False, "result": None, "errors": [_error(error)], "messages": []})
+        result = {"certificate": pem.decode("ascii")}
+        return _answer({"success": True, "result": result, "errors": [], "messages": []})
+
+    return Route(
+        name="cfssl.sign",
+        method="POST",
+        path=PATH,
+        handler=handle,
+        operation=_OPERATION,
+        body_limit=MAX_BODY,
+        attempt_keys=lambda request: (f"node:{request.caller.name}",),
+    )
+
+
+def parse_sign_request(body: bytes) -> tuple[SwarmRequest, SigningRequest]:
+    """Read a signing request.
+
+    Raises:
+        UsageProblem: not the JSON that managers send.
+        ca.errors.CaError: the certificate request in it is unacceptable.
+    """
+    document = _object(_parse(body), "the request")
+    subject = _object(document.get("subject"), "subject")
+    names = subject.get("names")
+    if not isinstance(names, list) or len(names) != 1:
+        raise UsageProblem("expected one entry in subject.names")
+    name = _object(names[0], "subject.names[0]")
+    hosts = document.get("hosts")
+    if not isinstance(hosts, list) or len(hosts) > MAX_HOSTS or not all(isinstance(host, str) for host in hosts):
+        raise UsageProblem(f"expected hosts, at most {MAX_HOSTS} names")
+    wanted = SwarmRequest(
+        common_name=_text(subject, "CN"),
+        organization=_text(name, "O"),
+        organizational_unit=_text(name, "OU"),
+        hosts=hosts,
+        profile=_text(document, "profile"),
+    )
+    return wanted, parse_signing_request(_text(document, "certificate_request").encode())
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return json.loads(body, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise UsageProblem("expected a signing request in JSON, each member once") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is given twice")
+    return members
+
+
+def _object(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageProblem(f"expected an object in {where}")
+    return value
+
+
+def _text(members: dict[str, Any], name: str) -> str:
+    value = members.get(name, "")
+    if not isinstance(value, str):
+        raise UsageProblem(f"expected text in {name}")
+    return value
+
+
+def _error(error: Exception) -> dict[str, object]:
+    return {"code": 1, "message": str(error)}
+
+
+def _answer(document: dict[str, object]) -> Response:
+    return Response(body=json.dumps(document).encode())
+
+
+_OPERATION: Final[dict[str, object]] = {
+    "summary": "Sign a node's certificate for a manager of the Swarm (CFSSL, as SwarmKit speaks it)",
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["certificate_request", "hosts", "subject"],
+                    "properties": {
+                        "certificate_request": {"type": "string", "description": "PKCS #10, PEM"},
+                        "hosts": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_HOSTS},
+                        "subject": {"type": "object"},
+                        "profile": {"type": "string"},
+                    },
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "the certificate, or success false with the reason",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        }
+    },
+}

@@ -1,0 +1,143 @@
+"""The routes of nodes and people: the root bundle, joining, who am I, and the lists.
+
+Bodies are pydantic models, strict and closed; their JSON schemas are what the OpenAPI document shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ca.requests import SigningRequest, parse_signing_request
+from swarmsec.errors import UsageProblem
+from swarmsec.http import Caller, Request, Response, Route
+
+MAX_JOIN_BODY: Final = 16_384
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+Body = TypeVar("Body", bound=_Model)
+
+
+class JoinBody(_Model):
+    """What a node sends to join."""
+
+    token: str = Field(max_length=128, repr=False)
+    csr: str = Field(max_length=12_288)
+    name: str | None = Field(default=None, max_length=63)
+
+
+class JoinAnswer(_Model):
+    """What it gets."""
+
+    node_id: str
+    role: str
+    certificate: str
+    root_bundle: str
+
+
+class NodeService(Protocol):
+    """What these routes need of the parts behind the server."""
+
+    def root_bundle(self) -> bytes: ...
+    async def join(
+        self, caller: Caller, token: str, signing_request: SigningRequest, name: str | None, request_id: str
+    ) -> JoinAnswer: ...
+    async def certificates(self) -> Sequence[Mapping[str, object]]: ...
+    async def policies(self) -> Sequence[Mapping[str, object]]: ...
+
+
+def build_node_routes(service: NodeService) -> list[Route]:
+    """The routes ``ca.bundle``, ``node.join``, ``whoami``, ``ca.certificates`` and ``policies.list``."""
+
+    async def bundle(request: Request) -> Response:
+        return Response(body=service.root_bundle(), content_type="application/x-pem-file")
+
+    async def join(request: Request) -> Response:
+        body = parse_body(JoinBody, request.body)
+        signing_request = parse_signing_request(body.csr.encode())
+        answer = await service.join(request.caller, body.token, signing_request, body.name, request.request_id)
+        return Response(body=answer.model_dump_json().encode())
+
+    async def whoami(request: Request) -> Response:
+        return _json({"role": str(request.caller.role), "name": request.caller.name})
+
+    return [
+        Route(name="ca.bundle", method="GET", path="/api/v1/ca/bundle", handler=bundle, operation=_BUNDLE),
+        Route(
+            name="node.join",
+            method="POST",
+            path="/api/v1/node/join",
+            handler=join,
+            operation=operation("Redeem a join token for a certificate", request=JoinBody, answer=JoinAnswer),
+            body_limit=MAX_JOIN_BODY,
+            attempt_keys=_join_keys,
+        ),
+        Route(name="whoami", method="GET", path="/api/v1/whoami", handler=whoami, operation=operation("Who am I")),
+        _list_route("ca.certificates", "/api/v1/ca/certificates", "Every certificate", service.certificates),
+        _list_route("policies.list", "/api/v1/policies", "Policy documents in force", service.policies),
+    ]
+
+
+def parse_body(kind: type[Body], data: bytes) -> Body:
+    """Parse a JSON body.
+
+    Raises:
+        UsageProblem: names the member that is wrong, never its value.
+    """
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise UsageProblem(f"{where}: {str(first['msg'])[:1].lower()}{str(first['msg'])[1:]}") from None
+
+
+def operation(
+    summary: str, *, request: type[BaseModel] | None = None, answer: type[BaseModel] | None = None
+) -> dict[str, object]:
+    """An OpenAPI operation from models."""
+    content: dict[str, Any] = {"schema": answer.model_json_schema()} if answer else {"schema": {"type": "object"}}
+    described: dict[str, object] = {
+        "summary": summary,
+        "responses": {"200": {"description": "done", "content": {"application/json": content}}},
+    }
+    if request is not None:
+        schema = {"schema": request.model_json_schema()}
+        described["requestBody"] = {"required": True, "content": {"application/json": schema}}
+    return described
+
+
+def _join_keys(request: Request) -> tuple[str, ...]:
+    """Wrong guesses count against the token's public half and the wanted name, beside the address."""
+    try:
+        body = parse_body(JoinBody, request.body)
+    except UsageProblem:
+        return ()
+    public = "-".join(body.token.split("-")[:-1])[:80]
+    return (f"token:{public}", *((f"node:{body.name}",) if body.name else ()))
+
+
+def _list_route(
+    name: str, path: str, summary: str, load: Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
+) -> Route:
+    async def handle(request: Request) -> Response:
+        return _json(await load())
+
+    return Route(name=name, method="GET", path=path, handler=handle, operation=operation(summary))
+
+
+def _json(value: object) -> Response:
+    return Response(body=json.dumps(value, ensure_ascii=False).encode())
+
+
+_BUNDLE: Final[dict[str, object]] = {
+    "summary": "The exact root bundle that join tokens digest",
+    "responses": {"200": {"description": "PEM", "content": {"application/x-pem-file": {}}}},
+}

@@ -1,0 +1,59 @@
+"""Following the log: what any process in the home changed since one looked last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from swarmsec.audit.entry import parse_entry
+from swarmsec.storage.errors import translated
+from swarmsec.storage.store import Store
+from swarmsec.storage.tables import audit_entries
+
+BATCH = 2000
+
+
+@dataclass(slots=True, kw_only=True)
+class News:
+    """What some entries say: rows that changed by table, and the entries themselves."""
+
+    rows: dict[str, set[str]] = field(default_factory=dict)
+    entries: list[Mapping[str, object]] = field(default_factory=list)
+
+
+class LogFollower:
+    """Reads new entries.
+
+    Args:
+        store: whose log.
+        size: how many entries are known already.
+    """
+
+    def __init__(self, store: Store, size: int) -> None:
+        self._store = store
+        self.size = size
+
+    def poll(self) -> News:
+        """At most ``BATCH`` new entries; call again while there are some."""
+        statement = (
+            select(audit_entries.c.seq, audit_entries.c.data)
+            .where(audit_entries.c.seq >= self.size)
+            .order_by(audit_entries.c.seq)
+            .limit(BATCH)
+        )
+        news = News()
+        with translated(), self._store.reading() as transaction:
+            for row in transaction.connection.execute(statement):
+                entry = parse_entry(row.data)
+                news.entries.append(entry)
+                self._note_rows(entry, news)
+                self.size = row.seq + 1
+        return news
+
+    @staticmethod
+    def _note_rows(entry: Mapping[str, object], news: News) -> None:
+        changes = entry.get("state")
+        for change in changes if isinstance(changes, list) else []:
+            news.rows.setdefault(str(change[0]), set()).add(str(change[1]))

@@ -1,0 +1,95 @@
+"""Group commit for a server: what queued while the last commit ran goes into the next one.
+
+One thread owns the writing connection. A unit is answered only after the commit that holds it; a full queue refuses
+at once instead of growing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from swarmsec.errors import Unavailable
+from swarmsec.storage.store import Outcome, Store, Unit
+
+T = TypeVar("T")
+MAX_GROUP: Final = 128
+MAX_QUEUE: Final = 4096
+
+
+class GroupWriter:
+    """Runs units of many callers, several to a transaction.
+
+    Args:
+        store: whose writing connection the thread takes over.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._queue: queue.Queue[tuple[Unit[Any], Future[Any]] | None] = queue.Queue(MAX_QUEUE)
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Run a unit and return its value once it is durable.
+
+        Raises:
+            Unavailable: the queue is full or the writer is closed.
+            what the unit raises.
+        """
+        future: Future[T] = Future()
+        if self._closed:
+            raise Unavailable("the server is stopping", hint="ask another server, or again in a moment")
+        try:
+            self._queue.put_nowait((unit, future))
+        except queue.Full:
+            raise Unavailable("too many writes are waiting", hint="try again in a moment") from None
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Finish what is queued and end the thread."""
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            group = list(self._next_group())
+            if not group:
+                return
+            outcomes = self._store.write_group([unit for unit, _ in group])
+            for (_, future), outcome in zip(group, outcomes, strict=True):
+                _settle(future, outcome)
+
+    def _next_group(self) -> Iterator[tuple[Unit[Any], Future[Any]]]:
+        """The next item and what waits behind it; nothing once the queue was closed and is empty."""
+        taken = 0
+        while taken < MAX_GROUP:
+            try:
+                item = self._queue.get(block=taken == 0)
+            except queue.Empty:
+                return
+            if item is None:
+                # The end stays in the queue until a call finds nothing before it.
+                if taken:
+                    self._queue.put(None)
+                return
+            taken += 1
+            yield item
+
+
+def _settle(future: Future[Any], outcome: Outcome) -> None:
+    with suppress(InvalidStateError):
+        if outcome.error is not None:
+            future.set_exception(outcome.error)
+        else:
+            future.set_result(outcome.value)

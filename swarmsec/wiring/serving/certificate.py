@@ -1,0 +1,91 @@
+"""The server's own certificate, and the roots that its clients may come under.
+
+Issued by our own authority from the sealed key at every start and again at half its life, its private key never
+leaving memory: what the server needs to renew itself depends on no certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from ca.profiles import Profile
+from swarmsec.clock import unix_seconds
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.server.ports import TlsMaterial
+from swarmsec.services.authority import Authority, certificate_pem, issue_for_host
+from swarmsec.services.ports import Transaction
+from swarmsec.services.records import SwarmRoot
+from swarmsec.services.requester import SERVICE
+from swarmsec.storage.store import Store
+
+SUBJECT = "swarmsec-server"
+
+
+class ServerCertificate:
+    """Answers the server's ``TlsSource`` port.
+
+    Args:
+        store: where the certificate is recorded.
+        authority: who issues it.
+        names: what it names.
+    """
+
+    def __init__(self, store: Store, authority: Authority, names: Sequence[str]) -> None:
+        self._clock = store.clock
+        self._authority = authority
+        self._names = names
+        self._generation = 0
+        self._swarm_roots: Sequence[SwarmRoot] = ()
+        store.write(self.renew_in)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What the certificate names."""
+        return self._names
+
+    def renew_in(self, transaction: Transaction) -> None:
+        """Issue a new certificate for a new key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self._record = issue_for_host(
+            transaction,
+            self._authority,
+            Profile.SERVER,
+            name=SUBJECT,
+            role=None,
+            spki_der=spki,
+            hosts=self._names,
+            requester=SERVICE,
+        )
+        self._key = SecretBytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        self._build()
+
+    def accept(self, swarm_roots: Sequence[SwarmRoot]) -> bool:
+        """Accept clients under these Swarm roots beside our own; True if that is a change."""
+        if list(swarm_roots) == list(self._swarm_roots):
+            return False
+        self._swarm_roots = tuple(swarm_roots)
+        self._build()
+        return True
+
+    def is_due(self) -> bool:
+        """Whether half of its life is over."""
+        now = unix_seconds(self._clock)
+        return now >= (self._record.not_before + self._record.not_after) // 2
+
+    def current(self) -> TlsMaterial:
+        """The newest generation."""
+        return self._material
+
+    def _build(self) -> None:
+        self._generation += 1
+        roots = [self._authority.bundle_pem, *(root.pem for root in self._swarm_roots)]
+        self._material = TlsMaterial(
+            certificate_chain_pem=certificate_pem(self._record),
+            key_pem=self._key,
+            client_roots_pem=b"".join(roots),
+            generation=self._generation,
+        )

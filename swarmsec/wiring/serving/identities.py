@@ -1,0 +1,159 @@
+"""Who a peer is, from the issuance table, kept in memory and dropped when the log says that it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+
+from ca.errors import CaError
+from ca.identity import NodeIdentity, NodeRole, identity_of
+from swarmsec.clock import Clock, unix_seconds
+from swarmsec.errors import Unauthenticated
+from swarmsec.http import ANONYMOUS, Caller, Role, RoleKind
+from swarmsec.services.records import CertificateRecord, CertificateStatus, SwarmRoot
+from swarmsec.services.trust_swarm import issued_under
+from swarmsec.storage.store import Store
+
+MAX_KNOWN: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A certificate that was looked up. ``former_root`` is set for a Swarm's own certificate. Unix seconds."""
+
+    role: Role
+    name: str
+    cluster_id: str
+    not_before: int
+    not_after: int
+    is_revoked: bool
+    former_root: str | None = None
+
+
+class IssuedIdentities:
+    """Answers the server's ``Identities`` port.
+
+    Args:
+        store: the issuance table.
+        clock: for the certificates' dates.
+        cluster_id: ours; a Swarm's own certificate counts for this cluster alone.
+    """
+
+    def __init__(self, store: Store, clock: Clock, cluster_id: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._cluster_id = cluster_id
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._last_use: dict[str, int] = {}
+        self.swarm_roots: Sequence[SwarmRoot] = ()
+        self.reload_swarm_roots()
+
+    async def identify(self, certificate_der: bytes | None, address: str) -> Caller:
+        """Say who a peer is.
+
+        Raises:
+            Unauthenticated: the certificate is not in the table, revoked, or outside its dates.
+        """
+        if certificate_der is None:
+            return Caller(role=ANONYMOUS, name="", address=address)
+        sha256 = hashlib.sha256(certificate_der).hexdigest()
+        known = self._known.get(sha256)
+        if known is None:
+            known = await asyncio.to_thread(self._look_up, certificate_der, sha256)
+        self._verify_usable(known)
+        if known.former_root is not None:
+            self._last_use[known.former_root] = self._clock.monotonic_us()
+        return Caller(
+            role=known.role,
+            name=known.name,
+            address=address,
+            certificate_sha256=sha256,
+            certificate_der=certificate_der,
+            cluster_id=known.cluster_id,
+        )
+
+    def former_root_of(self, caller: Caller) -> str | None:
+        """The Swarm's own root that a caller's certificate stands under, or None."""
+        known = self._known.get(caller.certificate_sha256)
+        return known.former_root if known else None
+
+    def revoked_among(self, ids: Collection[str]) -> list[str]:
+        """The SHA-256 of those certificates, given by row id, that are revoked."""
+        records = self._store.read(lambda transaction: transaction.certificates.by_ids([int(key) for key in ids]))
+        return [record.sha256.hex() for record in records if record.status is CertificateStatus.REVOKED]
+
+    def forget_all(self) -> None:
+        """Look everything up anew."""
+        self._known.clear()
+
+    def reload_swarm_roots(self) -> None:
+        """Take up the accepted Swarm roots anew."""
+        self.swarm_roots = self._store.read(lambda transaction: tuple(transaction.swarm_roots.all()))
+        now = self._clock.monotonic_us()
+        self._last_use = {root.sha256: self._last_use.get(root.sha256, now) for root in self.swarm_roots}
+        self.forget_all()
+
+    def quiet_roots(self, minutes: int) -> list[str]:
+        """Accepted Swarm roots under which nobody came for this long."""
+        since = self._clock.monotonic_us() - minutes * 60_000_000
+        return [sha256 for sha256, last in self._last_use.items() if last <= since]
+
+    def _look_up(self, der: bytes, sha256: str) -> Known:
+        record = self._store.read(lambda transaction: transaction.certificates.by_sha256(bytes.fromhex(sha256)))
+        known = _of_record(record) if record is not None else self._of_swarm(der)
+        if known is None:
+            raise Unauthenticated(
+                "the client certificate is not one that this authority issued",
+                hint="enrol with a join token, or get an identity with: swarmsec access add",
+            )
+        self._known[sha256] = known
+        while len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        return known
+
+    def _of_swarm(self, der: bytes) -> Known | None:
+        certificate = x509.load_der_x509_certificate(der)
+        root = issued_under(certificate, self.swarm_roots)
+        if root is None:
+            return None
+        try:
+            identity: NodeIdentity = identity_of(certificate)
+        except CaError:
+            return None
+        if identity.cluster_id != self._cluster_id or identity.role is not NodeRole.MANAGER:
+            return None
+        return Known(
+            role=Role(kind=RoleKind.SWARM_MANAGER, scope=identity.node_id),
+            name=identity.node_id,
+            cluster_id=identity.cluster_id,
+            not_before=int(certificate.not_valid_before_utc.timestamp()),
+            not_after=int(certificate.not_valid_after_utc.timestamp()),
+            is_revoked=False,
+            former_root=root.sha256,
+        )
+
+    def _verify_usable(self, known: Known) -> None:
+        now = unix_seconds(self._clock)
+        if known.is_revoked:
+            raise Unauthenticated("the client certificate is revoked", hint="enrol again with a new key")
+        if not known.not_before <= now < known.not_after:
+            raise Unauthenticated("the client certificate is outside its dates", hint="check the clock, or enrol again")
+
+
+def _of_record(record: CertificateRecord) -> Known | None:
+    if not record.role:
+        return None
+    return Known(
+        role=Role.parse(record.role),
+        name=record.subject_id,
+        cluster_id=record.cluster_id,
+        not_before=record.not_before,
+        not_after=record.not_after,
+        is_revoked=record.status is CertificateStatus.REVOKED,
+    )

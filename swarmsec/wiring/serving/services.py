@@ -1,0 +1,170 @@
+"""The services behind the server's routes, each write going through the group writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from ca.identity import NodeIdentity, NodeRole
+from ca.requests import SigningRequest
+from ca.swarm_requests import SwarmRequest
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.entry import Actor, ObjectRef, Source
+from swarmsec.clock import rfc3339_seconds
+from swarmsec.http import Caller, RoleKind
+from swarmsec.keys.signers import SealedKeys
+from swarmsec.server.node_api import JoinAnswer
+from swarmsec.server.ports import Check, Refusal
+from swarmsec.services.authority import Authority, certificate_pem
+from swarmsec.services.join_node import JoinRequest, join_node
+from swarmsec.services.list_certificates import list_certificates
+from swarmsec.services.requester import Requester
+from swarmsec.services.sign_for_swarm import sign_for_swarm
+from swarmsec.storage.groupwriter import GroupWriter
+from swarmsec.storage.store import Store
+from swarmsec.wiring.serving.identities import IssuedIdentities
+
+
+def requester_of(caller: Caller, request_id: str) -> Requester:
+    """A caller as the log names them."""
+    anonymous = caller.role.kind is RoleKind.ANONYMOUS
+    actor = Actor(
+        type="anonymous" if anonymous else "certificate",
+        id=caller.name or str(caller.role),
+        auth=str(caller.role),
+        certificate_sha256=caller.certificate_sha256,
+    )
+    return Requester(actor=actor, source=Source(ip=caller.address), request_id=request_id)
+
+
+class AuthorityServices:
+    """Joining, signing and listing.
+
+    Args:
+        store, writer, keys, authority, identities: this server's own.
+        server_names: what its own certificate names; no node gets these.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        writer: GroupWriter,
+        keys: SealedKeys,
+        authority: Authority,
+        identities: IssuedIdentities,
+        server_names: Sequence[str],
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._keys = keys
+        self._authority = authority
+        self._identities = identities
+        self._server_names = frozenset(server_names)
+        self._bundle = authority.bundle_pem
+
+    def root_bundle(self) -> bytes:
+        """The exact PEM bundle."""
+        return self._bundle
+
+    async def join(
+        self, caller: Caller, token: str, signing_request: SigningRequest, name: str | None, request_id: str
+    ) -> JoinAnswer:
+        """Redeem a token."""
+        wanted = JoinRequest(
+            token=token, signing_request=signing_request, node_name=name, reserved_names=self._server_names
+        )
+        requester = requester_of(caller, request_id)
+        record = await self._writer.write(
+            lambda transaction: join_node(transaction, self._keys, self._authority, wanted, requester)
+        )
+        return JoinAnswer(
+            node_id=record.subject_id,
+            role=record.profile.removeprefix("swarm-"),
+            certificate=certificate_pem(record).decode("ascii"),
+            root_bundle=self._bundle.decode("ascii"),
+        )
+
+    async def sign(
+        self, caller: Caller, request: SwarmRequest, signing_request: SigningRequest, request_id: str
+    ) -> bytes:
+        """Sign for a manager of the Swarm."""
+        identity = NodeIdentity(cluster_id=caller.cluster_id, role=NodeRole.MANAGER, node_id=caller.role.scope)
+        former_root = self._identities.former_root_of(caller)
+        requester = requester_of(caller, request_id)
+        record = await self._writer.write(
+            lambda transaction: sign_for_swarm(
+                transaction, self._authority, identity, request, signing_request, requester, former_root=former_root
+            )
+        )
+        return certificate_pem(record)
+
+    async def certificates(self) -> Sequence[Mapping[str, object]]:
+        """Every certificate, as ``swarmsec ca list --json`` shows them."""
+        return await asyncio.to_thread(self._certificates)
+
+    async def policies(self) -> Sequence[Mapping[str, object]]:
+        """Policy documents in force."""
+        return await asyncio.to_thread(self._policies)
+
+    def _certificates(self) -> list[Mapping[str, object]]:
+        return self._store.read(lambda transaction: [item.members() for item in list_certificates(transaction)])
+
+    def _policies(self) -> list[Mapping[str, object]]:
+        active = self._store.read(lambda transaction: transaction.policies.active())
+        return [
+            {
+                "kind": record.kind,
+                "name": record.name,
+                "version": record.version,
+                "sha256": record.document_sha256,
+                "applied": rfc3339_seconds(record.applied),
+            }
+            for record in active
+        ]
+
+
+class LoggedRefusals:
+    """Answers the server's ``RefusalLog`` port."""
+
+    def __init__(self, writer: GroupWriter) -> None:
+        self._writer = writer
+
+    async def record(self, refusal: Refusal) -> None:
+        """Return once the refusal is durable."""
+        actor = Actor(
+            type="certificate" if refusal.certificate_sha256 else "anonymous",
+            id=refusal.name or refusal.role or "unknown",
+            auth=refusal.role,
+            certificate_sha256=refusal.certificate_sha256,
+        )
+        requester = Requester(actor=actor, source=Source(ip=refusal.address), request_id=refusal.request_id)
+        event = requester.event(
+            Action.REQUEST_REFUSE,
+            ObjectRef(type="route", id=refusal.route),
+            outcome=Outcome.DENIED,
+            reason=refusal.reason,
+            fields={"count": refusal.count},
+        )
+        await self._writer.write(lambda transaction: transaction.log(event))
+
+
+class HomeReadiness:
+    """Answers the server's ``Readiness`` port: whether the store answers and its anchor moves."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def checks(self) -> Sequence[Check]:
+        """Every check."""
+        return [await asyncio.to_thread(self._store_check), self._anchor_check()]
+
+    def _store_check(self) -> Check:
+        try:
+            head = self._store.head()
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with the store, it is not ready
+            return Check(name="store", ok=False, detail=str(error))
+        return Check(name="store", ok=True, detail=f"{head.size} log entries")
+
+    def _anchor_check(self) -> Check:
+        failing = self._store.is_anchor_failing
+        return Check(name="anchor", ok=not failing, detail="the rollback anchor cannot be written" if failing else "")

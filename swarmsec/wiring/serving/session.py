@@ -1,0 +1,241 @@
+"""One run of the server: start, follow what others change in the home, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from policies.bundled_files import bundled
+from swarmsec._version import __version__
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.entry import ObjectRef
+from swarmsec.docker.external_ca import build_sign_route
+from swarmsec.errors import Unavailable, UsageProblem
+from swarmsec.keys.errors import KeysLocked
+from swarmsec.keys.signers import SealedKeys
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.server.access import PolicyAccess
+from swarmsec.server.app import Server, ServerParts
+from swarmsec.server.metrics import Metrics
+from swarmsec.server.node_api import build_node_routes
+from swarmsec.server.settings import ServerSettings
+from swarmsec.services.authority import load_authority
+from swarmsec.services.requester import Requester
+from swarmsec.services.trust_swarm import drop_left_roots
+from swarmsec.storage.checking import verify_store
+from swarmsec.storage.following import LogFollower, News
+from swarmsec.storage.groupwriter import GroupWriter
+from swarmsec.wiring.authority import lifetime_of
+from swarmsec.wiring.home import Home
+from swarmsec.wiring.localaddresses import server_names
+from swarmsec.wiring.serving.certificate import ServerCertificate
+from swarmsec.wiring.serving.identities import IssuedIdentities
+from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
+from swarmsec.wiring.unlocking import UnlockSocket
+
+FOLLOW_SECONDS: Final = 0.25
+CHORE_SECONDS: Final = 10.0
+GRACE_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where and under which further names to listen."""
+
+    host: str
+    port: int
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, names: tuple[str, ...] = ()) -> Listening:
+        """Parse ``HOST:PORT``; an IPv6 address stands in brackets.
+
+        Raises:
+            UsageProblem: it is not of that form.
+        """
+        host, _, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+            raise UsageProblem(f"expected --listen HOST:PORT, got {text!r:.80}", hint="for example 0.0.0.0:8443")
+        return cls(host=host, port=int(port), names=names)
+
+
+class Session:
+    """A server over one home.
+
+    Args:
+        home: open; its store is written by this session alone from then on.
+        listening: where to listen.
+        requester: who started it.
+        announce: called with each line for the operator.
+    """
+
+    def __init__(self, home: Home, listening: Listening, requester: Requester, announce: Callable[[str], None]) -> None:
+        self._home = home
+        self._listening = listening
+        self._requester = requester
+        self._announce = announce
+        self._keys: SealedKeys | None = None
+        self._unlocked = asyncio.Event()
+        self._metrics = Metrics(version=__version__)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set.
+
+        Raises:
+            IntegrityFailure: the store fails its full check.
+            Unavailable: an address cannot be listened on.
+        """
+        self._loop = asyncio.get_running_loop()
+        verify_store(self._home.store)
+        async with AsyncExitStack() as stack:
+            if not await self._open_keys(stack, stop):
+                return
+            await self._start(stack)
+            chores = asyncio.create_task(self._follow())
+            stopped = asyncio.create_task(stop.wait())
+            done, _ = await asyncio.wait({chores, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            chores.cancel()
+            if chores in done:
+                await chores
+
+    async def _open_keys(self, stack: AsyncExitStack, stop: asyncio.Event) -> bool:
+        """Open the keys, waiting for ``swarmsec unlock`` where no key file does; False if told to stop meanwhile."""
+        self._metrics.sealed.set(1)
+        if self._home.needs_passphrase():
+            sock = UnlockSocket(self._home.path, self._unlock, self._root)
+            await sock.start()
+            stack.push_async_callback(sock.stop)
+            if self._keys is None:
+                self._announce("locked: waiting for swarmsec unlock")
+                waits = {asyncio.create_task(self._unlocked.wait()), asyncio.create_task(stop.wait())}
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for wait in waits:
+                    wait.cancel()
+        else:
+            self._keys = self._home.keys()
+        self._metrics.sealed.set(0 if self._keys else 1)
+        return self._keys is not None
+
+    def _unlock(self, passphrase: SecretBytes) -> None:
+        # Runs in a thread of the unlock socket, hence the detour for the event.
+        self._keys = self._home.keys(lambda _: passphrase)
+        self._loop.call_soon_threadsafe(self._unlocked.set)
+
+    def _root(self) -> SecretBytes | None:
+        return None if self._keys is None else self._keys.ring.root
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        home, store, keys = self._home, self._home.store, self._keys
+        if keys is None:
+            raise KeysLocked("the home is locked", hint="unlock with: swarmsec unlock")
+        lifetime = lifetime_of(home.config)
+        authority = store.read(lambda transaction: load_authority(transaction, keys, lifetime))
+        self._follower = LogFollower(store, store.head().size)
+        self._identities = IssuedIdentities(store, home.clock, authority.cluster_id)
+        self._tls = ServerCertificate(store, authority, await self._names())
+        self._tls.accept(self._identities.swarm_roots)
+        self._log_life(Action.SERVE_START)
+        self._writer = GroupWriter(store)
+        self._writer.start()
+        stack.callback(self._log_life, Action.SERVE_STOP)
+        stack.callback(self._writer.close)
+        services = AuthorityServices(store, self._writer, keys, authority, self._identities, self._tls.names)
+        self._server = Server(
+            self._settings(),
+            ServerParts(
+                identities=self._identities,
+                access=PolicyAccess.load(bundled("access.yaml")),
+                refusal_log=LoggedRefusals(self._writer),
+                tls=self._tls,
+                readiness=HomeReadiness(store),
+                metrics=self._metrics,
+                routes=[*build_node_routes(services), build_sign_route(services.sign)],
+                version=__version__,
+            ),
+        )
+        addresses = await self._server.start()
+        stack.push_async_callback(self._server.stop, GRACE_SECONDS)
+        for host, port in addresses:
+            self._announce(f"listening on https://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def _settings(self) -> ServerSettings:
+        serve = self._home.config.serve
+        return ServerSettings(
+            host=self._listening.host,
+            port=self._listening.port,
+            max_connections=serve.max_connections,
+            max_running=serve.max_concurrent_requests,
+            attempts_per_minute=float(serve.failed_attempts_per_minute),
+        )
+
+    async def _names(self) -> tuple[str, ...]:
+        host = self._listening.host
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, self._listening.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise Unavailable(f"the name {host!r} has no address: {error}", hint="listen on an address") from None
+        bound = [str(address[4][0]).partition("%")[0] for address in found]
+        return server_names(host, bound, (*self._listening.names, *self._home.config.serve.names))
+
+    def _log_life(self, action: Action) -> None:
+        target = ObjectRef(type="server", id=f"{self._listening.host}:{self._listening.port}")
+        fields = {"names": list(self._tls.names)} if action is Action.SERVE_START else {}
+        event = self._requester.event(action, target, fields=fields)
+        self._home.store.write(lambda transaction: transaction.log(event))
+
+    async def _follow(self) -> None:
+        """Take up what other processes change, and do what time asks for."""
+        loop = asyncio.get_running_loop()
+        next_chores = loop.time()
+        while True:
+            try:
+                news = await asyncio.to_thread(self._follower.poll)
+                await self._take_up(news)
+                if loop.time() >= next_chores:
+                    next_chores = loop.time() + CHORE_SECONDS
+                    await self._do_chores()
+                await asyncio.to_thread(self._home.store.anchor_if_due)
+            except Unavailable:
+                # A busy or full store is told by every request and by readiness; the next round tries again.
+                self._metrics.audit_write_failures.inc()
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _take_up(self, news: News) -> None:
+        for entry in news.entries:
+            self._count(entry)
+        if "swarm_roots" in news.rows:
+            await asyncio.to_thread(self._identities.reload_swarm_roots)
+        if "certificates" in news.rows:
+            self._identities.forget_all()
+            await self._close_revoked(news.rows["certificates"])
+        if self._tls.accept(self._identities.swarm_roots):
+            await self._server.swap_tls()
+
+    async def _close_revoked(self, ids: set[str]) -> None:
+        revoked = await asyncio.to_thread(self._identities.revoked_among, ids)
+        if revoked:
+            await self._server.close_revoked(revoked)
+
+    async def _do_chores(self) -> None:
+        quiet = self._identities.quiet_roots(self._home.config.ca.former_root_minutes)
+        if quiet:
+            await self._writer.write(lambda transaction: drop_left_roots(transaction, quiet))
+        if self._tls.is_due():
+            await self._writer.write(self._tls.renew_in)
+            await self._server.swap_tls()
+
+    def _count(self, entry: Mapping[str, object]) -> None:
+        action, outcome = str(entry["action"]), str(entry["outcome"])
+        self._metrics.audit_entries.labels(action, outcome).inc()
+        fields = entry.get("fields")
+        if action == Action.CA_ISSUE:
+            profile = str(fields.get("profile", "")) if isinstance(fields, dict) else ""
+            result = "issued" if outcome == Outcome.SUCCESS else "refused"
+            self._metrics.certificates_issued.labels(profile, result).inc()
