@@ -34,6 +34,9 @@ from swarmsec.server.routes import RouteTable
 from swarmsec.server.settings import ServerSettings
 from swarmsec.server.tls import build_context
 
+SECONDS_TO_DIE = 1.0
+"""For a handler that was cancelled to let go."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerParts:
@@ -65,6 +68,7 @@ class Server:
         self._settings = settings
         self._parts = parts
         self._is_stopping = False
+        self._at_work: set[asyncio.Task[object]] = set()
         self._connections = Connections(
             limit=settings.max_connections,
             patience=Patience(
@@ -143,13 +147,21 @@ class Server:
             async with asyncio.timeout(grace_seconds):
                 await self._connections.wait_until(lambda: len(self._connections) == 0)
         except TimeoutError:
-            log_event(logging.WARNING, "requests cut off", count=self._connections.count(State.BUSY))
-        await self._http.shutdown(0)
+            await self._cut_off()
+        # NOTE: aiohttp takes 0 for "without limit".
+        await self._http.shutdown(SECONDS_TO_DIE)
         self._connections.close_where(lambda connection: True)
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
         await self._flush_refusals(self._refusals.flush)
+
+    async def _cut_off(self) -> None:
+        log_event(logging.WARNING, "requests cut off", count=len(self._at_work))
+        for task in self._at_work:
+            task.cancel()
+        if self._at_work:
+            await asyncio.wait(self._at_work, timeout=SECONDS_TO_DIE)
 
     def _build_dispatcher(self) -> Dispatcher:
         settings, parts = self._settings, self._parts
@@ -198,6 +210,8 @@ class Server:
         """Answer one request, the writing of the answer included, so that a slow reader is bounded as well."""
         protocol = cast(HttpConnection, raw.protocol)
         protocol.begin()
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._at_work.add(task)
         try:
             exchange = self._begin(protocol.connection, raw.method)
             response = await self._dispatcher.answer(exchange, raw)
@@ -206,6 +220,7 @@ class Server:
             self._dispatcher.finish(exchange, response.status)
             return outgoing
         finally:
+            self._at_work.discard(task)
             protocol.end()
 
     def _handle_malformed(self, protocol: HttpConnection, error: BaseException | None) -> web.StreamResponse:
@@ -222,6 +237,8 @@ class Server:
             async with asyncio.timeout(self._settings.write_timeout):
                 await outgoing.prepare(raw)
                 await outgoing.write_eof()
+                # NOTE: write_eof leaves what the peer did not take in memory; drain waits for the peer.
+                await raw.writer.drain()
         except TimeoutError:
             connection.abort()
             raise ConnectionResetError("the peer does not take the answer") from None

@@ -117,9 +117,10 @@ class Listener:
         self._connections.close_where(lambda connection: connection.state is State.HANDSHAKE)
 
     async def stop(self) -> None:
-        """Accept no more; handshakes under way end."""
+        """Accept no more; handshakes under way end. Safe to call again."""
         self._is_stopped = True
-        for listening in self._sockets:
+        while self._sockets:
+            listening = self._sockets.pop()
             self._loop.remove_reader(listening)
             listening.close()
         for task in self._handshakes:

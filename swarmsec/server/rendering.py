@@ -26,6 +26,8 @@ def render(response: Response, request_id: str, *, closes: bool) -> web.Response
     }
     if response.body:
         headers[hdrs.CONTENT_TYPE] = response.content_type
+    if closes:
+        headers[hdrs.CONNECTION] = "close"
     outgoing = web.Response(status=response.status, body=response.body, headers=headers)
     if closes:
         outgoing.force_close()

@@ -28,7 +28,7 @@ class ServerSettings:
     """From the first byte of a request to the end of its headers."""
     body_timeout: float = 20.0
     """For a whole body, however it trickles."""
-    write_timeout: float = 30.0
+    write_timeout: float = 60.0
     """For a whole answer to be taken by the peer."""
     idle_timeout: float = 75.0
     sweep_interval: float = 0.5
