@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from swarmsec.audit.entry import GENESIS, leaf_hash, parse_entry
 from swarmsec.audit.errors import EntryInvalid
+from swarmsec.audit.merkle import RightEdge
+
+_HINT = "keep a copy of this home as it is, then restore the newest backup with: swarmsec restore FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,7 @@ class ChainState:
 
     entries: int = 0
     head: bytes = GENESIS
+    tree: RightEdge = field(default_factory=RightEdge)
     rows: dict[tuple[str, str], str] = field(default_factory=dict)
     """The newest digest that an entry gives for each row, keyed by table and key; removed rows are absent."""
 
@@ -47,26 +51,42 @@ def verify_chain(entries: Iterable[StoredEntry], start: ChainState | None = None
     return state
 
 
-def _verify_next(stored: StoredEntry, state: ChainState) -> None:
-    seq = state.entries
-    if stored.seq != seq:
-        raise EntryInvalid(f"log entry {seq}: expected this entry next, got {stored.seq}")
+def verify_entry(stored: StoredEntry) -> dict[str, object]:
+    """Verify one entry by itself: its bytes against its stored hash and its place.
+
+    Returns:
+        its members.
+
+    Raises:
+        EntryInvalid: names the entry and what is wrong with it.
+    """
     if leaf_hash(stored.data) != stored.leaf_hash:
-        raise EntryInvalid(f"log entry {seq}: its bytes do not match its stored hash")
+        raise _invalid(stored.seq, "its bytes do not match its stored hash")
     try:
         entry = parse_entry(stored.data)
     except EntryInvalid as error:
-        raise EntryInvalid(f"log entry {seq}: {error}") from None
-    if entry["seq"] != seq or entry["prev"] != state.head.hex():
-        raise EntryInvalid(f"log entry {seq}: it does not follow the entry before it")
+        raise _invalid(stored.seq, str(error)) from None
+    if entry["seq"] != stored.seq:
+        raise _invalid(stored.seq, f"expected this number in the entry, got {entry['seq']!r:.40}")
+    return entry
+
+
+def _verify_next(stored: StoredEntry, state: ChainState) -> None:
+    seq = state.entries
+    if stored.seq != seq:
+        raise _invalid(seq, f"expected this entry next, got {stored.seq!r:.40}")
+    entry = verify_entry(stored)
+    if entry["prev"] != state.head.hex():
+        raise _invalid(seq, "it does not follow the entry before it")
     _apply_state(entry.get("state", []), state, seq)
     state.entries += 1
     state.head = stored.leaf_hash
+    state.tree.append(stored.leaf_hash)
 
 
 def _apply_state(changes: object, state: ChainState, seq: int) -> None:
     if not isinstance(changes, list):
-        raise EntryInvalid(f"log entry {seq}: expected a list of row changes")
+        raise _invalid(seq, "expected a list of row changes")
     for change in changes:
         match change:
             case [str(table), str(key), str(digest)]:
@@ -75,4 +95,8 @@ def _apply_state(changes: object, state: ChainState, seq: int) -> None:
                 else:
                     state.rows.pop((table, key), None)
             case _:
-                raise EntryInvalid(f"log entry {seq}: expected table, key and digest in a row change")
+                raise _invalid(seq, "expected table, key and digest in a row change")
+
+
+def _invalid(seq: int, what: str) -> EntryInvalid:
+    return EntryInvalid(f"log entry {seq}: {what}", seq=seq, hint=_HINT)

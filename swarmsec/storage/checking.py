@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, select, text
+from sqlalchemy import Connection, Table, text
 
-from swarmsec.audit.chain import ChainState, StoredEntry, verify_chain
+from swarmsec.audit.chain import ChainState, verify_chain
 from swarmsec.storage import rows
 from swarmsec.storage.errors import StoreCorrupt, translated
+from swarmsec.storage.log import read_entries
 from swarmsec.storage.store import Store
 from swarmsec.storage.tables import audit_entries, metadata
 
-_BATCH = 2000
 _HINT = "restore the newest backup with: swarmsec restore FILE"
 
 
@@ -23,6 +22,8 @@ class CheckReport:
 
     entries: int
     last_hash: bytes
+    root: bytes
+    """The Merkle tree hash over every entry."""
     rows: int
 
 
@@ -38,30 +39,16 @@ def verify_store(store: Store) -> CheckReport:
     with translated(), store.engine.connect() as connection, connection.begin():
         if store.is_sqlite:
             _verify_structure(connection)
-        chain = verify_chain(_entries(connection))
+        chain = verify_chain(read_entries(connection))
         counted = sum(_verify_table(connection, table, chain) for table in metadata.tables.values())
     _verify_none_missing(chain)
-    return CheckReport(entries=chain.entries, last_hash=chain.head, rows=counted)
+    return CheckReport(entries=chain.entries, last_hash=chain.head, root=chain.tree.root(), rows=counted)
 
 
 def _verify_structure(connection: Connection) -> None:
     first = connection.execute(text("PRAGMA integrity_check(1)")).scalar()
     if first != "ok":
         raise StoreCorrupt(f"the database file is damaged: {str(first).splitlines()[0][:200]}", hint=_HINT)
-
-
-def _entries(connection: Connection) -> Iterator[StoredEntry]:
-    following = 0
-    while True:
-        statement = (
-            select(audit_entries).where(audit_entries.c.seq >= following).order_by(audit_entries.c.seq).limit(_BATCH)
-        )
-        batch = connection.execute(statement).all()
-        for row in batch:
-            yield StoredEntry(seq=row.seq, data=row.data, leaf_hash=row.leaf_hash)
-        if len(batch) < _BATCH:
-            return
-        following = batch[-1].seq + 1
 
 
 def _verify_table(connection: Connection, table: Table, chain: ChainState) -> int:

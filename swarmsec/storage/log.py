@@ -6,16 +6,20 @@ number; entries are held back and written together at the end of the transaction
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from swarmsec.audit.chain import StoredEntry
-from swarmsec.audit.entry import GENESIS, Event, Place, RowChange, encode_entry, leaf_hash, uuid7
+from swarmsec.audit.entry import GENESIS, HASH_BYTES, Event, Place, RowChange, encode_entry, leaf_hash, uuid7
+from swarmsec.audit.errors import EntryInvalid
 from swarmsec.clock import Clock, rfc3339
 from swarmsec.storage.rows import insert_plain
 from swarmsec.storage.tables import audit_entries
+
+_BATCH = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +91,61 @@ def head_at(connection: Connection, size: int) -> LogHead | None:
     statement = select(audit_entries.c.leaf_hash).where(audit_entries.c.seq == size - 1)
     row = connection.execute(statement).first()
     return None if row is None else LogHead(size=size, last_hash=row.leaf_hash)
+
+
+def read_entries(connection: Connection, first: int = 0) -> Iterator[StoredEntry]:
+    """The stored entries from a sequence number on, ascending, in batches.
+
+    Raises:
+        EntryInvalid: a column holds another kind of value than we write.
+    """
+    statement = select(audit_entries).order_by(audit_entries.c.seq).limit(_BATCH)
+    while True:
+        batch = connection.execute(statement.where(audit_entries.c.seq >= first)).all()
+        for row in batch:
+            yield _stored(row, first)
+            first = row.seq + 1
+        if len(batch) < _BATCH:
+            return
+
+
+def read_entries_backwards(connection: Connection) -> Iterator[StoredEntry]:
+    """The stored entries from the newest one back, in batches.
+
+    Raises:
+        EntryInvalid: as ``read_entries``.
+    """
+    before = read_head(connection).size
+    statement = select(audit_entries).order_by(audit_entries.c.seq.desc()).limit(_BATCH)
+    while True:
+        batch = connection.execute(statement.where(audit_entries.c.seq < before)).all()
+        for row in batch:
+            yield _stored(row, before - 1)
+            before = row.seq
+        if len(batch) < _BATCH:
+            return
+
+
+class LogEntries:
+    """The log for those who read it; implements the port of the same purpose in ``services.ports``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def since(self, seq: int) -> Iterator[StoredEntry]:
+        """Entries from a sequence number on, ascending."""
+        return read_entries(self._connection, seq)
+
+    def newest_first(self) -> Iterator[StoredEntry]:
+        """Every entry, from the newest one back."""
+        return read_entries_backwards(self._connection)
+
+
+def _stored(row: Row[Any, Any, Any], expected: int) -> StoredEntry:
+    # SQLite keeps a value of any kind in any column, whatever the table says.
+    seq, data, stored_hash = row
+    whole = isinstance(seq, int) and isinstance(data, bytes) and isinstance(stored_hash, bytes)
+    if not whole or len(stored_hash) != HASH_BYTES:
+        place = seq if isinstance(seq, int) else expected
+        raise EntryInvalid(f"log entry {place}: expected an entry and its hash, got something else", seq=place)
+    return StoredEntry(seq=seq, data=data, leaf_hash=stored_hash)

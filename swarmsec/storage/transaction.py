@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from swarmsec.audit.entry import Event, RowChange
 from swarmsec.clock import Clock
 from swarmsec.storage import coordination, keyrecords, records, rows
-from swarmsec.storage.log import LogAppender
+from swarmsec.storage.log import LogAppender, LogEntries
 from swarmsec.storage.rows import Row
 
 
@@ -82,6 +82,11 @@ class Transaction:
     def leases(self) -> coordination.Leases:
         """Work for one at a time."""
         return coordination.Leases(self)
+
+    @property
+    def log_entries(self) -> LogEntries:
+        """The log as it is kept."""
+        return LogEntries(self._connection)
 
     @property
     def connection(self) -> Connection:
