@@ -6,6 +6,7 @@ every record on; then its key is erased. Term keys are sealed records themselves
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from swarmsec.clock import unix_seconds
@@ -27,6 +28,10 @@ ROOT_TERM: Final = 0
 ACTIVE: Final = "active"
 DECRYPT_ONLY: Final = "decrypt-only"
 DESTROYED: Final = "destroyed"
+NAMES_PER_ENTRY_BYTES: Final = 49_152
+"""What the row changes of one rewrap may take of an entry, which is smaller than 64 KiB as a whole."""
+ROW_CHANGE_BYTES: Final = 96
+"""A row change without its key: the table's name, the digest and the JSON around them."""
 
 
 class KeyRing:
@@ -96,15 +101,29 @@ class KeyRing:
             raise NotFound(f"no sealed record {name}")
         return open_record(self._term(transaction, row.term), self._context(row), _record(row))
 
-    def rewrap_some(self, transaction: Transaction, limit: int) -> int:
-        """Move up to ``limit`` records to the active term; returns how many it moved. The caller logs the entry."""
+    def rewrap_some(self, transaction: Transaction, limit: int, after: str = "") -> Sequence[str]:
+        """Move records to the active term, by name.
+
+        Args:
+            limit: how many at most; fewer where their names would not fit into one entry of the log.
+            after: begin after this name.
+
+        Returns:
+            the names of those it moved; the caller logs the entry.
+        """
         active = self._active(transaction)
-        rows = transaction.sealed.not_under(active.term, limit)
-        for row in rows:
+        names: list[str] = []
+        room = NAMES_PER_ENTRY_BYTES
+        for row in transaction.sealed.not_under(active.term, limit, after):
+            # A name takes three times its bytes where all of it is percent-encoded in the row's key.
+            room -= 3 * len(row.name.encode()) + ROW_CHANGE_BYTES
+            if room < 0 and names:
+                break
             old = self._term(transaction, row.term)
             moved = rewrap(old, active, self._context(row), row.wrapped_key, transaction.clock.random)
             transaction.sealed.put(_with_wrapped_key(row, active.term, moved))
-        return len(rows)
+            names.append(row.name)
+        return names
 
     def destroy_unused(self, transaction: Transaction) -> list[int]:
         """Erase the keys of decrypt-only terms that no record needs; returns their numbers."""

@@ -44,6 +44,12 @@ class Leases:
         self._transaction.update(tables.leases, row, holder=holder, fence=fence, expires=now + seconds)
         return fence
 
+    def holder(self, name: str) -> str | None:
+        """Who holds the lease now, or None."""
+        row = self._transaction.find(tables.leases, name=name)
+        held = row is not None and row["expires"] > unix_seconds(self._transaction.clock)
+        return str(row["holder"]) if row is not None and held else None
+
     def verify(self, name: str, fence: int) -> None:
         """Refuse a write of somebody whose lease has gone to another.
 

@@ -34,10 +34,10 @@ class Sealed:
         else:
             self._transaction.update(tables.sealed_records, present, **asdict(row))
 
-    def not_under(self, term: int, limit: int) -> Sequence[SealedRow]:
-        """At most ``limit`` records whose key is wrapped under another term."""
+    def not_under(self, term: int, limit: int, after: str = "") -> Sequence[SealedRow]:
+        """At most ``limit`` records whose key is wrapped under another term, by name, beginning after a name."""
         table = tables.sealed_records
-        rows = self._transaction.select(table, table.c.term != term, limit=limit)
+        rows = self._transaction.select(table, table.c.name > after, table.c.term != term, limit=limit)
         return [SealedRow(**{field: row[field] for field in SealedRow.__slots__}) for row in rows]
 
     def count_under(self, term: int) -> int:
