@@ -1,0 +1,90 @@
+"""swarmsec itself as a peer: a home with its server on a host of a site, driven through the command line alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.peers.errors import PeerProblem
+from tests.peers.namespaces import Host
+from tests.peers.processes import ManagedProcess
+
+PROGRAM = (sys.executable, "-m", "swarmsec")
+PORT = 8443
+START_SECONDS = 30.0
+
+
+class SwarmsecHost:
+    """One home and its server.
+
+    Args:
+        host: where the server listens.
+        directory: home and state lie below it.
+    """
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        self.host = host
+        self.directory = directory
+        self.home = directory / "home"
+        self.environment = {**os.environ, "SWARMSEC_STATE": str(directory / "state")}
+        self._process: ManagedProcess | None = None
+
+    def __enter__(self) -> Self:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"https://{self.host.address}:{PORT}"
+
+    @property
+    def log(self) -> str:
+        """What the server said so far."""
+        path = self.directory / "serve.log"
+        return path.read_text() if path.exists() else ""
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the home."""
+        command = [*PROGRAM, "--home", str(self.home), *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        if check and done.returncode != 0:
+            raise PeerProblem(f"swarmsec {' '.join(arguments[:3])} ended with {done.returncode}: {done.stderr}")
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command and parse its JSON."""
+        return json.loads(self.run("--json", *arguments).stdout)
+
+    def serve(self) -> None:
+        """Start the server and wait until it listens."""
+        command = [*PROGRAM, "--home", str(self.home), "serve", "--listen", f"{self.host.address}:{PORT}"]
+        process = ManagedProcess(
+            self.host.command(command), log=self.directory / "serve.log", environment=self.environment
+        )
+        process.start()
+        self._process = process
+        process.wait_ready(lambda: bool(re.search("listening on ", self.log)), timeout=START_SECONDS, what="serve")
+
+    def stop(self) -> None:
+        """Stop the server."""
+        if self._process is not None:
+            self._process.stop(grace=15)
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill the server as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
