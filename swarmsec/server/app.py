@@ -28,7 +28,7 @@ from swarmsec.server.openapi import build_openapi_route
 from swarmsec.server.ports import AccessDecision, Identities, Readiness, RefusalLog, TlsSource
 from swarmsec.server.protocol import HttpConnection
 from swarmsec.server.refusals import WINDOW_SECONDS, RefusalRecorder
-from swarmsec.server.rendering import render
+from swarmsec.server.rendering import render, write
 from swarmsec.server.request_ids import RANDOM_BYTES, build_request_id
 from swarmsec.server.routes import RouteTable
 from swarmsec.server.settings import ServerSettings
@@ -216,7 +216,7 @@ class Server:
             exchange = self._begin(protocol.connection, raw.method)
             response = await self._dispatcher.answer(exchange, raw)
             outgoing = self._render(response, exchange)
-            await self._write(raw, outgoing, protocol.connection)
+            await self._write(outgoing, response.body, raw, protocol.connection)
             self._dispatcher.finish(exchange, response.status)
             return outgoing
         finally:
@@ -229,16 +229,15 @@ class Server:
         self._dispatcher.finish(exchange, response.status)
         return self._render(response, exchange)
 
-    def _render(self, response: Response, exchange: Exchange) -> web.Response:
+    def _render(self, response: Response, exchange: Exchange) -> web.StreamResponse:
         return render(response, exchange.request_id, closes=exchange.closes or self._is_stopping)
 
-    async def _write(self, raw: web.BaseRequest, outgoing: web.Response, connection: Connection) -> None:
+    async def _write(
+        self, outgoing: web.StreamResponse, body: bytes, raw: web.BaseRequest, connection: Connection
+    ) -> None:
         try:
             async with asyncio.timeout(self._settings.write_timeout):
-                await outgoing.prepare(raw)
-                await outgoing.write_eof()
-                # NOTE: write_eof leaves what the peer did not take in memory; drain waits for the peer.
-                await raw.writer.drain()
+                await write(outgoing, body, raw)
         except TimeoutError:
             connection.abort()
             raise ConnectionResetError("the peer does not take the answer") from None

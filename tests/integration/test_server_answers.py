@@ -147,6 +147,24 @@ def test_head_has_the_headers_and_no_body() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("size", [64 * 1024, 64 * 1024 + 1, 1_000_000])
+def test_large_answers_arrive_whole(size: int) -> None:
+    async def large(request: Request) -> Response:
+        return Response(body=bytes(size), content_type="application/octet-stream")
+
+    async def main() -> None:
+        route = Route(name="large", method="GET", path="/large", handler=large, operation=OPERATION)
+        async with serving(route) as world:
+            client = await world.connect()
+            head = await client.ask("HEAD /large")
+            assert (head.body, head.headers["content-length"]) == (b"", str(size))
+            assert (await client.ask("GET /large")).body == bytes(size)
+            assert (await client.ask("GET /healthz")).status == 200
+            await client.close()
+
+    run(main)
+
+
 def test_wrong_method_lists_the_right_ones() -> None:
     async def main() -> None:
         async with serving() as world:
