@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
@@ -28,7 +28,7 @@ RETIRED: Final = "retired"
 _ID_BATCH: Final = 500
 
 
-def _values(row: Row) -> dict[str, object]:
+def _values(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "digest"}
 
 
@@ -65,12 +65,12 @@ class Authorities:
     def active(self) -> AuthorityRecord | None:
         """The root that signs now."""
         row = self._transaction.find(tables.authorities, state=ACTIVE)
-        return None if row is None else AuthorityRecord(**_values(row))  # type: ignore[arg-type]
+        return None if row is None else AuthorityRecord(**_values(row))
 
     def all(self) -> Sequence[AuthorityRecord]:
         """Every generation, oldest first."""
         rows = self._transaction.select(tables.authorities)
-        return [AuthorityRecord(**_values(row)) for row in rows]  # type: ignore[arg-type]
+        return [AuthorityRecord(**_values(row)) for row in rows]
 
 
 class Certificates:
@@ -131,7 +131,7 @@ class Certificates:
 
 def _certificate(row: Row) -> CertificateRecord:
     values = _values(row)
-    return CertificateRecord(**{**values, "status": CertificateStatus(str(values["status"]))})  # type: ignore[arg-type]
+    return CertificateRecord(**{**values, "status": CertificateStatus(str(values["status"]))})
 
 
 class Tokens:
@@ -147,7 +147,7 @@ class Tokens:
     def standing(self, role: str) -> TokenRecord | None:
         """The active standing token of a role."""
         row = self._transaction.find(tables.join_tokens, role=role, kind="standing", state=ACTIVE)
-        return None if row is None else TokenRecord(**_values(row))  # type: ignore[arg-type]
+        return None if row is None else TokenRecord(**_values(row))
 
     def retire(self, record: TokenRecord) -> None:
         """End a token."""
@@ -158,7 +158,7 @@ class Tokens:
     def all(self) -> Sequence[TokenRecord]:
         """Every token ever made."""
         rows = self._transaction.select(tables.join_tokens)
-        return [TokenRecord(**_values(row)) for row in rows]  # type: ignore[arg-type]
+        return [TokenRecord(**_values(row)) for row in rows]
 
 
 class SwarmRoots:
@@ -174,7 +174,7 @@ class SwarmRoots:
     def all(self) -> Sequence[SwarmRoot]:
         """The accepted roots."""
         rows = self._transaction.select(tables.swarm_roots)
-        return [SwarmRoot(**_values(row)) for row in rows]  # type: ignore[arg-type]
+        return [SwarmRoot(**_values(row)) for row in rows]
 
     def remove(self, sha256: str) -> None:
         """Accept a root no longer, and forget the nodes seen under it."""
@@ -212,13 +212,13 @@ class Policies:
     def active(self) -> Sequence[PolicyRecord]:
         """The versions in force."""
         rows = self._transaction.select(tables.policy_documents, tables.policy_documents.c.state == ACTIVE)
-        return [PolicyRecord(**_values(row)) for row in rows]  # type: ignore[arg-type]
+        return [PolicyRecord(**_values(row)) for row in rows]
 
     def versions(self, kind: str, name: str) -> Sequence[PolicyRecord]:
         """Every version of a document, oldest first."""
         table = tables.policy_documents
         rows = self._transaction.select(table, table.c.kind == kind, table.c.name == name)
-        return [PolicyRecord(**_values(row)) for row in rows]  # type: ignore[arg-type]
+        return [PolicyRecord(**_values(row)) for row in rows]
 
     def retire(self, record: PolicyRecord) -> None:
         """Take a version out of force."""
