@@ -1,7 +1,8 @@
 """The schema's version: recognised cheaply, made and moved forward by Alembic.
 
-Each part of swarmsec has its own branch of migrations, named by its label. The heads are listed here so that opening
-a home need not load Alembic; a test holds the list to the files.
+Each part of swarmsec has its own branch of migrations, named by its label. Branches do not depend on each other, for
+Alembic no longer lists a revision as a head of the database once another depends on it. The heads are listed here so
+that opening a home need not load Alembic; a test holds the list to the files.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ leaves no trace in the others, and nobody's outcome is known before the transact
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,15 +15,17 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
+from swarmsec.audit.entry import Event
 from swarmsec.clock import Clock
 from swarmsec.errors import SwarmsecError
 from swarmsec.services.ports import Refusal
 from swarmsec.storage.anchor import AnchorFile
-from swarmsec.storage.database import WRITE
+from swarmsec.storage.database import LOCK_WAIT_SECONDS, WRITE
 from swarmsec.storage.errors import translated
 from swarmsec.storage.log import LogAppender, LogHead, read_head
-from swarmsec.storage.schema import migrate, read_revisions
+from swarmsec.storage.schema import migrate, read_revisions, verify_known
 from swarmsec.storage.transaction import Transaction
 from swarmsec.storage.writerlock import WriterLock
 
@@ -49,12 +52,17 @@ class Store:
         engine: from ``database.open_engine``.
         clock: time and randomness.
         lock_path: where writers of a SQLite database take turns; None on a server, which has locks of its own.
+        lock_wait: seconds to wait for the turn.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, lock_path: Path | None) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, lock_path: Path | None, *, lock_wait: float = LOCK_WAIT_SECONDS
+    ) -> None:
         self._engine = engine
         self.clock = clock
-        self._lock = WriterLock(lock_path) if lock_path else None
+        self._lock = WriterLock(lock_path, lock_wait) if lock_path else None
+        # One thread of this process at a time; the lock file and the database keep processes apart.
+        self._turn = threading.Lock()
         self._writer: Connection | None = None
         self.anchor: AnchorFile | None = None
         self._anchored = LogHead(size=0, last_hash=b"")
@@ -107,10 +115,16 @@ class Store:
         with translated(), self._engine.connect() as connection, connection.begin():
             return read_revisions(connection)
 
-    def migrate(self) -> None:
-        """Bring the schema to this version's, in one transaction."""
+    def migrate(self, event: Event | None = None) -> None:
+        """Bring the schema to this version's, in one transaction; ``event`` is its entry, None for a new store."""
         with self._locked_connection() as connection:
+            verify_known(read_revisions(connection))
             migrate(connection)
+            if event is not None:
+                appender = LogAppender(connection, self.clock)
+                appender.append(event, ())
+                appender.flush()
+                self._head = appender.head
 
     def truncate_write_ahead_log(self) -> None:
         """Leave no erased row behind in SQLite's write-ahead log."""
@@ -177,7 +191,7 @@ class Store:
 
     @contextmanager
     def _locked_connection(self) -> Iterator[Connection]:
-        with translated(), self._lock.held() if self._lock else nullcontext():
+        with translated(), self._turn, self._lock.held() if self._lock else nullcontext():
             connection = self._writing_connection()
             try:
                 with connection.begin():
@@ -207,7 +221,7 @@ class Store:
             Transaction(connection, appender, self.clock).log(refusal.event)
             return Outcome(error=refusal.error)
         except Exception as error:
-            self._undo(connection, appender, mark)
+            self._undo_after(error, connection, appender, mark)
             if alone or getattr(error, "connection_invalidated", False):
                 raise
             return self._failed(error)
@@ -221,6 +235,15 @@ class Store:
                 raise error
         except Exception as ours:  # noqa: BLE001  # the translated error is the unit's outcome
             return Outcome(error=ours)
+
+    def _undo_after(
+        self, error: Exception, connection: Connection, appender: LogAppender, mark: tuple[LogHead, int]
+    ) -> None:
+        # A full disk or a lost server ends the whole transaction, and its savepoints with it.
+        try:
+            self._undo(connection, appender, mark)
+        except SQLAlchemyError:
+            raise error from None
 
     @staticmethod
     def _undo(connection: Connection, appender: LogAppender, mark: tuple[LogHead, int]) -> None:

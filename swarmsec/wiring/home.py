@@ -200,9 +200,7 @@ def _open(path: Path, config: Config, store: Store, clock: Clock) -> Home:
     if not is_initialised(path, config, store):
         raise NotFound(f"the home at {path} was never finished", hint=f"repeat: swarmsec --home {path} ca init")
     if store.revisions() != HEADS:
-        store.migrate()
-        event = SERVICE.event(Action.HOME_MIGRATE, ObjectRef(type="home"), fields={"to": sorted(HEADS)})
-        store.write(lambda transaction: transaction.log(event))
+        store.migrate(SERVICE.event(Action.HOME_MIGRATE, ObjectRef(type="home"), fields={"to": sorted(HEADS)}))
     store_id = store.read(lambda transaction: transaction.settings.get("store_id")) or ""
     return Home(path, config, store, store_id, clock)
 

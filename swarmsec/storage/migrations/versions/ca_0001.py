@@ -6,7 +6,7 @@ from alembic import op
 revision = "ca_0001"
 down_revision = None
 branch_labels = ("ca",)
-depends_on = "core_0001"
+depends_on = None
 
 
 def _digest() -> sa.Column[bytes]:

@@ -6,7 +6,7 @@ from alembic import op
 revision = "policies_0001"
 down_revision = None
 branch_labels = ("policies",)
-depends_on = "core_0001"
+depends_on = None
 
 
 def upgrade() -> None:
