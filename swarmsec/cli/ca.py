@@ -20,6 +20,7 @@ from swarmsec.cli.frame import (
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
+    from swarmsec.services.ports import Transaction
     from swarmsec.wiring.home import Home
 
 MAX_PEM = 65_536
@@ -59,25 +60,38 @@ def init(
     """
     from swarmsec.services.init_authority import init_authority
     from swarmsec.services.records import KeyKind
-    from swarmsec.wiring.creating import DEFAULT_URL, NewHome, create_home, home_exists
+    from swarmsec.wiring.creating import (
+        DEFAULT_URL,
+        NewHome,
+        create_home,
+        home_exists,
+        keep_recovery_key,
+        recovery_to_finish,
+    )
     from swarmsec.wiring.home import open_home
 
     path = home_path(options_of(context))
-    recovery = None
-    if home_exists(path):
+    made = None
+    interrupted = home_exists(path)
+    if interrupted:
         home = open_home(path, requester=local_requester())
     else:
         wanted = NewHome(path=path, database_url=database or DEFAULT_URL, seal=seal, recovery_out=recovery_out)
         created = create_home(wanted, lambda prompt: ask_passphrase(context, prompt), local_requester())
-        home, recovery = created.home, created.recovery
+        home, made = created.home, created.recovery
         say(f"made a new home at {path}")
     try:
         keys = keys_of(context, home)
-        chosen = home.store.write(
-            lambda transaction: init_authority(
+        recovery = recovery_to_finish(home, recovery_out) if interrupted else made
+
+        def finish(transaction: Transaction) -> str:
+            if interrupted and recovery is not None:
+                keep_recovery_key(transaction, keys, recovery, local_requester())
+            return init_authority(
                 transaction, keys, local_requester(), cluster_id=cluster_id, key_kind=KeyKind(key_type)
             )
-        )
+
+        chosen = home.store.write(finish)
     finally:
         close_home(home)
     shown = recovery.identity.reveal().decode() if recovery and recovery_out is None else None

@@ -7,11 +7,12 @@ home. Until that transaction is durable nothing refers to the files; from then o
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from swarmsec.atomicfile import sync_directory, write_atomically
+from swarmsec.atomicfile import make_private_directory, write_atomically
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import Clock, SystemClock, rfc3339, unix_seconds
@@ -19,7 +20,7 @@ from swarmsec.config import FILE_NAME, Config, initial_text, load_config
 from swarmsec.errors import AlreadyExists, Unavailable, UsageProblem
 from swarmsec.keys.keyring import KeyRing
 from swarmsec.keys.recovery import MAX_FILE_BYTES, RecoveryKey, new_recovery_key, parse_recovery_key
-from swarmsec.keys.sealfile import create_seal_file
+from swarmsec.keys.sealfile import create_seal_file, read_seal_file
 from swarmsec.keys.seals import FILE, MIN_PASSPHRASE, PASSPHRASE, new_params, seal_context, seal_key, wrap_root
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
@@ -87,11 +88,12 @@ def _create(wanted: NewHome, ask: Ask, requester: Requester) -> Created:
     begun = (wanted.path / FILE_NAME).exists()
     if not begun:
         _lay_out(wanted)
+    # From here on this run and one that was interrupted, or one that runs at the same time, do the same.
     config = load_config(wanted.path)
     store = open_store(wanted.path, config, clock)
     try:
         if is_initialised(wanted.path, config, store):
-            raise AlreadyExists(f"there is a home at {wanted.path} already", hint="use another --home")
+            raise _home_exists(wanted.path)
         recovery = _recovery_key(wanted.recovery_out, resumes=begun)
         store.migrate()
         keys = _fill(store, config, wanted, recovery, ask, requester, clock)
@@ -103,24 +105,65 @@ def _create(wanted: NewHome, ask: Ask, requester: Requester) -> Created:
     return Created(home=home, recovery=recovery)
 
 
+def _home_exists(path: Path) -> AlreadyExists:
+    return AlreadyExists(f"there is a home at {path} already", hint="use another --home")
+
+
 def _lay_out(wanted: NewHome) -> None:
-    wanted.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_directory(wanted.path)
     if any(wanted.path.iterdir()):
         raise UsageProblem(f"expected an empty directory at {wanted.path}", hint="name another --home")
     wanted.path.chmod(0o700)
-    write_atomically(wanted.path / FILE_NAME, initial_text(wanted.database_url).encode(), mode=0o600, exclusive=True)
-    sync_directory(wanted.path.parent)
+    text = initial_text(wanted.database_url).encode()
+    with suppress(FileExistsError):
+        write_atomically(wanted.path / FILE_NAME, text, mode=0o600, exclusive=True)
 
 
 def _recovery_key(path: Path | None, *, resumes: bool) -> RecoveryKey:
     """A new recovery key, in its file before anything depends on it; an interrupted run's is taken up again."""
     if path is not None and path.exists() and resumes:
-        with path.open("rb") as file:
-            return parse_recovery_key(file.read(MAX_FILE_BYTES + 1))
+        return _read_recovery_file(path)
+    return _fresh_recovery_key(path)
+
+
+def recovery_to_finish(home: Home, path: Path | None) -> RecoveryKey | None:
+    """The recovery key for a home whose making was interrupted before it could be shown.
+
+    Args:
+        home: the home, whose keys are there and whose authority may not be.
+        path: ``--recovery-out``.
+
+    Returns:
+        a new one, which the caller keeps with ``keep_recovery_key``; None where there is nothing to finish or the
+        file has the home's own.
+
+    Raises:
+        AlreadyExists: the file holds another.
+    """
+    if home.store.read(lambda transaction: transaction.authorities.active()) is not None:
+        return None
+    if path is None or not path.exists():
+        return _fresh_recovery_key(path)
+    known = home.store.read(lambda transaction: transaction.settings.get(RECOVERY_RECIPIENT))
+    if _read_recovery_file(path).recipient != known:
+        raise _recovery_file_exists(path)
+    return None
+
+
+def _fresh_recovery_key(path: Path | None) -> RecoveryKey:
     recovery = new_recovery_key()
     if path is not None:
         write_recovery_file(path, recovery)
     return recovery
+
+
+def _read_recovery_file(path: Path) -> RecoveryKey:
+    with path.open("rb") as file:
+        return parse_recovery_key(file.read(MAX_FILE_BYTES + 1))
+
+
+def _recovery_file_exists(path: Path) -> AlreadyExists:
+    return AlreadyExists(f"the file {path} exists", hint="name a new file with --recovery-out")
 
 
 def write_recovery_file(path: Path, recovery: RecoveryKey) -> None:
@@ -138,7 +181,7 @@ def write_recovery_file(path: Path, recovery: RecoveryKey) -> None:
     try:
         write_atomically(path, text, mode=0o600, exclusive=True)
     except FileExistsError:
-        raise AlreadyExists(f"the file {path} exists", hint="name a new file with --recovery-out") from None
+        raise _recovery_file_exists(path) from None
 
 
 def _fill(
@@ -155,6 +198,8 @@ def _fill(
     seal = new_seal(config, store_id, keys.ring.root, wanted.seal, ask, clock)
 
     def fill(transaction: Transaction) -> None:
+        if transaction.settings.get("store_id") is not None:
+            raise _home_exists(wanted.path)
         transaction.settings.put("store_id", store_id)
         transaction.settings.put("created", rfc3339(clock.unix_ms()))
         transaction.log(requester.event(Action.HOME_CREATE, ObjectRef(type="home", id=store_id)))
@@ -171,12 +216,21 @@ def new_seal(config: Config, store_id: str, root: SecretBytes, kind: str, ask: A
     """Wrap a root key under a new seal; a key file is on disk when this returns."""
     seal_id = clock.random(8).hex()
     params = new_params(kind, clock.random)
-    given = SecretBytes(clock.random(KEY_BYTES)) if kind == FILE else _new_passphrase(kind, ask)
+    given = _key_in_file(config, store_id, seal_id, clock) if kind == FILE else _new_passphrase(kind, ask)
     context = seal_context(store_id, seal_id, kind, params)
     wrapped = wrap_root(seal_key(kind, params, given), root, context, clock.random)
-    if kind == FILE:
-        create_seal_file(seal_path(config, store_id, seal_id), given)
     return SealRow(seal_id=seal_id, kind=kind, params=params, wrapped_root=wrapped, created=unix_seconds(clock))
+
+
+def _key_in_file(config: Config, store_id: str, seal_id: str, clock: Clock) -> SecretBytes:
+    """A new key in its file; the file that ``[seal] path`` names is used as it is where it exists."""
+    path = seal_path(config, store_id, seal_id)
+    key = SecretBytes(clock.random(KEY_BYTES))
+    try:
+        create_seal_file(path, key)
+    except FileExistsError:
+        return read_seal_file(path)
+    return key
 
 
 def add_seal(transaction: Transaction, seal: SealRow, requester: Requester) -> None:
