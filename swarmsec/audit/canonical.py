@@ -30,8 +30,11 @@ def encode_canonical(value: Mapping[str, object]) -> bytes:
     Raises:
         ValueError: the value holds something with no canonical form here.
     """
-    _check(value)
-    return _encoder.encode(value).encode()
+    try:
+        _check(value)
+        return _encoder.encode(value).encode()
+    except RecursionError:
+        raise ValueError("expected members that are not nested this deeply") from None
 
 
 def _check(value: object) -> None:

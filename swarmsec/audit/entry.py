@@ -122,13 +122,13 @@ def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) ->
         "source": source,
         "reason": bounded_text(event.reason),
         "policy": _members(event.policy) if event.policy else {},
-        "request_id": event.request_id,
-        "session": event.session,
-        "fields": {name: _bounded(value) for name, value in event.fields.items()},
+        "request_id": bounded_text(event.request_id),
+        "session": bounded_text(event.session),
         "state": [[change.table, change.key, change.digest] for change in state],
     }
-    entry.update({name: value for name, value in optional.items() if value})
     try:
+        optional["fields"] = {name: _bounded(value) for name, value in event.fields.items()}
+        entry.update({name: value for name, value in optional.items() if value})
         data = encode_canonical(entry)
     except ValueError as error:
         raise EntryInvalid(f"an entry cannot carry this: {error}") from None

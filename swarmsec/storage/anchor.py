@@ -9,20 +9,25 @@ nobody from writing another anchor, which is why the anchor belongs on another m
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from swarmsec.atomicfile import write_atomically
+from swarmsec.atomicfile import make_private_directory, write_atomically
+from swarmsec.audit.entry import HASH_BYTES
 from swarmsec.errors import IntegrityFailure, Unavailable
 from swarmsec.storage.log import LogHead
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 4096
+_MAX_SIZE: Final = 2**53
+_MEMBERS: Final = frozenset({"format", "store_id", "size", "leaf_hash", "check"})
 
 
 class AnchorFile:
@@ -36,6 +41,7 @@ class AnchorFile:
     def __init__(self, path: Path, store_id: str) -> None:
         self.path = path
         self._store_id = store_id
+        self._is_swept = False
 
     def read(self) -> LogHead | None:
         """The newest anchor, or None where there is none.
@@ -61,23 +67,39 @@ class AnchorFile:
         Raises:
             Unavailable: the file cannot be written.
         """
+        with self._writing():
+            known = self.read()
+            if known is None or known.size < head.size:
+                write_atomically(self.path, self._encode(head), mode=0o600)
+
+    def replace(self, head: LogHead) -> None:
+        """Write an anchor even if it is older: only for an operator who accepted a rollback.
+
+        Raises:
+            Unavailable: the file cannot be written.
+        """
+        with self._writing():
+            write_atomically(self.path, self._encode(head), mode=0o600)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_directory(self.path.parent)
             with self._locked():
-                known = self.read()
-                if known is None or known.size < head.size:
-                    write_atomically(self.path, self._encode(head), mode=0o600)
+                self._remove_leftovers()
+                yield
         except OSError as error:
             raise Unavailable(
                 f"the anchor {self.path} could not be written: {error.strerror}",
                 hint="check [anchor] path, its mount and its free space",
             ) from None
 
-    def replace(self, head: LogHead) -> None:
-        """Write an anchor even if it is older: only for an operator who accepted a rollback."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._locked():
-            write_atomically(self.path, self._encode(head), mode=0o600)
+    def _remove_leftovers(self) -> None:
+        """Remove what a process that was killed while it wrote has left."""
+        if not self._is_swept:
+            for leftover in self.path.parent.glob(f".{glob.escape(self.path.name)}.*"):
+                leftover.unlink(missing_ok=True)
+            self._is_swept = True
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -106,18 +128,29 @@ class AnchorFile:
         )
         try:
             members = json.loads(data)
-            check = members.pop("check")
-            head = LogHead(size=int(members["size"]), last_hash=bytes.fromhex(members["leaf_hash"]))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, RecursionError):
             raise damaged from None
-        if members.get("format") != FORMAT or check != _check(members):
+        if not isinstance(members, dict) or members.keys() != _MEMBERS or members["format"] != FORMAT:
+            raise damaged
+        if members.pop("check") != _check(members):
+            raise damaged
+        head = _head_of(members["size"], members["leaf_hash"])
+        if head is None:
             raise damaged
         if members["store_id"] != self._store_id:
             raise IntegrityFailure(
-                f"the anchor {self.path} belongs to store {members['store_id']}, expected {self._store_id}",
+                f"the anchor {self.path} belongs to store {members['store_id']!r:.80}, expected {self._store_id}",
                 hint="give each home its own [anchor] path",
             )
         return head
+
+
+def _head_of(size: object, leaf_hash: object) -> LogHead | None:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MAX_SIZE:
+        return None
+    if not isinstance(leaf_hash, str) or not re.fullmatch(f"[0-9a-f]{{{2 * HASH_BYTES}}}", leaf_hash):
+        return None
+    return LogHead(size=size, last_hash=bytes.fromhex(leaf_hash))
 
 
 def _check(members: dict[str, object]) -> str:

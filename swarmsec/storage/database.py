@@ -57,7 +57,10 @@ def open_engine(url: URL) -> Engine:
     """Make the engine; nothing is connected yet."""
     if url.drivername == "sqlite":
         # One connection per use: a SQLite connection is cheap, and a kept one would hide a replaced file.
-        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": LOCK_WAIT_SECONDS})
+        # It may change threads, because a store opened by one thread is written to by another; ``Store`` keeps its
+        # writers apart.
+        settings = {"timeout": LOCK_WAIT_SECONDS, "check_same_thread": False}
+        engine = create_engine(url, poolclass=NullPool, connect_args=settings)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, Dialect, Table, and_, bindparam, delete, inse
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
+from swarmsec.errors import UsageProblem
 from swarmsec.storage.errors import StoreCorrupt
 
 Value = int | str | bytes
@@ -25,6 +27,7 @@ Row = Mapping[str, Any]
 """A verified row: column names to values of the column's kind."""
 
 _LENGTH = struct.Struct(">cI")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def digest_of(table: Table, values: Row) -> bytes:
@@ -51,6 +54,13 @@ def _framed(value: object) -> bytes:
             return _LENGTH.pack(b"i", len(encoded)) + encoded
         case _:
             raise StoreCorrupt(f"expected an integer, text or bytes in a row, got {type(value).__name__}")
+
+
+def _verify_texts(values: Row) -> None:
+    # PostgreSQL keeps no NUL and neither database keeps lone surrogates; both are refused before they get there.
+    for value in values.values():
+        if isinstance(value, str) and ("\0" in value or _SURROGATE.search(value)):
+            raise UsageProblem("expected text without NUL and lone surrogates")
 
 
 @lru_cache(maxsize=64)
@@ -101,7 +111,12 @@ def _compiled(operation: str, table: Table, names: tuple[str, ...], dialect: Dia
 
 
 def insert_row(connection: Connection, table: Table, values: Row) -> bytes:
-    """Insert a row with its digest and return the digest."""
+    """Insert a row with its digest and return the digest.
+
+    Raises:
+        UsageProblem: a text that not every database keeps.
+    """
+    _verify_texts(values)
     digest = digest_of(table, values)
     names = (*_content_columns(table), "digest")
     statement = _compiled("insert", table, names, connection.dialect)
@@ -117,7 +132,12 @@ def insert_plain(connection: Connection, table: Table, rows: Sequence[Row]) -> N
 
 
 def update_row(connection: Connection, table: Table, row: Row) -> bytes:
-    """Write a whole row over the one with the same key and return its digest."""
+    """Write a whole row over the one with the same key and return its digest.
+
+    Raises:
+        UsageProblem: a text that not every database keeps.
+    """
+    _verify_texts(row)
     digest = digest_of(table, row)
     key = {f"k_{name}": row[name] for name in key_columns(table)}
     names = tuple(name for name in (*_content_columns(table), "digest") if name not in key_columns(table))

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +46,9 @@ class WriterLock:
         descriptor = self._open()
         self._acquire(descriptor)
         try:
-            os.pwrite(descriptor, self._note, 0)
+            # The note serves whoever waits; on a full disk the turn is taken without it.
+            with suppress(OSError):
+                os.pwrite(descriptor, self._note, 0)
             yield
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
