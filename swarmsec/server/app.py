@@ -83,6 +83,8 @@ class Server:
             max_keys=settings.refusal_keys,
         )
         self._dispatcher = self._build_dispatcher()
+        self._listener: Listener | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     @property
     def connections(self) -> Connections:
@@ -119,6 +121,8 @@ class Server:
         Raises:
             UsageProblem: the TLS material cannot be used; the server goes on with what it had.
         """
+        if self._listener is None:
+            return
         material = self._parts.tls.current()
         self._listener.swap(build_context(material))
         self._parts.metrics.tls_generation.set(material.generation)
@@ -141,6 +145,8 @@ class Server:
             grace_seconds: how long requests at work may take; after that they are cut off.
         """
         self._is_stopping = True
+        if self._listener is None:
+            return
         await self._listener.stop()
         self._connections.close_where(lambda connection: connection.state is not State.BUSY)
         try:
@@ -216,8 +222,10 @@ class Server:
             exchange = self._begin(protocol.connection, raw.method)
             response = await self._dispatcher.answer(exchange, raw)
             outgoing = self._render(response, exchange)
-            await self._write(outgoing, response.body, raw, protocol.connection)
-            self._dispatcher.finish(exchange, response.status)
+            try:
+                await self._write(outgoing, response.body, raw, protocol.connection)
+            finally:
+                self._dispatcher.finish(exchange, response.status)
             return outgoing
         finally:
             self._at_work.discard(task)
@@ -245,7 +253,10 @@ class Server:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._settings.sweep_interval)
-            self._connections.close_overdue()
+            try:
+                self._connections.close_overdue()
+            except Exception as error:  # noqa: BLE001  # time limits must not end with one bad connection
+                log_defect("sweep failed", error)
             self._parts.metrics.connections.set(len(self._connections))
 
     async def _end_windows(self) -> None:

@@ -36,6 +36,8 @@ from swarmsec.server.targets import parse_target
 CREDENTIAL_FAILURES = frozenset({400, 401, 403, 404})
 FAILURES = frozenset({401, 403})
 NO_ROUTE = "none"
+UNQUEUED = frozenset({"healthz"})
+"""Liveness says that the process answers, above all when it is busy."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,9 +83,10 @@ class Dispatcher:
         try:
             response = await self._proceed(exchange, raw)
         except Exception as error:  # the edge words every error, known or not
-            if raw.transport is None:
-                raise ConnectionResetError("the peer went away") from error
+            if raw.transport is None and isinstance(error, ConnectionError):
+                raise  # the peer went away while its body was read
             response = self._explain(exchange, error)
+        # NOTE: whoever leaves before the answer has tried all the same.
         self._count_attempt(exchange, response.status)
         return response
 
@@ -131,6 +134,8 @@ class Dispatcher:
             path_values=match.values,
         )
         await self._verify_attempts(exchange, [f"key|{key}" for key in route.attempt_keys(request)])
+        if route.name in UNQUEUED:
+            return await route.handler(request)
         async with self.admission.place():
             return await route.handler(request)
 

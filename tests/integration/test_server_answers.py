@@ -6,10 +6,8 @@ import asyncio
 import io
 import json
 import logging
-import ssl
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from openapi_spec_validator import validate
@@ -314,21 +312,3 @@ def test_peer_that_leaves_does_not_disturb(log_lines: io.StringIO) -> None:
 
     run(main)
     assert "defect" not in log_lines.getvalue()
-
-
-def test_keys_are_nowhere_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    load = ssl.SSLContext.load_cert_chain
-
-    def watch(self: ssl.SSLContext, certfile: str, *rest: object) -> None:
-        opened.append(str(Path(certfile).readlink()))
-        load(self, certfile)
-
-    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", watch)
-
-    async def main() -> None:
-        async with serving() as world:
-            assert (await world.ask("GET /who")).status == 200
-
-    run(main)
-    assert opened == ["/memfd:tls (deleted)"]

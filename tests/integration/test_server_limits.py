@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+
+from prometheus_client import generate_latest
 
 from swarmsec.errors import Denied
 from swarmsec.http import Request, Response, RoleKind, Route
@@ -65,6 +68,33 @@ def test_success_is_never_limited() -> None:
     run(main)
 
 
+def test_leaving_before_the_answer_is_an_attempt_too() -> None:
+    async def main() -> None:
+        tried = []
+
+        async def redeem_slowly(request: Request) -> Response:
+            tried.append(request.body)
+            await until(lambda: request.body == b"stay" or len(world.server.connections) == 0)
+            raise Denied("the token does not count")
+
+        route = replace(REDEEM, handler=redeem_slowly)
+        async with serving(route, settings=THREE) as world:
+            for number in range(3):
+                client = await world.connect()
+                await client.send(b"POST /redeem HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n%d" % number)
+                await until(lambda: len(tried) > number)  # noqa: B023  # awaited before the number changes
+                client.writer.transport.abort()
+                await until(lambda: len(world.server.connections) == 0)
+            await until(lambda: 'route="redeem",status="403"} 3.0' in shown(world))
+            assert await statuses(world, b"stay") == [429]
+
+    run(main)
+
+
+def shown(world: World) -> str:
+    return generate_latest(world.metrics.registry).decode()
+
+
 def test_denied_calls_are_limited_as_well() -> None:
     async def main() -> None:
         async with serving(settings=THREE) as world:
@@ -112,6 +142,8 @@ def test_overload_says_when_to_come_back() -> None:
                 refused = [task.result() for task in done]
             assert (refused[0].status, refused[0].error_code) == (503, "unavailable")
             assert 1 <= int(refused[0].headers["retry-after"]) <= 3
+            # Liveness is told all the same.
+            assert (await world.ask("GET /healthz")).status == 200
             release.set()
             answers = await asyncio.gather(first, second, third)
             assert sorted(answer.status for answer in answers) == [200, 200, 503]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import asyncio
+import re
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from swarmsec.http import ANONYMOUS, Caller, Request, Response
+from swarmsec.server.metrics import Metrics
+
+
+def shown(metrics: Metrics) -> str:
+    caller = Caller(role=ANONYMOUS, name="", address="127.0.0.1")
+    request = Request(method="GET", path="/metrics", caller=caller, request_id="")
+
+    async def main() -> Response:
+        return await metrics.route().handler(request)
+
+    return asyncio.run(main()).body.decode()
+
+
+def test_names_and_labels_are_as_documented() -> None:
+    metrics = Metrics(version="1.2.3")
+    metrics.observe_request("who", 200, 0.01)
+    metrics.certificates_issued.labels("swarm-worker", "issued").inc()
+    metrics.audit_entries.labels("ca.issue", "ok").inc()
+    metrics.audit_write_failures.inc()
+    metrics.sealed.set(1)
+    text = shown(metrics)
+    for line in (
+        'swarmsec_build_info{version="1.2.3"} 1.0',
+        'swarmsec_http_requests_total{route="who",status="200"} 1.0',
+        'swarmsec_http_request_duration_seconds_count{route="who"} 1.0',
+        'swarmsec_ca_certificates_issued_total{profile="swarm-worker",result="issued"} 1.0',
+        'swarmsec_audit_entries_total{action="ca.issue",outcome="ok"} 1.0',
+        "swarmsec_audit_write_failures_total 1.0",
+        "swarmsec_sealed 1.0",
+    ):
+        assert line in text.splitlines()
+
+
+def test_every_family_is_ours_and_parses() -> None:
+    families = list(text_string_to_metric_families(shown(Metrics(version="1"))))
+    assert families
+    assert all(re.fullmatch(r"swarmsec_[a-z_]+", family.name) for family in families)
+
+
+def test_two_servers_in_one_process_do_not_share() -> None:
+    first, second = Metrics(version="1"), Metrics(version="1")
+    first.audit_write_failures.inc()
+    assert "swarmsec_audit_write_failures_total 0.0" in shown(second)
