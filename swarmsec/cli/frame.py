@@ -203,7 +203,8 @@ def run(command: click.Command) -> int:
     """Run the program and turn whatever happens into an exit code and a sentence."""
     os.umask(0o077)
     try:
-        command.main(standalone_mode=False, prog_name="swarmsec")
+        # NOTE: outside its standalone mode click gives the code of ``context.exit`` back instead of raising it.
+        code = command.main(standalone_mode=False, prog_name="swarmsec")
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
@@ -221,7 +222,7 @@ def run(command: click.Command) -> int:
         return 0
     except Exception as error:  # noqa: BLE001  # the last stop: every error becomes an exit code
         return report_error(error)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def report_error(error: Exception) -> int:
