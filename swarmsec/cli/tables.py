@@ -13,8 +13,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     row is one line, its cells separated by tabs, under a header line.
     """
     if not sys.stdout.isatty():
-        for row in (columns, *rows):
-            print("\t".join(_plain(cell) for cell in row))  # noqa: T201  # this is the output
+        print_row(columns)
+        for row in rows:
+            print_row(row)
         return
     from rich import box
     from rich.console import Console
@@ -23,10 +24,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
     for row in rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
+        table.add_row(*(Text(plain_text(cell)) for cell in row))
     Console(highlight=False).print(table)
 
 
-def _plain(cell: str) -> str:
-    """Control characters of a stranger's text never reach a terminal."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in cell)
+def print_row(cells: Sequence[str]) -> None:
+    """Print one line, its cells separated by tabs."""
+    print("\t".join(plain_text(cell) for cell in cells))  # noqa: T201  # this is the output
+
+
+def plain_text(text: str) -> str:
+    """Write control and invisible characters of a stranger's text as escapes, so that they never reach a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
