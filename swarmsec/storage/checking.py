@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, text
 
 from swarmsec.audit.chain import ChainState, verify_chain
 from swarmsec.storage import rows
-from swarmsec.storage.errors import StoreCorrupt, translated
+from swarmsec.storage.errors import StoreCorrupt
 from swarmsec.storage.log import read_entries
 from swarmsec.storage.store import Store
 from swarmsec.storage.tables import audit_entries, metadata
@@ -36,11 +36,20 @@ def verify_store(store: Store) -> CheckReport:
     Raises:
         StoreCorrupt, EntryInvalid: names the first thing that is wrong.
     """
-    with translated(), store.engine.connect() as connection, connection.begin():
-        if store.is_sqlite:
-            _verify_structure(connection)
-        chain = verify_chain(read_entries(connection))
-        counted = sum(_verify_table(connection, table, chain) for table in metadata.tables.values())
+    with store.snapshot() as connection:
+        return verify_database(connection)
+
+
+def verify_database(connection: Connection) -> CheckReport:
+    """Check everything that a transaction sees; others may write meanwhile only if it sees nothing of theirs.
+
+    Raises:
+        StoreCorrupt, EntryInvalid: names the first thing that is wrong.
+    """
+    if connection.dialect.name == "sqlite":
+        _verify_structure(connection)
+    chain = verify_chain(read_entries(connection))
+    counted = sum(_verify_table(connection, table, chain) for table in metadata.tables.values())
     _verify_none_missing(chain)
     return CheckReport(entries=chain.entries, last_hash=chain.head, root=chain.tree.root(), rows=counted)
 

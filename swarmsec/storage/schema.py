@@ -7,6 +7,7 @@ that opening a home need not load Alembic; a test holds the list to the files.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -41,12 +42,13 @@ def verify_known(revisions: frozenset[str]) -> None:
         )
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the schema to the heads, inside the caller's transaction."""
+def migrate(connection: Connection, revisions: Iterable[str] = ("heads",)) -> None:
+    """Bring the schema forward to revisions, by default the newest, inside the caller's transaction."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
-    command.upgrade(config, "heads")
+    for revision in revisions:
+        command.upgrade(config, revision)

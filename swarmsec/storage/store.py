@@ -1,8 +1,9 @@
 """The store: units of work in, durable outcomes out.
 
-Several units can share one transaction (group commit): each runs under its own savepoint, so one that is refused
-leaves no trace in the others, and nobody's outcome is known before the transaction is on disk. A unit that raises
-``Refusal`` leaves only the entry that records it.
+Several units can share one transaction (group commit), and nobody's outcome is known before it is on disk. A unit
+that is refused leaves no trace in the others: the transaction is rolled back and run once more with a savepoint
+around each unit, so that only groups with a refusal in them pay for savepoints. Therefore a unit may run twice and
+must do nothing but what the transaction undoes. A unit that raises ``Refusal`` leaves only the entry that records it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine
 
 from swarmsec.audit.entry import Event
 from swarmsec.clock import Clock
 from swarmsec.errors import SwarmsecError
 from swarmsec.services.ports import Refusal
 from swarmsec.storage.anchor import AnchorFile
-from swarmsec.storage.database import LOCK_WAIT_SECONDS, WRITE
+from swarmsec.storage.database import LOCK_WAIT_SECONDS, WRITE, driver_of
 from swarmsec.storage.errors import translated
 from swarmsec.storage.log import LogAppender, LogHead, read_head
 from swarmsec.storage.schema import migrate, read_revisions, verify_known
@@ -34,7 +34,9 @@ Unit = Callable[[Transaction], T]
 """What one caller wants done in a transaction."""
 
 ANCHOR_INTERVAL_US: Final = 1_000_000
-_POSTGRESQL_LOCK: Final = text("SELECT pg_advisory_xact_lock(7091870)")
+_BEGIN_SQLITE: Final = "BEGIN IMMEDIATE"
+_BEGIN_POSTGRESQL: Final = "SELECT pg_advisory_xact_lock(7091870)"
+"""Its driver begins a transaction with the first statement; this one waits for the writer's turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,10 @@ class Outcome:
 
     value: Any = None
     error: BaseException | None = None
+
+
+class _UnitEnded(Exception):
+    """A unit of a group was refused or failed: the group is run again, each unit apart."""
 
 
 class Store:
@@ -69,6 +75,8 @@ class Store:
         self._anchored_at = -ANCHOR_INTERVAL_US
         self._anchor_failed = False
         self._head: LogHead | None = None
+        self._written: LogHead | None = None
+        self._data_version = -1
 
     @property
     def is_sqlite(self) -> bool:
@@ -101,12 +109,12 @@ class Store:
         try:
             if self._anchor_failed:
                 self.anchor_if_due(now=True)
-            with self._writing() as (connection, appender):
-                outcomes = [self._run(unit, connection, appender, alone=len(units) == 1) for unit in units]
-                appender.flush()
+            try:
+                outcomes = self._commit(units, self._run)
+            except _UnitEnded:
+                outcomes = self._commit(units, self._run_apart)
         except Exception as error:  # noqa: BLE001  # whatever stopped the commit is every caller's answer
             return [Outcome(error=error) for _ in units]
-        self._head = appender.head
         self._anchor_after_commit()
         return outcomes
 
@@ -125,6 +133,22 @@ class Store:
                 appender.append(event, ())
                 appender.flush()
                 self._head = appender.head
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One state of the whole database for every statement, whatever others write meanwhile."""
+        with translated(), self._engine.connect() as connection:
+            if not self.is_sqlite:
+                # SQLite's transactions are snapshots; PostgreSQL's default shows each statement a newer state.
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Connection]:
+        """A writing transaction for work on the database as a whole; the caller sees to the log."""
+        with self._locked_connection() as connection:
+            yield connection
 
     def truncate_write_ahead_log(self) -> None:
         """Leave no erased row behind in SQLite's write-ahead log."""
@@ -184,23 +208,41 @@ class Store:
                 self._lock.close()
             self._engine.dispose()
 
-    @contextmanager
-    def _writing(self) -> Iterator[tuple[Connection, LogAppender]]:
+    def _commit(
+        self, units: Sequence[Unit[Any]], run: Callable[[Unit[Any], Connection, LogAppender], Outcome]
+    ) -> list[Outcome]:
         with self._locked_connection() as connection:
-            yield connection, LogAppender(connection, self.clock)
+            appender = LogAppender(connection, self.clock, self._known_head(connection))
+            outcomes = [run(unit, connection, appender) for unit in units]
+            appender.flush()
+        self._head = self._written = appender.head
+        return outcomes
+
+    def _known_head(self, connection: Connection) -> LogHead | None:
+        """The head that this connection wrote last, if nobody has written since; None to read it."""
+        if not self.is_sqlite:
+            return None
+        (version,) = driver_of(connection).execute("PRAGMA data_version").fetchone()
+        if version != self._data_version:
+            self._data_version = version
+            return None
+        return self._written
 
     @contextmanager
     def _locked_connection(self) -> Iterator[Connection]:
         with translated(), self._turn, self._lock.held() if self._lock else nullcontext():
             connection = self._writing_connection()
             try:
-                with connection.begin():
-                    if not self.is_sqlite:
-                        connection.execute(_POSTGRESQL_LOCK)
-                    yield connection
+                driver = driver_of(connection)
+                driver.execute(_BEGIN_SQLITE if self.is_sqlite else _BEGIN_POSTGRESQL)
+                yield connection
+                driver.commit()
+                if connection.in_transaction():
+                    # Reading through SQLAlchemy made it believe in a transaction of its own, which is over now.
+                    connection.rollback()
             except BaseException:
                 # A connection that failed may be in any state; the next unit gets a new one.
-                self._writer = None
+                self._writer, self._written = None, None
                 connection.close()
                 raise
 
@@ -209,10 +251,19 @@ class Store:
             self._writer = self._engine.connect().execution_options(**{WRITE: True})
         return self._writer
 
-    def _run(self, unit: Unit[Any], connection: Connection, appender: LogAppender, *, alone: bool) -> Outcome:
+    def _run(self, unit: Unit[Any], connection: Connection, appender: LogAppender) -> Outcome:
+        transaction = Transaction(connection, appender, self.clock)
+        try:
+            value = unit(transaction)
+            transaction.verify_logged()
+        except Exception as error:
+            raise _UnitEnded from error
+        return Outcome(value=value)
+
+    def _run_apart(self, unit: Unit[Any], connection: Connection, appender: LogAppender) -> Outcome:
         mark = appender.mark()
         transaction = Transaction(connection, appender, self.clock)
-        connection.exec_driver_sql("SAVEPOINT unit")
+        driver_of(connection).execute("SAVEPOINT unit")
         try:
             value = unit(transaction)
             transaction.verify_logged()
@@ -222,10 +273,8 @@ class Store:
             return Outcome(error=refusal.error)
         except Exception as error:
             self._undo_after(error, connection, appender, mark)
-            if alone or getattr(error, "connection_invalidated", False):
-                raise
             return self._failed(error)
-        connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+        driver_of(connection).execute("RELEASE SAVEPOINT unit")
         return Outcome(value=value)
 
     @staticmethod
@@ -242,11 +291,12 @@ class Store:
         # A full disk or a lost server ends the whole transaction, and its savepoints with it.
         try:
             self._undo(connection, appender, mark)
-        except SQLAlchemyError:
+        except Exception:  # noqa: BLE001  # the driver's own error; the first one is the one to tell
             raise error from None
 
     @staticmethod
     def _undo(connection: Connection, appender: LogAppender, mark: tuple[LogHead, int]) -> None:
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT unit")
-        connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+        driver = driver_of(connection)
+        driver.execute("ROLLBACK TO SAVEPOINT unit")
+        driver.execute("RELEASE SAVEPOINT unit")
         appender.rewind(mark)

@@ -17,6 +17,7 @@ from swarmsec.keys.sealfile import read_seal_file
 from swarmsec.keys.seals import FILE, PASSPHRASE, seal_context, seal_key, unwrap_root
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
+from swarmsec.services.accept_restored import RESTORED
 from swarmsec.services.records import SealRow
 from swarmsec.services.requester import SERVICE, Requester
 from swarmsec.storage.anchor import AnchorFile
@@ -27,8 +28,6 @@ from swarmsec.storage.schema import HEADS, verify_known
 from swarmsec.storage.store import Store
 from swarmsec.wiring.places import state_directory
 
-RESTORED: Final = "restored"
-"""The setting of a home that was restored and not yet accepted."""
 RESTORE_ACCEPT: Final = "restored homes serve nothing until: swarmsec restore --accept"
 
 Ask = Callable[[str], SecretBytes]
@@ -98,16 +97,22 @@ class Home:
         self.store.close()
 
     def _root_from(self, seals: list[SealRow], ask: Ask, from_process: RootSource) -> SecretBytes:
+        missing: KeysLocked | None = None
         for seal in seals:
             if seal.kind == FILE:
-                return self.open_seal(seal, read_seal_file(seal_path(self.config, self.store_id, seal.seal_id)))
+                try:
+                    given = read_seal_file(seal_path(self.config, self.store_id, seal.seal_id))
+                except KeysLocked as error:
+                    missing = missing or error
+                else:
+                    return self.open_seal(seal, given)
         root = from_process()
         if root is not None:
             return root
         for seal in seals:
             if seal.kind == PASSPHRASE:
                 return self.open_seal(seal, ask("passphrase of this home"))
-        raise IntegrityFailure("expected a seal in this home, got none that this version knows")
+        raise missing or IntegrityFailure("expected a seal in this home, got none that this version knows")
 
     def open_seal(self, seal: SealRow, given: SecretBytes) -> SecretBytes:
         """Open one seal with what belongs to it.
@@ -151,10 +156,12 @@ def open_home(
     store = open_store(path, config, clock or SystemClock())
     try:
         home = _open(path, config, store, clock or SystemClock())
-        _verify_anchor(home, requester, accept_rollback)
         restored = store.read(lambda transaction: transaction.settings.get(RESTORED))
-        if restored == "pending" and not allow_restored:
+        if restored and not allow_restored:
             raise UsageProblem("this home was restored from a backup and is not accepted yet", hint=RESTORE_ACCEPT)
+        if not restored:
+            # A restored home is older than its anchor; that is what accepting it is about.
+            _verify_anchor(home, requester, accept_rollback)
     except BaseException:
         store.anchor = None
         store.close()
