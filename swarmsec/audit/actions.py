@@ -31,6 +31,7 @@ class Action(StrEnum):
     INTENT_RESOLVE = "intent.resolve"
     SERVE_START = "serve.start"
     SERVE_STOP = "serve.stop"
+    SERVE_RECOVER = "serve.recover"
     REQUEST_REFUSE = "request.refuse"
     CA_INIT = "ca.init"
     CA_ISSUE = "ca.issue"

@@ -84,7 +84,7 @@ def issue_for_node(
         via: how the node proved itself, for the log.
 
     Raises:
-        Refusal: the key already serves another identity.
+        Refusal: the key already serves another identity, or everything issued for it was revoked.
     """
     known = _known_certificate(transaction, authority, identity, spki_der, requester)
     if known is not None:
@@ -149,17 +149,22 @@ def _known_certificate(
 ) -> CertificateRecord | None:
     now = transaction.clock.unix_ms() // 1000
     known = None
-    for record in transaction.certificates.by_public_key(hashlib.sha256(spki_der).digest()):
+    records = transaction.certificates.by_public_key(hashlib.sha256(spki_der).digest())
+    if records and all(record.status is CertificateStatus.REVOKED for record in records):
+        raise _refused_key("this key was revoked", identity, requester)
+    for record in records:
         if record.subject_id != identity.node_id or record.cluster_id != identity.cluster_id:
-            error = Denied(
-                "this key already belongs to another identity", hint="make a new key on the node and ask again"
-            )
-            target = ObjectRef(type="node", id=identity.node_id)
-            raise Refusal(error, requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=str(error)))
+            raise _refused_key("this key already belongs to another identity", identity, requester)
         same = record.profile == swarm_node(identity.role).value and record.generation == authority.record.generation
         if same and record.status is CertificateStatus.VALID and record.not_after > now:
             known = record
     return known
+
+
+def _refused_key(why: str, identity: NodeIdentity, requester: Requester) -> Refusal:
+    target = ObjectRef(type="node", id=identity.node_id)
+    event = requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=why)
+    return Refusal(Denied(why, hint="make a new key on the node and ask again"), event)
 
 
 def reference_of(record: CertificateRecord) -> ObjectRef:

@@ -43,13 +43,15 @@ class LogFollower:
             .order_by(audit_entries.c.seq)
             .limit(BATCH)
         )
-        news = News()
+        news, size = News(), self.size
         with translated(), self._store.reading() as transaction:
             for row in transaction.connection.execute(statement):
                 entry = parse_entry(row.data)
                 news.entries.append(entry)
                 self._note_rows(entry, news)
-                self.size = row.seq + 1
+                size = row.seq + 1
+        # Only now: entries that a failing read began to give come again.
+        self.size = size
         return news
 
     @staticmethod

@@ -34,6 +34,12 @@ class GroupWriter:
         self._queue: queue.Queue[tuple[Unit[Any], Future[Any]] | None] = queue.Queue(MAX_QUEUE)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._closed = False
+        self._failure: Unavailable | None = None
+
+    @property
+    def failure(self) -> Unavailable | None:
+        """What kept the newest group from being written, or None if it was."""
+        return self._failure
 
     def start(self) -> None:
         """Start the thread."""
@@ -67,6 +73,8 @@ class GroupWriter:
             if not group:
                 return
             outcomes = self._store.write_group([unit for unit, _ in group])
+            errors = (outcome.error for outcome in outcomes)
+            self._failure = next((error for error in errors if isinstance(error, Unavailable)), None)
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 _settle(future, outcome)
 

@@ -7,6 +7,7 @@ leaving memory: what the server needs to renew itself depends on no certificate.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -17,11 +18,19 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.ports import TlsMaterial
 from swarmsec.services.authority import Authority, certificate_pem, issue_for_host
 from swarmsec.services.ports import Transaction
-from swarmsec.services.records import SwarmRoot
+from swarmsec.services.records import CertificateRecord, SwarmRoot
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.store import Store
 
 SUBJECT = "swarmsec-server"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A certificate of the server with its key."""
+
+    record: CertificateRecord
+    key: SecretBytes
 
 
 class ServerCertificate:
@@ -39,18 +48,18 @@ class ServerCertificate:
         self._names = names
         self._generation = 0
         self._swarm_roots: Sequence[SwarmRoot] = ()
-        store.write(self.renew_in)
+        self.adopt(store.write(self.issue_in))
 
     @property
     def names(self) -> Sequence[str]:
         """What the certificate names."""
         return self._names
 
-    def renew_in(self, transaction: Transaction) -> None:
-        """Issue a new certificate for a new key."""
+    def issue_in(self, transaction: Transaction) -> Issued:
+        """Issue a new certificate for a new key; ``adopt`` it once the transaction is durable."""
         key = ec.generate_private_key(ec.SECP256R1())
         spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        self._record = issue_for_host(
+        record = issue_for_host(
             transaction,
             self._authority,
             Profile.SERVER,
@@ -60,7 +69,12 @@ class ServerCertificate:
             hosts=self._names,
             requester=SERVICE,
         )
-        self._key = SecretBytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        key_pem = SecretBytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return Issued(record=record, key=key_pem)
+
+    def adopt(self, issued: Issued) -> None:
+        """Show this certificate from the next generation on."""
+        self._issued = issued
         self._build()
 
     def accept(self, swarm_roots: Sequence[SwarmRoot]) -> bool:
@@ -74,7 +88,8 @@ class ServerCertificate:
     def is_due(self) -> bool:
         """Whether half of its life is over."""
         now = unix_seconds(self._clock)
-        return now >= (self._record.not_before + self._record.not_after) // 2
+        record = self._issued.record
+        return now >= (record.not_before + record.not_after) // 2
 
     def current(self) -> TlsMaterial:
         """The newest generation."""
@@ -84,8 +99,8 @@ class ServerCertificate:
         self._generation += 1
         roots = [self._authority.bundle_pem, *(root.pem for root in self._swarm_roots)]
         self._material = TlsMaterial(
-            certificate_chain_pem=certificate_pem(self._record),
-            key_pem=self._key,
+            certificate_chain_pem=certificate_pem(self._issued.record),
+            key_pem=self._issued.key,
             client_roots_pem=b"".join(roots),
             generation=self._generation,
         )

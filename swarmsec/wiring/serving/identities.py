@@ -50,6 +50,7 @@ class IssuedIdentities:
         self._clock = clock
         self._cluster_id = cluster_id
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._forgotten = 0
         self._last_use: dict[str, int] = {}
         self.swarm_roots: Sequence[SwarmRoot] = ()
         self.reload_swarm_roots()
@@ -63,9 +64,7 @@ class IssuedIdentities:
         if certificate_der is None:
             return Caller(role=ANONYMOUS, name="", address=address)
         sha256 = hashlib.sha256(certificate_der).hexdigest()
-        known = self._known.get(sha256)
-        if known is None:
-            known = await asyncio.to_thread(self._look_up, certificate_der, sha256)
+        known = self._known.get(sha256) or await self._learn(certificate_der, sha256)
         self._verify_usable(known)
         if known.former_root is not None:
             self._last_use[known.former_root] = self._clock.monotonic_us()
@@ -80,8 +79,10 @@ class IssuedIdentities:
 
     def former_root_of(self, caller: Caller) -> str | None:
         """The Swarm's own root that a caller's certificate stands under, or None."""
-        known = self._known.get(caller.certificate_sha256)
-        return known.former_root if known else None
+        if not self.swarm_roots or not caller.certificate_der:
+            return None
+        root = issued_under(x509.load_der_x509_certificate(caller.certificate_der), self.swarm_roots)
+        return root.sha256 if root else None
 
     def revoked_among(self, ids: Collection[str]) -> list[str]:
         """The SHA-256 of those certificates, given by row id, that are revoked."""
@@ -90,11 +91,20 @@ class IssuedIdentities:
 
     def forget_all(self) -> None:
         """Look everything up anew."""
+        self._forgotten += 1
         self._known.clear()
 
     def reload_swarm_roots(self) -> None:
         """Take up the accepted Swarm roots anew."""
-        self.swarm_roots = self._store.read(lambda transaction: tuple(transaction.swarm_roots.all()))
+        self.accept_swarm_roots(self.read_swarm_roots())
+
+    def read_swarm_roots(self) -> Sequence[SwarmRoot]:
+        """The accepted Swarm roots as the store has them now."""
+        return self._store.read(lambda transaction: tuple(transaction.swarm_roots.all()))
+
+    def accept_swarm_roots(self, roots: Sequence[SwarmRoot]) -> None:
+        """Count certificates under these roots from now on, and under no others."""
+        self.swarm_roots = roots
         now = self._clock.monotonic_us()
         self._last_use = {root.sha256: self._last_use.get(root.sha256, now) for root in self.swarm_roots}
         self.forget_all()
@@ -104,6 +114,16 @@ class IssuedIdentities:
         since = self._clock.monotonic_us() - minutes * 60_000_000
         return [sha256 for sha256, last in self._last_use.items() if last <= since]
 
+    async def _learn(self, der: bytes, sha256: str) -> Known:
+        before = self._forgotten
+        known = await asyncio.to_thread(self._look_up, der, sha256)
+        # What was read before a change came to light answers this request, and is not kept for the next.
+        if before == self._forgotten:
+            self._known[sha256] = known
+            while len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+        return known
+
     def _look_up(self, der: bytes, sha256: str) -> Known:
         record = self._store.read(lambda transaction: transaction.certificates.by_sha256(bytes.fromhex(sha256)))
         known = _of_record(record) if record is not None else self._of_swarm(der)
@@ -112,9 +132,6 @@ class IssuedIdentities:
                 "the client certificate is not one that this authority issued",
                 hint="enrol with a join token, or get an identity with: swarmsec access add",
             )
-        self._known[sha256] = known
-        while len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
         return known
 
     def _of_swarm(self, der: bytes) -> Known | None:

@@ -149,14 +149,15 @@ class LoggedRefusals:
 
 
 class HomeReadiness:
-    """Answers the server's ``Readiness`` port: whether the store answers and its anchor moves."""
+    """Answers the server's ``Readiness`` port: whether the store answers, takes writes, and its anchor moves."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, writer: GroupWriter) -> None:
         self._store = store
+        self._writer = writer
 
     async def checks(self) -> Sequence[Check]:
         """Every check."""
-        return [await asyncio.to_thread(self._store_check), self._anchor_check()]
+        return [await asyncio.to_thread(self._store_check), self._write_check(), self._anchor_check()]
 
     def _store_check(self) -> Check:
         try:
@@ -164,6 +165,10 @@ class HomeReadiness:
         except Exception as error:  # noqa: BLE001  # whatever is wrong with the store, it is not ready
             return Check(name="store", ok=False, detail=str(error))
         return Check(name="store", ok=True, detail=f"{head.size} log entries")
+
+    def _write_check(self) -> Check:
+        failure = self._writer.failure
+        return Check(name="writes", ok=failure is None, detail="" if failure is None else str(failure))
 
     def _anchor_check(self) -> Check:
         failing = self._store.is_anchor_failing

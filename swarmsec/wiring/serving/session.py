@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from policies.bundled_files import bundled
 from swarmsec._version import __version__
-from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.docker.external_ca import build_sign_route
 from swarmsec.errors import Unavailable, UsageProblem
@@ -25,20 +25,19 @@ from swarmsec.server.node_api import build_node_routes
 from swarmsec.server.settings import ServerSettings
 from swarmsec.services.authority import load_authority
 from swarmsec.services.requester import Requester
-from swarmsec.services.trust_swarm import drop_left_roots
 from swarmsec.storage.checking import verify_store
-from swarmsec.storage.following import LogFollower, News
+from swarmsec.storage.following import LogFollower
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.authority import lifetime_of
+from swarmsec.wiring.descriptors import SPARE_DESCRIPTORS, raise_descriptor_limit
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.localaddresses import server_names
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
+from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.unlocking import UnlockSocket
 
-FOLLOW_SECONDS: Final = 0.25
-CHORE_SECONDS: Final = 10.0
 GRACE_SECONDS: Final = 10.0
 
 
@@ -96,13 +95,13 @@ class Session:
             if not await self._open_keys(stack, stop):
                 return
             await self._start(stack)
-            chores = asyncio.create_task(self._follow())
-            stopped = asyncio.create_task(stop.wait())
-            done, _ = await asyncio.wait({chores, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            chores.cancel()
-            if chores in done:
-                await chores
+            parts = (self._upkeep.follow(), self._upkeep.keep_up(), stop.wait())
+            work = {asyncio.create_task(part) for part in parts}
+            done, running = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in running:
+                task.cancel()
+            for task in done:
+                await task
 
     async def _open_keys(self, stack: AsyncExitStack, stop: asyncio.Event) -> bool:
         """Open the keys, waiting for ``swarmsec unlock`` where no key file does; False if told to stop meanwhile."""
@@ -136,7 +135,7 @@ class Session:
             raise KeysLocked("the home is locked", hint="unlock with: swarmsec unlock")
         lifetime = lifetime_of(home.config)
         authority = store.read(lambda transaction: load_authority(transaction, keys, lifetime))
-        self._follower = LogFollower(store, store.head().size)
+        follower = LogFollower(store, store.head().size)
         self._identities = IssuedIdentities(store, home.clock, authority.cluster_id)
         self._tls = ServerCertificate(store, authority, await self._names())
         self._tls.accept(self._identities.swarm_roots)
@@ -145,6 +144,7 @@ class Session:
         self._writer.start()
         stack.callback(self._log_life, Action.SERVE_STOP)
         stack.callback(self._writer.close)
+        self._make_room_for_connections()
         services = AuthorityServices(store, self._writer, keys, authority, self._identities, self._tls.names)
         self._server = Server(
             self._settings(),
@@ -153,11 +153,22 @@ class Session:
                 access=PolicyAccess.load(bundled("access.yaml")),
                 refusal_log=LoggedRefusals(self._writer),
                 tls=self._tls,
-                readiness=HomeReadiness(store),
+                readiness=HomeReadiness(store, self._writer),
                 metrics=self._metrics,
                 routes=[*build_node_routes(services), build_sign_route(services.sign)],
                 version=__version__,
             ),
+        )
+        self._upkeep = Upkeep(
+            store=store,
+            writer=self._writer,
+            follower=follower,
+            identities=self._identities,
+            tls=self._tls,
+            server=self._server,
+            metrics=self._metrics,
+            config=home.config,
+            recovered=self._requester.event(Action.SERVE_RECOVER, self._reference()),
         )
         addresses = await self._server.start()
         stack.push_async_callback(self._server.stop, GRACE_SECONDS)
@@ -174,6 +185,12 @@ class Session:
             attempts_per_minute=float(serve.failed_attempts_per_minute),
         )
 
+    def _make_room_for_connections(self) -> None:
+        wanted = self._home.config.serve.max_connections + SPARE_DESCRIPTORS
+        allowed = raise_descriptor_limit(wanted)
+        if allowed < wanted:
+            self._announce(f"warning: expected room for {wanted} open files, got {allowed}; see ulimit -n")
+
     async def _names(self) -> tuple[str, ...]:
         host = self._listening.host
         loop = asyncio.get_running_loop()
@@ -185,57 +202,9 @@ class Session:
         return server_names(host, bound, (*self._listening.names, *self._home.config.serve.names))
 
     def _log_life(self, action: Action) -> None:
-        target = ObjectRef(type="server", id=f"{self._listening.host}:{self._listening.port}")
         fields = {"names": list(self._tls.names)} if action is Action.SERVE_START else {}
-        event = self._requester.event(action, target, fields=fields)
+        event = self._requester.event(action, self._reference(), fields=fields)
         self._home.store.write(lambda transaction: transaction.log(event))
 
-    async def _follow(self) -> None:
-        """Take up what other processes change, and do what time asks for."""
-        loop = asyncio.get_running_loop()
-        next_chores = loop.time()
-        while True:
-            try:
-                news = await asyncio.to_thread(self._follower.poll)
-                await self._take_up(news)
-                if loop.time() >= next_chores:
-                    next_chores = loop.time() + CHORE_SECONDS
-                    await self._do_chores()
-                await asyncio.to_thread(self._home.store.anchor_if_due)
-            except Unavailable:
-                # A busy or full store is told by every request and by readiness; the next round tries again.
-                self._metrics.audit_write_failures.inc()
-            await asyncio.sleep(FOLLOW_SECONDS)
-
-    async def _take_up(self, news: News) -> None:
-        for entry in news.entries:
-            self._count(entry)
-        if "swarm_roots" in news.rows:
-            await asyncio.to_thread(self._identities.reload_swarm_roots)
-        if "certificates" in news.rows:
-            self._identities.forget_all()
-            await self._close_revoked(news.rows["certificates"])
-        if self._tls.accept(self._identities.swarm_roots):
-            await self._server.swap_tls()
-
-    async def _close_revoked(self, ids: set[str]) -> None:
-        revoked = await asyncio.to_thread(self._identities.revoked_among, ids)
-        if revoked:
-            await self._server.close_revoked(revoked)
-
-    async def _do_chores(self) -> None:
-        quiet = self._identities.quiet_roots(self._home.config.ca.former_root_minutes)
-        if quiet:
-            await self._writer.write(lambda transaction: drop_left_roots(transaction, quiet))
-        if self._tls.is_due():
-            await self._writer.write(self._tls.renew_in)
-            await self._server.swap_tls()
-
-    def _count(self, entry: Mapping[str, object]) -> None:
-        action, outcome = str(entry["action"]), str(entry["outcome"])
-        self._metrics.audit_entries.labels(action, outcome).inc()
-        fields = entry.get("fields")
-        if action == Action.CA_ISSUE:
-            profile = str(fields.get("profile", "")) if isinstance(fields, dict) else ""
-            result = "issued" if outcome == Outcome.SUCCESS else "refused"
-            self._metrics.certificates_issued.labels(profile, result).inc()
+    def _reference(self) -> ObjectRef:
+        return ObjectRef(type="server", id=f"{self._listening.host}:{self._listening.port}")

@@ -1,0 +1,116 @@
+"""What a server does beside answering: take up what other processes change in the home, and what time asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.entry import Event
+from swarmsec.config import Config
+from swarmsec.errors import Unavailable
+from swarmsec.server.app import Server
+from swarmsec.server.metrics import Metrics
+from swarmsec.services.trust_swarm import drop_left_roots
+from swarmsec.storage.following import BATCH, LogFollower, News
+from swarmsec.storage.groupwriter import GroupWriter
+from swarmsec.storage.store import Store
+from swarmsec.wiring.serving.certificate import ServerCertificate
+from swarmsec.wiring.serving.identities import IssuedIdentities
+
+FOLLOW_SECONDS: Final = 0.25
+TICK_SECONDS: Final = 1.0
+CHORE_SECONDS: Final = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Upkeep:
+    """The server's own work, in two tasks: a chore may wait for another writer, and a revocation may not.
+
+    Args:
+        recovered: the entry that proves, after a failed write, that the store takes writes again.
+    """
+
+    store: Store
+    writer: GroupWriter
+    follower: LogFollower
+    identities: IssuedIdentities
+    tls: ServerCertificate
+    server: Server
+    metrics: Metrics
+    config: Config
+    recovered: Event
+    _news: News = field(default_factory=News)
+
+    async def follow(self) -> None:
+        """Take up what other processes change, for ever."""
+        while True:
+            try:
+                if not self._news.entries:
+                    self._news = await asyncio.to_thread(self.follower.poll)
+                await self._take_up(self._news)
+                is_behind = len(self._news.entries) == BATCH
+                self._news = News()
+            except Unavailable:
+                # What a store that cannot be read now keeps from being taken up stays for the next round.
+                self.metrics.audit_write_failures.inc()
+                is_behind = False
+            if not is_behind:
+                await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def keep_up(self) -> None:
+        """Do what time asks for, for ever."""
+        loop = asyncio.get_running_loop()
+        next_chores = loop.time()
+        while True:
+            try:
+                await asyncio.to_thread(self.store.anchor_if_due)
+                await self._prove_writable()
+                if loop.time() >= next_chores:
+                    next_chores = loop.time() + CHORE_SECONDS
+                    await self._do_chores()
+            except Unavailable:
+                # A busy or full store is told by every request and by readiness; the next round tries again.
+                self.metrics.audit_write_failures.inc()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _take_up(self, news: News) -> None:
+        """Take up entries; doing it twice changes nothing but the counts, which come last."""
+        if "swarm_roots" in news.rows:
+            self.identities.accept_swarm_roots(await asyncio.to_thread(self.identities.read_swarm_roots))
+        if "certificates" in news.rows:
+            self.identities.forget_all()
+            await self._close_revoked(news.rows["certificates"])
+        if self.tls.accept(self.identities.swarm_roots):
+            await self.server.swap_tls()
+        for entry in news.entries:
+            self._count(entry)
+
+    async def _close_revoked(self, ids: set[str]) -> None:
+        revoked = await asyncio.to_thread(self.identities.revoked_among, ids)
+        if revoked:
+            await self.server.close_revoked(revoked)
+
+    async def _prove_writable(self) -> None:
+        """After a failed write, find out by another one when writes succeed again: while not ready, nobody may ask."""
+        if self.writer.failure is not None:
+            await self.writer.write(lambda transaction: transaction.log(self.recovered))
+
+    async def _do_chores(self) -> None:
+        quiet = self.identities.quiet_roots(self.config.ca.former_root_minutes)
+        if quiet:
+            await self.writer.write(lambda transaction: drop_left_roots(transaction, quiet))
+        if self.tls.is_due():
+            self.tls.adopt(await self.writer.write(self.tls.issue_in))
+            await self.server.swap_tls()
+
+    def _count(self, entry: Mapping[str, object]) -> None:
+        action, outcome = str(entry["action"]), str(entry["outcome"])
+        self.metrics.audit_entries.labels(action, outcome).inc()
+        fields = entry.get("fields")
+        if action == Action.CA_ISSUE:
+            profile = str(fields.get("profile", "")) if isinstance(fields, dict) else ""
+            result = "issued" if outcome == Outcome.SUCCESS else "refused"
+            self.metrics.certificates_issued.labels(profile, result).inc()
