@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import sqlalchemy.exc
 
-from swarmsec.errors import AlreadyExists, IntegrityFailure, Unavailable
+from swarmsec.errors import AlreadyExists, IntegrityFailure, Unavailable, UsageProblem
 
 
 class StoreCorrupt(IntegrityFailure):
@@ -50,14 +50,24 @@ def translated() -> Iterator[None]:
     """Turn the driver's errors into ours; anything unknown stays what it is and shows as a defect."""
     try:
         yield
+    except (UnicodeEncodeError, OverflowError) as error:
+        if isinstance(error, OverflowError) and "SQLite INTEGER" not in str(error):
+            raise
+        raise _unkeepable() from error
     except sqlalchemy.exc.IntegrityError as error:
         raise AlreadyExists("expected a new record, got one that exists already") from error
     except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.SQLAlchemyError) as error:
         raise _translate(error) from error
 
 
+def _unkeepable() -> UsageProblem:
+    return UsageProblem("expected text without NUL and lone surrogates, and integers within 64 bits")
+
+
 def _translate(error: Exception) -> Exception:
     text = str(getattr(error, "orig", error)).lower()
+    if "DataError" in {kind.__name__ for kind in type(getattr(error, "orig", error)).__mro__}:
+        return _unkeepable()
     if any(word in text for word in _FULL):
         return StoreUnwritable(
             "the store could not be written: the disk is full or failing", hint="free space, then repeat the command"

@@ -95,16 +95,19 @@ class Transaction:
 
     def insert(self, table: Table, **values: Any) -> None:
         """Insert a row; every column but ``digest`` is given."""
+        self._verify_writing()
         self._note(table, values, rows.insert_row(self._connection, table, values))
 
     def update(self, table: Table, row: Row, **changes: Any) -> Row:
         """Write ``row`` with ``changes`` over what the table has, and return the new row."""
+        self._verify_writing()
         new = {**row, **changes}
         self._note(table, new, rows.update_row(self._connection, table, new))
         return new
 
     def delete(self, table: Table, row: Row) -> None:
         """Delete a row."""
+        self._verify_writing()
         rows.delete_row(self._connection, table, row)
         self._note(table, row, b"")
 
@@ -119,9 +122,7 @@ class Transaction:
 
     def log(self, event: Event) -> int:
         """Append an entry that covers the rows changed since the last one; returns its sequence number."""
-        if self._appender is None:
-            raise UnloggedChange("a reading transaction wrote to the log")
-        seq = self._appender.append(event, self._changes)
+        seq = self._verify_writing().append(event, self._changes)
         self._changes = []
         return seq
 
@@ -130,6 +131,11 @@ class Transaction:
         if self._changes:
             tables = sorted({change.table for change in self._changes})
             raise UnloggedChange(f"changes without an entry in {', '.join(tables)}")
+
+    def _verify_writing(self) -> LogAppender:
+        if self._appender is None:
+            raise UnloggedChange("a reading transaction was written to")
+        return self._appender
 
     def _note(self, table: Table, values: Row, digest: bytes) -> None:
         if table.info["logged"]:
