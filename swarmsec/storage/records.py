@@ -94,7 +94,7 @@ class Certificates:
         row = self._transaction.find(tables.certificates, id=record.id)
         if row is None:
             raise NotFound(f"no certificate with serial {record.serial}")
-        return _certificate(self._transaction.update(tables.certificates, row, status=status, revoked=revoked))
+        return _certificate(self._transaction.update(tables.certificates, row, status=str(status), revoked=revoked))
 
     def by_sha256(self, sha256: bytes) -> CertificateRecord | None:
         """The certificate with this SHA-256 of its DER, or None."""
