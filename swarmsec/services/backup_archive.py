@@ -132,7 +132,8 @@ def parse_header(line: bytes) -> Header:
             "config": str(config),
             "tables": dict(tables),
         } if len(members) == 11 and _HASH.fullmatch(leaf_hash) and _HASH.fullmatch(root_key) and 0 < size < 2**53:
-            if _TIME.fullmatch(created) and len(tables) <= MAX_TABLES and all(map(_is_revision, schema)):
+            is_whole = not isinstance(size, bool) and len(tables) <= MAX_TABLES
+            if is_whole and _TIME.fullmatch(created) and all(map(_is_revision, schema)):
                 return Header(
                     store_id=store_id,
                     created=created,
