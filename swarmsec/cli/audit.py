@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
-import time
 from collections.abc import Callable, Iterable
+from time import sleep as wait
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from swarmsec.cli.frame import opened_home, options_of, print_json, say
-from swarmsec.cli.tables import plain_text, print_row, print_table
+from swarmsec.cli.tables import is_terminal, plain_text, print_row, print_table
 
 if TYPE_CHECKING:
     from swarmsec.services.read_log import LogEntry, LogQuestion
@@ -84,7 +85,7 @@ def _follow(home: Home, question: LogQuestion, following: int, show: Callable[[I
                 show(entry for entry in read_log(transaction, question, first=following) if entry.seq < size)
             following = size
         sys.stdout.flush()
-        time.sleep(FOLLOW_SECONDS)
+        wait(FOLLOW_SECONDS)
 
 
 def _printer(*, as_json: bool, at_once: bool) -> Callable[[Iterable[LogEntry]], None]:
@@ -106,9 +107,10 @@ def _line_printer(*, as_json: bool) -> Callable[[Iterable[LogEntry]], None]:
 
 def _line(entry: LogEntry) -> bytes | str:
     """An entry's exact bytes; on a terminal, characters that could steer it are written as JSON escapes."""
-    if not sys.stdout.isatty():
+    if not is_terminal():
         return entry.data
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in entry.data.decode())
+    text = entry.data.decode()
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _row(entry: LogEntry) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     On a terminal the table fits its width (80 columns at least are assumed) and the header is bold; in a pipe each
     row is one line, its cells separated by tabs, under a header line.
     """
-    if not sys.stdout.isatty():
+    if not is_terminal():
         print_row(columns)
         for row in rows:
             print_row(row)
@@ -26,6 +26,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(plain_text(cell)) for cell in row))
     Console(highlight=False).print(table)
+
+
+def is_terminal() -> bool:
+    """Whether a person sees stdout directly."""
+    return sys.stdout.isatty()
 
 
 def print_row(cells: Sequence[str]) -> None:
