@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -42,9 +43,14 @@ def unix_seconds(clock: Clock) -> int:
 def rfc3339(unix_ms: int) -> str:
     """Format a time as RFC 3339 in UTC with milliseconds."""
     whole, milliseconds = divmod(unix_ms, 1000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+    return f"{_second(whole)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(unix: int) -> str:
+    return f"{datetime.fromtimestamp(unix, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def rfc3339_seconds(unix: int) -> str:
     """Format whole seconds as RFC 3339 in UTC."""
-    return f"{datetime.fromtimestamp(unix, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{_second(unix)}Z"

@@ -7,7 +7,6 @@ these, sorting member names by code point and by UTF-16 unit is the same, and no
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 MAX_INTEGER = 2**53 - 1
@@ -15,7 +14,9 @@ MAX_TEXT = 1024
 """Longest text, in characters, that an entry carries; ``bounded_text`` cuts longer ones and says so."""
 
 _EXPECTED = "expected an object, array, string, boolean or integer"
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False
+)
 
 
 def encode_canonical(value: Mapping[str, object]) -> bytes:
@@ -35,18 +36,16 @@ def encode_canonical(value: Mapping[str, object]) -> bytes:
         return _encoder.encode(value).encode()
     except RecursionError:
         raise ValueError("expected members that are not nested this deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("expected Unicode scalar values, got a lone surrogate") from None
 
 
 def _check(value: object) -> None:
     match value:
-        case str():
-            if not value.isascii():
-                _check_text(value)
-        case bool():
+        case str() | bool():
             pass
         case int():
-            if abs(value) > MAX_INTEGER:
-                raise ValueError(f"expected an integer within 53 bits, got {value}")
+            check_integer(value)
         case Mapping():
             for name, member in value.items():
                 if not (isinstance(name, str) and name.isascii()):
@@ -59,9 +58,11 @@ def _check(value: object) -> None:
             raise ValueError(f"{_EXPECTED}, got {type(value).__name__}")
 
 
-def _check_text(text: str) -> None:
-    if any(unicodedata.category(character) == "Cs" for character in text):
-        raise ValueError("expected Unicode scalar values, got a lone surrogate")
+def check_integer(value: int) -> int:
+    """Return an integer that every JSON reader keeps exactly (RFC 7493 section 2.2), or raise ValueError."""
+    if not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise ValueError(f"expected an integer within 53 bits, got {value}")
+    return value
 
 
 def bounded_text(text: str) -> str:

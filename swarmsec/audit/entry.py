@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from json.encoder import encode_basestring as _quoted
+from typing import Final, NamedTuple
 
 from swarmsec.audit.actions import Action, Outcome
-from swarmsec.audit.canonical import bounded_text, encode_canonical, parse_canonical
+from swarmsec.audit.canonical import bounded_text, check_integer, parse_canonical
 from swarmsec.audit.errors import EntryInvalid
 
 VERSION: Final = 1
@@ -23,6 +24,10 @@ MAX_ENTRY_BYTES: Final = 65_535
 HASH_BYTES: Final = 32
 GENESIS: Final = bytes(HASH_BYTES)
 """What the first entry names as its predecessor."""
+_ACTOR: Final = ("auth", "certificate_sha256", "id", "type")
+_OBJECT: Final = ("id", "name", "type", "version")
+_POLICY: Final = ("decision", "digest", "id")
+_SOURCE: Final = ("ip", "node", "pid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +84,7 @@ class Event:
     fields: Mapping[str, str | int | bool | Sequence[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowChange:
+class RowChange(NamedTuple):
     """A row that the transaction wrote: its table, its key and the digest of its new content (empty: removed)."""
 
     table: str
@@ -88,8 +92,7 @@ class RowChange:
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """Where an entry stands: sequence, unique id, RFC 3339 time, monotonic microseconds, predecessor's hash."""
 
     seq: int
@@ -105,55 +108,82 @@ def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) ->
     Raises:
         EntryInvalid: the entry would be longer than ``MAX_ENTRY_BYTES`` or holds a value with no canonical form.
     """
-    entry: dict[str, object] = {
-        "v": VERSION,
-        "seq": place.seq,
-        "id": place.id,
-        "time": place.time,
-        "mono": place.mono,
-        "prev": place.prev.hex(),
-        "action": event.action.value,
-        "outcome": event.outcome.value,
-        "actor": _members(event.actor),
-        "object": _members(event.object),
-    }
-    source = _members(event.source)
-    optional: dict[str, object] = {
-        "source": source,
-        "reason": bounded_text(event.reason),
-        "policy": _members(event.policy) if event.policy else {},
-        "request_id": bounded_text(event.request_id),
-        "session": bounded_text(event.session),
-        "state": [[change.table, change.key, change.digest] for change in state],
-    }
     try:
-        optional["fields"] = {name: _bounded(value) for name, value in event.fields.items()}
-        entry.update({name: value for name, value in optional.items() if value})
-        data = encode_canonical(entry)
-    except ValueError as error:
+        data = _encode(event, place, state).encode()
+    except (ValueError, TypeError) as error:
         raise EntryInvalid(f"an entry cannot carry this: {error}") from None
     if len(data) > MAX_ENTRY_BYTES:
         raise EntryInvalid(f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got {len(data)}")
     return data
 
 
-def _members(value: Actor | Source | ObjectRef | PolicyRef) -> dict[str, object]:
-    named = ((name, getattr(value, name)) for name in value.__slots__)
-    return {
-        name: bounded_text(member) if isinstance(member, str) else member
-        for name, member in named
-        if member is not None and member != ""
-    }
+def _encode(event: Event, place: Place, state: Sequence[RowChange]) -> str:
+    """Write the members in their canonical order, without building the object first.
+
+    Every durable write waits for this. A property test holds it to ``canonical.encode_canonical``.
+    """
+    members = [
+        f'"action":{_quoted(event.action)}',
+        f'"actor":{_object(event.actor, _ACTOR)}',
+        _optional("fields", _fields(event.fields)) if event.fields else "",
+        f'"id":{_quoted(place.id)},"mono":{place.mono:d},"object":{_object(event.object, _OBJECT)}',
+        f'"outcome":{_quoted(event.outcome)}',
+        _optional("policy", _object(event.policy, _POLICY)) if event.policy else "",
+        f'"prev":"{place.prev.hex()}"',
+        _optional("reason", _text(event.reason)) if event.reason else "",
+        _optional("request_id", _text(event.request_id)) if event.request_id else "",
+        f'"seq":{place.seq:d}',
+        _optional("session", _text(event.session)) if event.session else "",
+        _optional("source", _object(event.source, _SOURCE)),
+        _optional("state", _state(state)) if state else "",
+        f'"time":{_quoted(place.time)},"v":{VERSION}',
+    ]
+    return "{" + ",".join([member for member in members if member]) + "}"
 
 
-def _bounded(value: object) -> object:
+def _optional(name: str, encoded: str) -> str:
+    return "" if encoded == "{}" else f'"{name}":{encoded}'
+
+
+def _object(value: Actor | Source | ObjectRef | PolicyRef, names: Sequence[str]) -> str:
+    """An object of texts and integers; ``names`` are its members in order, empty ones are left out."""
+    members = []
+    for name in names:
+        member = getattr(value, name)
+        if member is not None and member != "":
+            members.append(f'"{name}":{_value(member)}')
+    return "{" + ",".join(members) + "}"
+
+
+def _fields(fields: Mapping[str, object]) -> str:
+    return "{" + ",".join([f"{_quoted(_ascii(name))}:{_value(fields[name])}" for name in sorted(fields)]) + "}"
+
+
+def _state(state: Sequence[RowChange]) -> str:
+    rows = [f"[{_quoted(table)},{_quoted(key)},{_quoted(digest)}]" for table, key, digest in state]
+    return "[" + ",".join(rows) + "]"
+
+
+def _text(text: str) -> str:
+    return _quoted(bounded_text(text))
+
+
+def _value(value: object) -> str:
     if isinstance(value, str):
-        return bounded_text(value)
-    if isinstance(value, bool | int):
-        return value
-    if isinstance(value, Sequence):
-        return [bounded_text(str(member)) for member in value]
+        return _quoted(bounded_text(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(check_integer(value))
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return "[" + ",".join([_text(str(member)) for member in value]) + "]"
     raise ValueError(f"expected text, integer, boolean or texts, got {type(value).__name__}")
+
+
+def _ascii(name: str) -> str:
+    if not name.isascii():
+        raise ValueError(f"expected ASCII member names, got {name!r}")
+    return name
 
 
 def leaf_hash(data: bytes) -> bytes:

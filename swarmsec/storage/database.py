@@ -89,8 +89,14 @@ def _configure_sqlite(connection: Any, record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # A writing connection's transactions are begun and ended by the store itself.
+    if not connection.get_execution_options().get(WRITE, False):
+        connection.exec_driver_sql("BEGIN")
+
+
+def driver_of(connection: Connection) -> Any:
+    """The driver's own connection; ``sqlite3`` and ``psycopg`` both have ``execute``, ``cursor`` and ``commit``."""
+    return connection.connection.driver_connection
 
 
 def sqlite_path(url: URL) -> Path | None:

@@ -54,10 +54,14 @@ def translated() -> Iterator[None]:
         if isinstance(error, OverflowError) and "SQLite INTEGER" not in str(error):
             raise
         raise _unkeepable() from error
-    except sqlalchemy.exc.IntegrityError as error:
-        raise AlreadyExists("expected a new record, got one that exists already") from error
-    except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.SQLAlchemyError) as error:
+    except Exception as error:
+        if not isinstance(error, sqlalchemy.exc.SQLAlchemyError) and not _is_drivers(error):
+            raise
         raise _translate(error) from error
+
+
+def _is_drivers(error: object) -> bool:
+    return type(error).__module__.partition(".")[0] in {"sqlite3", "psycopg"}
 
 
 def _unkeepable() -> UsageProblem:
@@ -65,7 +69,11 @@ def _unkeepable() -> UsageProblem:
 
 
 def _translate(error: Exception) -> Exception:
-    text = str(getattr(error, "orig", error)).lower()
+    cause = getattr(error, "orig", None) or error
+    kinds = {kind.__name__ for kind in type(cause).__mro__}
+    text = str(cause).lower()
+    if "IntegrityError" in kinds:
+        return AlreadyExists("expected a new record, got one that exists already")
     if "DataError" in {kind.__name__ for kind in type(getattr(error, "orig", error)).__mro__}:
         return _unkeepable()
     if any(word in text for word in _FULL):
@@ -79,11 +87,11 @@ def _translate(error: Exception) -> Exception:
         )
     if any(word in text for word in _BUSY):
         return StoreBusy("the store is busy: another process is writing", hint="repeat the command in a moment")
-    if isinstance(error, sqlalchemy.exc.OperationalError) and not _is_sqlite(error):
+    if "OperationalError" in kinds and not type(cause).__module__.startswith("sqlite3"):
         return StoreUnwritable(
             "the database server could not be reached or stopped answering", hint="check [storage] url and the server"
         )
-    if any(word in text for word in _CORRUPT) or isinstance(error, sqlalchemy.exc.DatabaseError):
+    if any(word in text for word in _CORRUPT) or "DatabaseError" in kinds:
         return StoreCorrupt(
             f"the database is damaged: {_first_line(text)}",
             hint="restore the newest backup with: swarmsec restore FILE",
@@ -92,10 +100,6 @@ def _translate(error: Exception) -> Exception:
         f"the database answered something unexpected: {_first_line(text)}",
         hint="restore the newest backup with: swarmsec restore FILE",
     )
-
-
-def _is_sqlite(error: sqlalchemy.exc.DBAPIError) -> bool:
-    return type(error.orig).__module__.startswith("sqlite3")
 
 
 def _first_line(text: str) -> str:

@@ -42,10 +42,10 @@ def read_head(connection: Connection) -> LogHead:
 class LogAppender:
     """Gives entries their place and keeps them until ``flush``."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, head: LogHead | None = None) -> None:
         self._connection = connection
         self._clock = clock
-        self._head = read_head(connection)
+        self._head = head or read_head(connection)
         self._pending: list[StoredEntry] = []
 
     @property

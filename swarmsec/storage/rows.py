@@ -1,7 +1,7 @@
 """Reading and writing rows so that a changed byte is found.
 
-A row's digest covers its table's name and every other column with kind and length, so that no two different rows
-share one. Statements are compiled once per table and dialect: on the way of a durable write, building them anew
+A row's digest covers its table's name, then every other column's kind, length and bytes, so that no two different
+rows share one. Statements are compiled once per table and dialect: on the way of a durable write, building them anew
 costs more than the database does.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -20,14 +19,14 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
 from swarmsec.errors import UsageProblem
+from swarmsec.storage.database import driver_of
 from swarmsec.storage.errors import StoreCorrupt
 
 Value = int | str | bytes
 Row = Mapping[str, Any]
 """A verified row: column names to values of the column's kind."""
 
-_LENGTH = struct.Struct(">cI")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_KINDS = {bytes: ord("b"), str: ord("s"), int: ord("i")}
 
 
 def digest_of(table: Table, values: Row) -> bytes:
@@ -35,32 +34,29 @@ def digest_of(table: Table, values: Row) -> bytes:
 
     Raises:
         StoreCorrupt: a value is of no kind that we write.
+        UsageProblem: a text that not every database keeps.
     """
-    parts = [table.name.encode()]
-    for name in _content_columns(table):
-        parts.append(_framed(values[name]))
-    return hashlib.sha256(b"".join(parts)).digest()
+    named = [values[name] for name in _content_columns(table)]
+    try:
+        kinds = bytes(map(_KINDS.__getitem__, map(type, named)))
+    except KeyError as error:
+        raise StoreCorrupt(f"expected an integer, text or bytes in a row, got {error}") from None
+    encoded = [
+        value if type(value) is bytes else _encoded(value) if type(value) is str else b"%d" % value for value in named
+    ]
+    lengths = struct.pack(f">{len(encoded)}I", *map(len, encoded))
+    return hashlib.sha256(b"".join((table.name.encode(), b"\0", kinds, lengths, *encoded))).digest()
 
 
-def _framed(value: object) -> bytes:
-    match value:
-        case bytes():
-            return _LENGTH.pack(b"b", len(value)) + value
-        case str():
-            encoded = value.encode("utf-8", "surrogatepass")
-            return _LENGTH.pack(b"s", len(encoded)) + encoded
-        case int() if not isinstance(value, bool):
-            encoded = str(value).encode()
-            return _LENGTH.pack(b"i", len(encoded)) + encoded
-        case _:
-            raise StoreCorrupt(f"expected an integer, text or bytes in a row, got {type(value).__name__}")
-
-
-def _verify_texts(values: Row) -> None:
+def _encoded(text: str) -> bytes:
     # PostgreSQL keeps no NUL and neither database keeps lone surrogates; both are refused before they get there.
-    for value in values.values():
-        if isinstance(value, str) and ("\0" in value or _SURROGATE.search(value)):
-            raise UsageProblem("expected text without NUL and lone surrogates")
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        raise UsageProblem("expected text without NUL and lone surrogates")
+    return encoded
 
 
 @lru_cache(maxsize=64)
@@ -95,19 +91,26 @@ class Statement:
 
 
 @lru_cache(maxsize=512)
-def _compiled(operation: str, table: Table, names: tuple[str, ...], dialect: Dialect) -> Statement:
+def _compiled(operation: str, table: Table, dialect: Dialect) -> Statement:
     key = and_(*(table.c[name] == bindparam(f"k_{name}") for name in key_columns(table)))
+    names = [column.name for column in table.columns]
     match operation:
         case "insert":
             statement: Any = insert(table).values({name: bindparam(name) for name in names})
         case "update":
-            statement = update(table).where(key).values({name: bindparam(name) for name in names})
+            others = (name for name in names if name not in key_columns(table))
+            statement = update(table).where(key).values({name: bindparam(name) for name in others})
         case "delete":
             statement = delete(table).where(key)
         case _:
             raise ValueError(f"unknown operation {operation}")
-    compiled = statement.compile(dialect=dialect)
-    return Statement(compiled)
+    return Statement(statement.compile(dialect=dialect))
+
+
+def _run(connection: Connection, operation: str, table: Table, values: Row) -> None:
+    # Straight to the driver: building a result for a statement that has none costs more than the statement.
+    statement = _compiled(operation, table, connection.dialect)
+    driver_of(connection).execute(statement.text, statement.bind(values))
 
 
 def insert_row(connection: Connection, table: Table, values: Row) -> bytes:
@@ -116,19 +119,17 @@ def insert_row(connection: Connection, table: Table, values: Row) -> bytes:
     Raises:
         UsageProblem: a text that not every database keeps.
     """
-    _verify_texts(values)
     digest = digest_of(table, values)
-    names = (*_content_columns(table), "digest")
-    statement = _compiled("insert", table, names, connection.dialect)
-    connection.exec_driver_sql(statement.text, statement.bind({**values, "digest": digest}))
+    _run(connection, "insert", table, {**values, "digest": digest})
     return digest
 
 
 def insert_plain(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert rows of a table without a digest column, many in one call."""
-    names = tuple(column.name for column in table.columns)
-    statement = _compiled("insert", table, names, connection.dialect)
-    connection.exec_driver_sql(statement.text, [statement.bind(row) for row in rows])
+    statement = _compiled("insert", table, connection.dialect)
+    cursor = driver_of(connection).cursor()
+    cursor.executemany(statement.text, [statement.bind(row) for row in rows])
+    cursor.close()
 
 
 def update_row(connection: Connection, table: Table, row: Row) -> bytes:
@@ -137,20 +138,16 @@ def update_row(connection: Connection, table: Table, row: Row) -> bytes:
     Raises:
         UsageProblem: a text that not every database keeps.
     """
-    _verify_texts(row)
     digest = digest_of(table, row)
     key = {f"k_{name}": row[name] for name in key_columns(table)}
-    names = tuple(name for name in (*_content_columns(table), "digest") if name not in key_columns(table))
-    statement = _compiled("update", table, names, connection.dialect)
-    connection.exec_driver_sql(statement.text, statement.bind({**row, "digest": digest, **key}))
+    _run(connection, "update", table, {**row, "digest": digest, **key})
     return digest
 
 
 def delete_row(connection: Connection, table: Table, row: Row) -> None:
     """Delete the row with this key."""
     key = {f"k_{name}": row[name] for name in key_columns(table)}
-    statement = _compiled("delete", table, (), connection.dialect)
-    connection.exec_driver_sql(statement.text, statement.bind(key))
+    _run(connection, "delete", table, key)
 
 
 def select_rows(

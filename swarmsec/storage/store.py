@@ -271,7 +271,7 @@ class Store:
             self._undo(connection, appender, mark)
             Transaction(connection, appender, self.clock).log(refusal.event)
             return Outcome(error=refusal.error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the unit's outcome is whatever it raised
             self._undo_after(error, connection, appender, mark)
             return self._failed(error)
         driver_of(connection).execute("RELEASE SAVEPOINT unit")
