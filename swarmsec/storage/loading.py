@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import Connection, column, func, insert, inspect, select, table
+from sqlalchemy.exc import DataError, IntegrityError
 
 from swarmsec.errors import AlreadyExists
 from swarmsec.services.backup_archive import BackupDamaged, Header, TableShape, Value, parse_row
@@ -31,21 +32,23 @@ def make_tables(connection: Connection, header: Header) -> None:
     if unknown or not header.schema:
         raise BackupDamaged(f"expected a backup whose schema this version knows, got {', '.join(sorted(unknown))}")
     present = read_revisions(connection)
-    if present and (present != header.schema or _entries(connection)):
+    is_empty = present == header.schema and not _entries(connection) if present else not _tables(connection)
+    if not is_empty:
         raise AlreadyExists("expected an empty database", hint="name another --home or --database")
     migrate(connection, sorted(header.schema))
-    for name, shape in header.tables.items():
-        _verify_table(connection, name, shape)
+    if {name: set(shape.columns) for name, shape in header.tables.items()} != _tables(connection):
+        raise BackupDamaged("expected the tables of the backup's schema, got others")
 
 
 def _entries(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(audit_entries)).scalar_one())
 
 
-def _verify_table(connection: Connection, name: str, shape: TableShape) -> None:
+def _tables(connection: Connection) -> dict[str, set[str]]:
+    """The database's own tables with their columns."""
     inspector = inspect(connection)
-    if not inspector.has_table(name) or {item["name"] for item in inspector.get_columns(name)} != set(shape.columns):
-        raise BackupDamaged(f"expected the tables of the backup's schema, got another {name}")
+    names = set(inspector.get_table_names()) - {"alembic_version"}
+    return {name: {item["name"] for item in inspector.get_columns(name)} for name in names}
 
 
 class Loader:
@@ -89,6 +92,9 @@ class Loader:
     def _insert(self) -> None:
         if self._batch:
             target = table(self._name, *(column(name) for name in self._tables[self._name].columns))
-            self._connection.execute(insert(target), self._batch)
+            try:
+                self._connection.execute(insert(target), self._batch)
+            except (IntegrityError, DataError):
+                raise BackupDamaged(f"expected rows of {self._name} in the backup that fit the table") from None
             self._loaded[self._name] += len(self._batch)
             self._batch = []

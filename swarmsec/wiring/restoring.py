@@ -43,7 +43,7 @@ from swarmsec.storage.store import Store
 from swarmsec.storage.transaction import Transaction
 from swarmsec.wiring.backups import Watcher
 from swarmsec.wiring.creating import BACKUP_MAC_KEY, DEFAULT_URL, home_exists, new_seal
-from swarmsec.wiring.home import Ask, Home, open_store
+from swarmsec.wiring.home import Ask, Home, open_store, seal_path
 
 _URL_LINE: Final = re.compile(r"(?m)^url\s*=.*$")
 
@@ -201,6 +201,10 @@ def _fill(
     store = open_store(wanted.home, config, clock)
     try:
         _load(store, header, file, recovery, seal, requester, watcher, clock)
+    except BaseException:
+        if seal.kind == FILE and not config.seal.path:
+            seal_path(config, header.store_id, seal.seal_id).unlink(missing_ok=True)
+        raise
     finally:
         store.close()
     return header.size

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,14 +24,20 @@ OPERATOR = Requester(actor=Actor(type="local", id="uid:1000"))
 FILL_BATCH = 50
 
 
-def make_home(path: Path) -> tuple[Home, SealedKeys, RecoveryKey]:
-    """A finished home with an authority, its keys open."""
-    # The command line sets this for its whole process; a home whose files others may read does not open.
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What the command line sets for its whole process; a home whose files others may read does not open."""
     former = os.umask(0o077)
     try:
-        created = create_home(NewHome(path=path), refuse_to_ask, OPERATOR)
+        yield
     finally:
         os.umask(former)
+
+
+def make_home(path: Path) -> tuple[Home, SealedKeys, RecoveryKey]:
+    """A finished home with an authority, its keys open."""
+    with private_files():
+        created = create_home(NewHome(path=path), refuse_to_ask, OPERATOR)
     keys = created.home.keys()
     created.home.store.write(
         lambda transaction: init_authority(transaction, keys, OPERATOR, cluster_id=None, key_kind=KeyKind.P256)
