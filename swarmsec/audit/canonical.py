@@ -49,7 +49,7 @@ def _check(value: object) -> None:
         case Mapping():
             for name, member in value.items():
                 if not (isinstance(name, str) and name.isascii()):
-                    raise ValueError(f"expected ASCII member names, got {name!r}")
+                    raise ValueError(f"expected ASCII member names, got {name!r:.60}")
                 _check(member)
         case Sequence() if not isinstance(value, bytes | bytearray):
             for member in value:
@@ -61,7 +61,7 @@ def _check(value: object) -> None:
 def check_integer(value: int) -> int:
     """Return an integer that every JSON reader keeps exactly (RFC 7493 section 2.2), or raise ValueError."""
     if not -MAX_INTEGER <= value <= MAX_INTEGER:
-        raise ValueError(f"expected an integer within 53 bits, got {value}")
+        raise ValueError(f"expected an integer within 53 bits, got {value!s:.40}")
     return value
 
 

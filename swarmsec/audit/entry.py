@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from json.encoder import encode_basestring as _quoted
 from typing import Final, NamedTuple
 
+import msgspec
+from msgspec import Struct
+
 from swarmsec.audit.actions import Action, Outcome
-from swarmsec.audit.canonical import bounded_text, check_integer, parse_canonical
+from swarmsec.audit.canonical import MAX_TEXT, bounded_text, check_integer, encode_canonical, parse_canonical
 from swarmsec.audit.errors import EntryInvalid
 
 VERSION: Final = 1
@@ -24,14 +25,10 @@ MAX_ENTRY_BYTES: Final = 65_535
 HASH_BYTES: Final = 32
 GENESIS: Final = bytes(HASH_BYTES)
 """What the first entry names as its predecessor."""
-_ACTOR: Final = ("auth", "certificate_sha256", "id", "type")
-_OBJECT: Final = ("id", "name", "type", "version")
-_POLICY: Final = ("decision", "digest", "id")
-_SOURCE: Final = ("ip", "node", "pid")
+Field = str | int | bool | Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+class Actor(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did it: ``type`` is ``local``, ``certificate``, ``token``, ``service`` or ``anonymous``."""
 
     type: str
@@ -40,8 +37,7 @@ class Actor:
     certificate_sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where the request came from."""
 
     ip: str = ""
@@ -49,8 +45,7 @@ class Source:
     pid: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectRef:
+class ObjectRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it was done to."""
 
     type: str
@@ -59,8 +54,7 @@ class ObjectRef:
     version: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyRef:
+class PolicyRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The document that decided."""
 
     id: str
@@ -68,20 +62,22 @@ class PolicyRef:
     decision: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a part says happened; texts from outside are cut to ``canonical.MAX_TEXT`` characters."""
 
     action: Action
     outcome: Outcome
     object: ObjectRef
     actor: Actor
-    source: Source = field(default_factory=Source)
+    source: Source = Source()
     reason: str = ""
     policy: PolicyRef | None = None
     request_id: str = ""
     session: str = ""
-    fields: Mapping[str, str | int | bool | Sequence[str]] = field(default_factory=dict)
+    fields: Mapping[str, Field] = {}  # msgspec makes a new one for each event
+
+
+_NOWHERE: Final = Source()
 
 
 class RowChange(NamedTuple):
@@ -109,7 +105,13 @@ def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) ->
         EntryInvalid: the entry would be longer than ``MAX_ENTRY_BYTES`` or holds a value with no canonical form.
     """
     try:
-        data = _encode(event, place, state).encode()
+        entry = _entry(event, place, state)
+        data = msgspec.json.encode(entry, order="sorted")
+        if len(data) > MAX_TEXT:
+            # Only an entry longer than the longest text can hold a text that is too long.
+            data = _encode_bounded(entry)
+    except UnicodeEncodeError:
+        data = _encode_bounded(entry)
     except (ValueError, TypeError) as error:
         raise EntryInvalid(f"an entry cannot carry this: {error}") from None
     if len(data) > MAX_ENTRY_BYTES:
@@ -117,73 +119,84 @@ def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) ->
     return data
 
 
-def _encode(event: Event, place: Place, state: Sequence[RowChange]) -> str:
-    """Write the members in their canonical order, without building the object first.
+class _Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The members of an entry; absent ones are those with their default."""
 
-    Every durable write waits for this. A property test holds it to ``canonical.encode_canonical``.
-    """
-    members = [
-        f'"action":{_quoted(event.action)}',
-        f'"actor":{_object(event.actor, _ACTOR)}',
-        _optional("fields", _fields(event.fields)) if event.fields else "",
-        f'"id":{_quoted(place.id)},"mono":{place.mono:d},"object":{_object(event.object, _OBJECT)}',
-        f'"outcome":{_quoted(event.outcome)}',
-        _optional("policy", _object(event.policy, _POLICY)) if event.policy else "",
-        f'"prev":"{place.prev.hex()}"',
-        _optional("reason", _text(event.reason)) if event.reason else "",
-        _optional("request_id", _text(event.request_id)) if event.request_id else "",
-        f'"seq":{place.seq:d}',
-        _optional("session", _text(event.session)) if event.session else "",
-        _optional("source", _object(event.source, _SOURCE)),
-        _optional("state", _state(state)) if state else "",
-        f'"time":{_quoted(place.time)},"v":{VERSION}',
-    ]
-    return "{" + ",".join([member for member in members if member]) + "}"
+    seq: int
+    id: str
+    time: str
+    mono: int
+    prev: str
+    action: Action
+    outcome: Outcome
+    object: ObjectRef
+    actor: Actor
+    v: int
+    source: Source | None = None
+    reason: str = ""
+    policy: PolicyRef | None = None
+    request_id: str = ""
+    session: str = ""
+    fields: Mapping[str, Field] | None = None
+    state: Sequence[RowChange] | None = None
 
 
-def _optional(name: str, encoded: str) -> str:
-    return "" if encoded == "{}" else f'"{name}":{encoded}'
+def _entry(event: Event, place: Place, state: Sequence[RowChange]) -> _Entry:
+    return _Entry(
+        v=VERSION,
+        seq=place.seq,
+        id=place.id,
+        time=place.time,
+        mono=place.mono,
+        prev=place.prev.hex(),
+        action=event.action,
+        outcome=event.outcome,
+        object=event.object,
+        actor=event.actor,
+        source=None if event.source == _NOWHERE else event.source,
+        reason=event.reason,
+        policy=event.policy,
+        request_id=event.request_id,
+        session=event.session,
+        fields=_checked(event.fields) if event.fields else None,
+        state=state or None,
+    )
 
 
-def _object(value: Actor | Source | ObjectRef | PolicyRef, names: Sequence[str]) -> str:
-    """An object of texts and integers; ``names`` are its members in order, empty ones are left out."""
-    members = []
-    for name in names:
-        member = getattr(value, name)
-        if member is not None and member != "":
-            members.append(f'"{name}":{_value(member)}')
-    return "{" + ",".join(members) + "}"
+def _checked(fields: Mapping[str, Field]) -> Mapping[str, Field]:
+    for name, value in fields.items():
+        if not name.isascii():
+            raise ValueError(f"expected ASCII member names, got {name!r}")
+        if not isinstance(value, str):
+            _check_field(value)
+    return fields
 
 
-def _fields(fields: Mapping[str, object]) -> str:
-    return "{" + ",".join([f"{_quoted(_ascii(name))}:{_value(fields[name])}" for name in sorted(fields)]) + "}"
-
-
-def _state(state: Sequence[RowChange]) -> str:
-    rows = [f"[{_quoted(table)},{_quoted(key)},{_quoted(digest)}]" for table, key, digest in state]
-    return "[" + ",".join(rows) + "]"
-
-
-def _text(text: str) -> str:
-    return _quoted(bounded_text(text))
-
-
-def _value(value: object) -> str:
-    if isinstance(value, str):
-        return _quoted(bounded_text(value))
-    if isinstance(value, bool):
-        return "true" if value else "false"
+def _check_field(value: object) -> None:
     if isinstance(value, int):
-        return str(check_integer(value))
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return "[" + ",".join([_text(str(member)) for member in value]) + "]"
-    raise ValueError(f"expected text, integer, boolean or texts, got {type(value).__name__}")
+        check_integer(value)
+    elif not isinstance(value, list | tuple) or not all(isinstance(member, str) for member in value):
+        raise ValueError(f"expected text, integer, boolean or texts, got {type(value).__name__}")
 
 
-def _ascii(name: str) -> str:
-    if not name.isascii():
-        raise ValueError(f"expected ASCII member names, got {name!r}")
-    return name
+def _encode_bounded(entry: _Entry) -> bytes:
+    """Encode again with every text cut to its bound and fit for UTF-8."""
+    members = _bounded(msgspec.to_builtins(entry))
+    if not isinstance(members, dict):
+        raise TypeError("expected an object")
+    return encode_canonical(members)
+
+
+def _bounded(value: object) -> object:
+    match value:
+        case str():
+            return bounded_text(value)
+        case dict():
+            return {name: _bounded(member) for name, member in value.items()}
+        case list() | tuple():
+            return [_bounded(member) for member in value]
+        case _:
+            return value
 
 
 def leaf_hash(data: bytes) -> bytes:

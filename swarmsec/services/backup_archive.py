@@ -9,7 +9,6 @@ can be read without the program that wrote it.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -174,7 +173,7 @@ def _value(value: object, kind: ColumnKind) -> Value:
         case ColumnKind.BYTES, str():
             try:
                 return base64.b64decode(value, validate=True)
-            except binascii.Error:
+            except ValueError:  # binascii.Error, or a plain one where the text is not ASCII
                 pass
     raise BackupDamaged(f"expected {kind.value} in a row of the backup")
 

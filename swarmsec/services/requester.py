@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from swarmsec.audit.actions import Action, Outcome
-from swarmsec.audit.entry import Actor, Event, ObjectRef, Source
+from swarmsec.audit.entry import Actor, Event, Field, ObjectRef, Source
 
-Field = str | int | bool | Sequence[str]
+__all__ = ["SERVICE", "Field", "Requester"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

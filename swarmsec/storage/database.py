@@ -43,14 +43,18 @@ def parse_url(text: str, home: Path) -> URL:
         UsageProblem: another kind of database, or a URL that does not parse.
     """
     try:
-        url = make_url(text)
-    except ArgumentError:
-        raise UsageProblem("expected a database URL in [storage] url, such as sqlite:///state.db") from None
+        url = make_url(text) if text.isprintable() else None
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None:
+        raise UsageProblem("expected a database URL in [storage] url, such as sqlite:///state.db")
     if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+        if url.host is not None or url.username is not None or url.port is not None or url.query:
+            raise UsageProblem("expected [storage] url to be sqlite:///NAME, got more than a name")
         return url.set(database=str(home / url.database))
     if url.drivername in {"postgresql", "postgresql+psycopg"}:
         return url.set(drivername="postgresql+psycopg")
-    raise UsageProblem(f"expected [storage] url to name sqlite or postgresql, got {url.drivername!r}")
+    raise UsageProblem(f"expected [storage] url to name sqlite or postgresql, got {url.drivername!r:.40}")
 
 
 def open_engine(url: URL) -> Engine:
@@ -72,6 +76,8 @@ def open_engine(url: URL) -> Engine:
         raise UsageProblem(
             "expected the PostgreSQL driver, but it is not installed", hint="pip install 'swarmsec[postgresql]'"
         ) from None
+    except (ArgumentError, ValueError):
+        raise UsageProblem("expected [storage] url with parameters that the PostgreSQL driver knows") from None
 
 
 def _postgresql_options() -> str:

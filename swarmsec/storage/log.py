@@ -16,7 +16,7 @@ from swarmsec.audit.chain import StoredEntry
 from swarmsec.audit.entry import GENESIS, HASH_BYTES, Event, Place, RowChange, encode_entry, leaf_hash, uuid7
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.clock import Clock, rfc3339
-from swarmsec.storage.rows import insert_plain
+from swarmsec.storage.rows import InsertBuffer, insert_plain
 from swarmsec.storage.tables import audit_entries
 
 _BATCH = 2000
@@ -40,13 +40,14 @@ def read_head(connection: Connection) -> LogHead:
 
 
 class LogAppender:
-    """Gives entries their place and keeps them until ``flush``."""
+    """Gives entries their place and keeps them, and the new rows they speak of, until ``flush``."""
 
     def __init__(self, connection: Connection, clock: Clock, head: LogHead | None = None) -> None:
         self._connection = connection
         self._clock = clock
         self._head = head or read_head(connection)
         self._pending: list[StoredEntry] = []
+        self.inserts = InsertBuffer(connection)
 
     @property
     def head(self) -> LogHead:
@@ -74,12 +75,14 @@ class LogAppender:
         return self._head, len(self._pending)
 
     def rewind(self, mark: tuple[LogHead, int]) -> None:
-        """Forget the entries since ``mark``."""
+        """Forget the entries since ``mark``, and the rows not written yet."""
+        self.inserts.forget()
         self._head, kept = mark
         del self._pending[kept:]
 
     def flush(self) -> None:
-        """Write the pending entries."""
+        """Write what is pending."""
+        self.inserts.flush()
         if self._pending:
             rows = [{"seq": e.seq, "data": e.data, "leaf_hash": e.leaf_hash} for e in self._pending]
             insert_plain(self._connection, audit_entries, rows)

@@ -1,19 +1,19 @@
 """Reading and writing rows so that a changed byte is found.
 
-A row's digest covers its table's name, then every other column's kind, length and bytes, so that no two different
-rows share one. Statements are compiled once per table and dialect: on the way of a durable write, building them anew
-costs more than the database does.
+A row's digest is SHA-256 over the MessagePack array of its table's name and every other column, which keeps kinds and
+lengths, so that no two different rows share one. Statements are compiled once per table and dialect: on the way of a
+durable write, building them anew costs more than the database does.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Dialect, Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
@@ -26,42 +26,35 @@ Value = int | str | bytes
 Row = Mapping[str, Any]
 """A verified row: column names to values of the column's kind."""
 
-_KINDS = {bytes: ord("b"), str: ord("s"), int: ord("i")}
-
 
 def digest_of(table: Table, values: Row) -> bytes:
-    """SHA-256 over a row's columns except ``digest``, framed by kind and length.
+    """SHA-256 over a row's columns except ``digest``, with their kinds and lengths.
 
     Raises:
         StoreCorrupt: a value is of no kind that we write.
         UsageProblem: a text that not every database keeps.
     """
-    named = [values[name] for name in _content_columns(table)]
-    try:
-        kinds = bytes(map(_KINDS.__getitem__, map(type, named)))
-    except KeyError as error:
-        raise StoreCorrupt(f"expected an integer, text or bytes in a row, got {error}") from None
-    encoded = [
-        value if type(value) is bytes else _encoded(value) if type(value) is str else b"%d" % value for value in named
-    ]
-    lengths = struct.pack(f">{len(encoded)}I", *map(len, encoded))
-    return hashlib.sha256(b"".join((table.name.encode(), b"\0", kinds, lengths, *encoded))).digest()
+    table_name, names = _shape(table)
+    return _digest(table_name, [values[name] for name in names])
 
 
-def _encoded(text: str) -> bytes:
-    # PostgreSQL keeps no NUL and neither database keeps lone surrogates; both are refused before they get there.
+def _digest(table_name: str, content: list[Any]) -> bytes:
     try:
-        encoded = text.encode()
-    except UnicodeEncodeError:
-        encoded = b"\0"
-    if b"\0" in encoded:
-        raise UsageProblem("expected text without NUL and lone surrogates")
-    return encoded
+        encoded = msgspec.msgpack.encode([table_name, *content])
+        if any(type(value) is str and "\0" in value for value in content):
+            raise ValueError
+    except ValueError:
+        # PostgreSQL keeps no NUL and neither database keeps lone surrogates; both are refused before they get there.
+        raise UsageProblem("expected text without NUL and lone surrogates") from None
+    except (TypeError, OverflowError) as error:
+        raise StoreCorrupt(f"expected integers, texts and bytes in a row: {error}") from None
+    return hashlib.sha256(encoded).digest()
 
 
 @lru_cache(maxsize=64)
-def _content_columns(table: Table) -> tuple[str, ...]:
-    return tuple(column.name for column in table.columns if column.name != "digest")
+def _shape(table: Table) -> tuple[str, tuple[str, ...]]:
+    """The name and the columns that a digest covers, as plain texts."""
+    return str(table.name), tuple(str(column.name) for column in table.columns if column.name != "digest")
 
 
 @lru_cache(maxsize=64)
@@ -70,9 +63,18 @@ def key_columns(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.primary_key.columns)
 
 
+def name_of(table: Table) -> str:
+    """The table's name as a plain text."""
+    return _shape(table)[0]
+
+
 def key_text(table: Table, values: Row) -> str:
     """A row's key as log entries name it: its parts joined by a slash, percent-encoded where needed."""
-    return "/".join(str(values[name]).replace("%", "%25").replace("/", "%2F") for name in key_columns(table))
+    return "/".join([_key_part(values[name]) for name in key_columns(table)])
+
+
+def _key_part(value: object) -> str:
+    return str(value) if type(value) is int else str(value).replace("%", "%25").replace("/", "%2F")
 
 
 class Statement:
@@ -113,22 +115,59 @@ def _run(connection: Connection, operation: str, table: Table, values: Row) -> N
     driver_of(connection).execute(statement.text, statement.bind(values))
 
 
-def insert_row(connection: Connection, table: Table, values: Row) -> bytes:
-    """Insert a row with its digest and return the digest.
+class InsertBuffer:
+    """New rows on their way into the tables: written many at a time, before anything looks at the tables.
 
-    Raises:
-        UsageProblem: a text that not every database keeps.
+    Args:
+        connection: of the transaction.
     """
-    digest = digest_of(table, values)
-    _run(connection, "insert", table, {**values, "digest": digest})
-    return digest
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows: dict[Table, list[Any]] = {}
+
+    def add(self, table: Table, values: Row) -> bytes:
+        """Take a row and return its digest.
+
+        Raises:
+            UsageProblem: a text that not every database keeps.
+        """
+        table_name, names = _shape(table)
+        content = [values[name] for name in names]
+        digest = _digest(table_name, content)
+        content.append(digest)
+        rows = self._rows.get(table)
+        if rows is None:
+            rows = self._rows[table] = []
+        # The digest is the last column of every table that has one.
+        rows.append(content if self._is_positional else dict(zip((*names, "digest"), content, strict=True)))
+        return digest
+
+    def flush(self) -> None:
+        """Write the rows; what the database says of one of them is raised here."""
+        for table, rows in self._rows.items():
+            _insert_many(self._connection, table, rows)
+        self._rows.clear()
+
+    def forget(self) -> None:
+        """Drop the rows unwritten."""
+        self._rows.clear()
+
+    @property
+    def _is_positional(self) -> bool:
+        return bool(self._connection.dialect.positional)
 
 
 def insert_plain(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert rows of a table without a digest column, many in one call."""
     statement = _compiled("insert", table, connection.dialect)
+    _insert_many(connection, table, [statement.bind(row) for row in rows])
+
+
+def _insert_many(connection: Connection, table: Table, bound: Sequence[Any]) -> None:
+    statement = _compiled("insert", table, connection.dialect)
     cursor = driver_of(connection).cursor()
-    cursor.executemany(statement.text, [statement.bind(row) for row in rows])
+    cursor.executemany(statement.text, bound)
     cursor.close()
 
 

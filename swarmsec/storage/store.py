@@ -110,9 +110,9 @@ class Store:
             if self._anchor_failed:
                 self.anchor_if_due(now=True)
             try:
-                outcomes = self._commit(units, self._run)
+                outcomes = self._commit(lambda *pending: self._run_together(units, *pending))
             except _UnitEnded:
-                outcomes = self._commit(units, self._run_apart)
+                outcomes = self._commit(lambda *pending: [self._run_apart(unit, *pending) for unit in units])
         except Exception as error:  # noqa: BLE001  # whatever stopped the commit is every caller's answer
             return [Outcome(error=error) for _ in units]
         self._anchor_after_commit()
@@ -208,12 +208,10 @@ class Store:
                 self._lock.close()
             self._engine.dispose()
 
-    def _commit(
-        self, units: Sequence[Unit[Any]], run: Callable[[Unit[Any], Connection, LogAppender], Outcome]
-    ) -> list[Outcome]:
+    def _commit(self, run: Callable[[Connection, LogAppender], list[Outcome]]) -> list[Outcome]:
         with self._locked_connection() as connection:
             appender = LogAppender(connection, self.clock, self._known_head(connection))
-            outcomes = [run(unit, connection, appender) for unit in units]
+            outcomes = run(connection, appender)
             appender.flush()
         self._head = self._written = appender.head
         return outcomes
@@ -251,14 +249,17 @@ class Store:
             self._writer = self._engine.connect().execution_options(**{WRITE: True})
         return self._writer
 
-    def _run(self, unit: Unit[Any], connection: Connection, appender: LogAppender) -> Outcome:
-        transaction = Transaction(connection, appender, self.clock)
+    def _run_together(self, units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender) -> list[Outcome]:
+        outcomes = []
         try:
-            value = unit(transaction)
-            transaction.verify_logged()
+            for unit in units:
+                transaction = Transaction(connection, appender, self.clock)
+                outcomes.append(Outcome(value=unit(transaction)))
+                transaction.verify_logged()
+            appender.inserts.flush()
         except Exception as error:
             raise _UnitEnded from error
-        return Outcome(value=value)
+        return outcomes
 
     def _run_apart(self, unit: Unit[Any], connection: Connection, appender: LogAppender) -> Outcome:
         mark = appender.mark()
@@ -267,6 +268,7 @@ class Store:
         try:
             value = unit(transaction)
             transaction.verify_logged()
+            appender.inserts.flush()
         except Refusal as refusal:
             self._undo(connection, appender, mark)
             Transaction(connection, appender, self.clock).log(refusal.event)

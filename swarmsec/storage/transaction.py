@@ -12,7 +12,7 @@ from swarmsec.audit.entry import Event, RowChange
 from swarmsec.clock import Clock
 from swarmsec.storage import coordination, keyrecords, records, rows
 from swarmsec.storage.log import LogAppender, LogEntries
-from swarmsec.storage.rows import Row
+from swarmsec.storage.rows import InsertBuffer, Row
 
 
 class UnloggedChange(Exception):
@@ -25,6 +25,7 @@ class Transaction:
     def __init__(self, connection: Connection, appender: LogAppender | None, clock: Clock) -> None:
         self._connection = connection
         self._appender = appender
+        self._inserts = appender.inserts if appender else InsertBuffer(connection)
         self._changes: list[RowChange] = []
         self.clock = clock
 
@@ -86,39 +87,40 @@ class Transaction:
     @property
     def log_entries(self) -> LogEntries:
         """The log as it is kept."""
-        return LogEntries(self._connection)
+        return LogEntries(self.connection)
 
     @property
     def connection(self) -> Connection:
-        """The connection, for statements that only read."""
+        """The connection, for statements that only read; what was inserted so far is there."""
+        self._inserts.flush()
         return self._connection
 
     def insert(self, table: Table, **values: Any) -> None:
         """Insert a row; every column but ``digest`` is given."""
         self._verify_writing()
-        self._note(table, values, rows.insert_row(self._connection, table, values))
+        self._note(table, values, self._inserts.add(table, values))
 
     def update(self, table: Table, row: Row, **changes: Any) -> Row:
         """Write ``row`` with ``changes`` over what the table has, and return the new row."""
         self._verify_writing()
         new = {**row, **changes}
-        self._note(table, new, rows.update_row(self._connection, table, new))
+        self._note(table, new, rows.update_row(self.connection, table, new))
         return new
 
     def delete(self, table: Table, row: Row) -> None:
         """Delete a row."""
         self._verify_writing()
-        rows.delete_row(self._connection, table, row)
+        rows.delete_row(self.connection, table, row)
         self._note(table, row, b"")
 
     def find(self, table: Table, **equals: Any) -> Row | None:
         """The row with these values, verified, or None."""
         conditions = [table.c[name] == value for name, value in equals.items()]
-        return next(rows.select_rows(self._connection, table, *conditions, limit=1), None)
+        return next(rows.select_rows(self.connection, table, *conditions, limit=1), None)
 
     def select(self, table: Table, *conditions: ColumnElement[bool], limit: int | None = None) -> Iterator[Row]:
         """Rows in key order, each verified."""
-        return rows.select_rows(self._connection, table, *conditions, limit=limit)
+        return rows.select_rows(self.connection, table, *conditions, limit=limit)
 
     def log(self, event: Event) -> int:
         """Append an entry that covers the rows changed since the last one; returns its sequence number."""
@@ -140,4 +142,4 @@ class Transaction:
     def _note(self, table: Table, values: Row, digest: bytes) -> None:
         if table.info["logged"]:
             key = rows.key_text(table, values)
-            self._changes.append(RowChange(table=table.name, key=key, digest=digest.hex()))
+            self._changes.append(RowChange(rows.name_of(table), key, digest.hex()))
