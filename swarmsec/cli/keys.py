@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
+from swarmsec.cli.frame import ask_passphrase, local_requester, opened_home, options_of, print_json, say
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -99,3 +100,97 @@ def list_command(context: click.Context) -> None:
         ("TERM", "STATE", "CREATED", "RECORDS"),
         [(str(item.term), item.state, rfc3339_seconds(item.created), str(item.records)) for item in found],
     )
+
+
+@keys.command()
+@click.option(
+    "--recovery-out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the key to a new FILE (mode 0600) instead of showing it once.",
+)
+@click.pass_context
+def recovery(context: click.Context, recovery_out: Path | None) -> None:
+    """Make a new recovery key; the former one opens earlier backups alone.
+
+    Keep the former one for as long as you keep backups that were made with it.
+    """
+    from swarmsec.wiring.custody import renew_recovery_key
+
+    with opened_home(context) as home:
+        made = renew_recovery_key(home, keys_of(context, home), local_requester(), recovery_out)
+    document = {"recovery_recipient": made.recipient}
+    if recovery_out is not None:
+        document["recovery_file"] = str(recovery_out)
+    else:
+        document["recovery_key"] = made.identity.reveal().decode()
+    if options_of(context).json:
+        print_json(document)
+        return
+    if recovery_out is None:
+        say("the recovery key opens every later backup of this home; it is shown this once, keep it elsewhere:")
+    click.echo(document.get("recovery_key") or str(recovery_out))
+
+
+@keys.group()
+def seal() -> None:
+    """The seals around the root key: a key file, a passphrase, or both.
+
+    \b
+    Examples:
+      swarmsec keys seal add passphrase
+      swarmsec keys seal list
+      swarmsec keys seal remove 2186327db9cc1081
+    """
+
+
+@seal.command("add")
+@click.argument("kind", type=click.Choice(["file", "passphrase"]))
+@click.pass_context
+def add_command(context: click.Context, kind: str) -> None:
+    """Add a seal; one of the same KIND is replaced.
+
+    With --passphrase-file the file has the new passphrase, if the home opens without the present one.
+    """
+    from swarmsec.wiring.custody import set_seal
+
+    with opened_home(context) as home:
+        opened = keys_of(context, home)
+        made = set_seal(home, opened, kind, lambda prompt: ask_passphrase(context, prompt), local_requester())
+    if options_of(context).json:
+        print_json({"seal_id": made.seal_id, "kind": made.kind})
+    else:
+        click.echo(made.seal_id)
+
+
+@seal.command("list")
+@click.pass_context
+def list_seals_command(context: click.Context) -> None:
+    """List the seals that open this home."""
+    from swarmsec.cli.tables import print_table
+    from swarmsec.clock import rfc3339_seconds
+
+    with opened_home(context) as home:
+        found = home.store.read(lambda transaction: list(transaction.seals.all()))
+    listed = [{"seal_id": row.seal_id, "kind": row.kind, "created": rfc3339_seconds(row.created)} for row in found]
+    if options_of(context).json:
+        print_json(listed)
+    else:
+        print_table(("SEAL", "KIND", "CREATED"), [tuple(item.values()) for item in listed])
+
+
+@seal.command("remove")
+@click.argument("seal_id")
+@click.pass_context
+def remove_command(context: click.Context, seal_id: str) -> None:
+    """Remove the seal SEAL_ID and its key file; the last seal stays."""
+    from swarmsec.wiring.custody import drop_seal
+
+    with opened_home(context) as home:
+        # Whoever cannot open the home may not decide what opens it.
+        keys_of(context, home)
+        gone = drop_seal(home, seal_id, local_requester())
+    if options_of(context).json:
+        print_json({"seal_id": gone.seal_id, "kind": gone.kind})
+    else:
+        click.echo(f"removed {gone.seal_id}")
