@@ -40,7 +40,6 @@ class StoreUnwritable(Unavailable):
 
 
 _RESTORE = "restore the newest backup with: swarmsec restore FILE"
-_RESTORE = "restore the newest backup with: swarmsec restore FILE"
 _FULL = ("database or disk is full", "no space left", "disk i/o error", "could not extend file", "disk full")
 _READ_ONLY = ("readonly database", "read-only", "unable to open database file")
 _CORRUPT = ("malformed", "not a database", "corrupt", "invalid page", "could not decode", "unsupported file format")
@@ -52,9 +51,6 @@ def translated() -> Iterator[None]:
     """Turn the driver's errors into ours; anything unknown stays what it is and shows as a defect."""
     try:
         yield
-    except UnicodeDecodeError as error:
-        # SQLite quotes names of a damaged schema in its error, and the driver fails to decode them.
-        raise StoreCorrupt("the database is damaged: a text in it is not UTF-8", hint=_RESTORE) from error
     except UnicodeDecodeError as error:
         # SQLite quotes names of a damaged schema in its error, and the driver fails to decode them.
         raise StoreCorrupt("the database is damaged: a text in it is not UTF-8", hint=_RESTORE) from error
