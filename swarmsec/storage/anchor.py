@@ -130,6 +130,8 @@ class AnchorFile:
             members = json.loads(data)
         except (ValueError, RecursionError):
             raise damaged from None
+        if len(data) > MAX_BYTES:
+            raise damaged
         if not isinstance(members, dict) or members.keys() != _MEMBERS or members["format"] != FORMAT:
             raise damaged
         if members.pop("check") != _check(members):

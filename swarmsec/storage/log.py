@@ -34,9 +34,18 @@ _NEWEST = select(audit_entries.c.seq, audit_entries.c.leaf_hash).order_by(audit_
 
 
 def read_head(connection: Connection) -> LogHead:
-    """The head as the database has it."""
+    """The head as the database has it.
+
+    Raises:
+        EntryInvalid: the newest entry's columns hold another kind of value than we write.
+    """
     row = connection.execute(_NEWEST).first()
-    return LogHead(size=0, last_hash=GENESIS) if row is None else LogHead(size=row.seq + 1, last_hash=row.leaf_hash)
+    if row is None:
+        return LogHead(size=0, last_hash=GENESIS)
+    seq, last_hash = row
+    if not isinstance(seq, int) or not isinstance(last_hash, bytes) or len(last_hash) != HASH_BYTES:
+        raise EntryInvalid("the newest log entry: expected its number and hash, got something else")
+    return LogHead(size=seq + 1, last_hash=last_hash)
 
 
 class LogAppender:
