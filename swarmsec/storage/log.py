@@ -7,8 +7,7 @@ number; entries are held back and written together at the end of the transaction
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -22,8 +21,7 @@ from swarmsec.storage.tables import audit_entries
 _BATCH = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogHead:
+class LogHead(NamedTuple):
     """The newest entry: ``size`` entries exist, the last one's leaf hash is ``last_hash``."""
 
     size: int
@@ -54,46 +52,41 @@ class LogAppender:
     def __init__(self, connection: Connection, clock: Clock, head: LogHead | None = None) -> None:
         self._connection = connection
         self._clock = clock
-        self._head = head or read_head(connection)
-        self._pending: list[StoredEntry] = []
+        self._size, self._last_hash = head or read_head(connection)
+        self._pending: list[tuple[int, bytes, bytes]] = []
         self.inserts = InsertBuffer(connection)
 
     @property
     def head(self) -> LogHead:
         """The head with what is pending."""
-        return self._head
+        return LogHead(self._size, self._last_hash)
 
     def append(self, event: Event, state: Sequence[RowChange]) -> int:
         """Place an entry and return its sequence number."""
-        now = self._clock.unix_ms()
-        place = Place(
-            seq=self._head.size,
-            id=uuid7(now, self._clock.random(10)),
-            time=rfc3339(now),
-            mono=self._clock.monotonic_us(),
-            prev=self._head.last_hash,
-        )
+        clock, seq = self._clock, self._size
+        now = clock.unix_ms()
+        place = Place(seq, uuid7(now, clock.random(10)), rfc3339(now), clock.monotonic_us(), self._last_hash)
         data = encode_entry(event, place, state)
-        entry = StoredEntry(seq=place.seq, data=data, leaf_hash=leaf_hash(data))
-        self._pending.append(entry)
-        self._head = LogHead(size=place.seq + 1, last_hash=entry.leaf_hash)
-        return place.seq
+        self._last_hash = leaf_hash(data)
+        self._pending.append((seq, data, self._last_hash))
+        self._size = seq + 1
+        return seq
 
     def mark(self) -> tuple[LogHead, int]:
         """Where to return to when a unit of a group fails."""
-        return self._head, len(self._pending)
+        return self.head, len(self._pending)
 
     def rewind(self, mark: tuple[LogHead, int]) -> None:
         """Forget the entries since ``mark``, and the rows not written yet."""
         self.inserts.forget()
-        self._head, kept = mark
+        (self._size, self._last_hash), kept = mark
         del self._pending[kept:]
 
     def flush(self) -> None:
         """Write what is pending."""
         self.inserts.flush()
         if self._pending:
-            rows = [{"seq": e.seq, "data": e.data, "leaf_hash": e.leaf_hash} for e in self._pending]
+            rows = [{"seq": seq, "data": data, "leaf_hash": hashed} for seq, data, hashed in self._pending]
             insert_plain(self._connection, audit_entries, rows)
             self._pending.clear()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ACTIVE: Final = "active"
 RETIRED: Final = "retired"
 _ID_BATCH: Final = 500
+_CERTIFICATE_FIELDS: Final = tuple(CertificateRecord.__slots__)
+_certificate_values = attrgetter(*_CERTIFICATE_FIELDS)
 
 
 def _values(row: Row) -> dict[str, Any]:
@@ -81,8 +84,9 @@ class Certificates:
 
     def add(self, record: CertificateRecord) -> None:
         """Add an issued certificate."""
-        values = {name: getattr(record, name) for name in record.__slots__}
-        self._transaction.insert(tables.certificates, **{**values, "status": record.status.value})
+        values = dict(zip(_CERTIFICATE_FIELDS, _certificate_values(record), strict=True))
+        values["status"] = str(record.status)
+        self._transaction.insert(tables.certificates, **values)
 
     def next_id(self) -> int:
         """The next free row id; the writer's lock makes it ours until the transaction ends."""

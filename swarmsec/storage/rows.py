@@ -41,7 +41,7 @@ def digest_of(table: Table, values: Row) -> bytes:
 def _digest(table_name: str, content: list[Any]) -> bytes:
     try:
         encoded = msgspec.msgpack.encode([table_name, *content])
-        if any(type(value) is str and "\0" in value for value in content):
+        if "\0" in "".join([value for value in content if type(value) is str]):
             raise ValueError
     except ValueError:
         # PostgreSQL keeps no NUL and neither database keeps lone surrogates; both are refused before they get there.
@@ -124,6 +124,7 @@ class InsertBuffer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._is_positional = bool(connection.dialect.positional)
         self._rows: dict[Table, list[Any]] = {}
 
     def add(self, table: Table, values: Row) -> bytes:
@@ -152,10 +153,6 @@ class InsertBuffer:
     def forget(self) -> None:
         """Drop the rows unwritten."""
         self._rows.clear()
-
-    @property
-    def _is_positional(self) -> bool:
-        return bool(self._connection.dialect.positional)
 
 
 def insert_plain(connection: Connection, table: Table, rows: Sequence[Row]) -> None:

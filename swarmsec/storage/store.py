@@ -11,9 +11,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -39,8 +38,7 @@ _BEGIN_POSTGRESQL: Final = "SELECT pg_advisory_xact_lock(7091870)"
 """Its driver begins a transaction with the first statement; this one waits for the writer's turn."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one unit of a group ended: its value, or what it raised."""
 
     value: Any = None
