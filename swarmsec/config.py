@@ -12,6 +12,8 @@ from swarmsec.errors import NotFound, Unavailable, UsageProblem
 FILE_NAME: Final = "swarmsec.toml"
 FORMAT: Final = 1
 MAX_BYTES: Final = 65_536
+MAX_TEXT: Final = 1024
+MAX_NAMES: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,14 +116,17 @@ def parse_config(data: bytes, *, source: str) -> Config:
         raise UsageProblem(f"{source}: expected at most {MAX_BYTES} bytes")
     try:
         document = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageProblem(f"{source}: expected TOML: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageProblem(f"{source}: expected TOML: {str(error)!r:.200}") from None
+    except (ValueError, RecursionError):
+        # NOTE: tomllib lets plain ValueErrors out, for integers of too many digits.
+        raise UsageProblem(f"{source}: expected TOML in UTF-8 with values of ordinary size") from None
     if document.pop("format", None) != FORMAT:
         raise UsageProblem(f"{source}: expected format = {FORMAT}", hint="the home was written by another version")
     sections = {}
     for name, table in document.items():
         if name not in _SECTIONS or not isinstance(table, dict):
-            raise UsageProblem(f"{source}: unknown section [{name}]", hint=f"known: {', '.join(_SECTIONS)}")
+            raise UsageProblem(f"{source}: unknown section {name!r:.60}", hint=f"known: {', '.join(_SECTIONS)}")
         sections[name] = _section(_SECTIONS[name], table, f"{source}: [{name}]")
     return Config(**sections)
 
@@ -131,27 +136,32 @@ def _section(kind: type[Any], table: dict[str, Any], where: str) -> Any:
     values = {}
     for name, value in table.items():
         if name not in known:
-            raise UsageProblem(f"{where}: unknown setting {name}", hint=f"known: {', '.join(known)}")
+            raise UsageProblem(f"{where}: unknown setting {name!r:.60}", hint=f"known: {', '.join(known)}")
         values[name] = _checked(value, known[name], f"{where} {name}")
     return kind(**values)
 
 
 def _checked(value: object, default: object, where: str) -> object:
     match default:
-        case str() if isinstance(value, str) and len(value) <= 1024:
+        case str() if _is_text(value):
             return value
         case int() if isinstance(value, int) and not isinstance(value, bool):
             return _bounded(value, where)
-        case tuple() if isinstance(value, list) and all(isinstance(member, str) for member in value):
+        case tuple() if isinstance(value, list) and len(value) <= MAX_NAMES and all(map(_is_text, value)):
             return tuple(value)
         case _:
-            raise UsageProblem(f"{where}: expected a value like {default!r}, got {value!r:.60}")
+            # The value itself may hold a password: a database URL does.
+            raise UsageProblem(f"{where}: expected a value like {default!r}, got another {type(value).__name__}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
 
 
 def _bounded(value: int, where: str) -> int:
     low, high = _BOUNDS[where.rpartition(" ")[2]]
     if not low <= value <= high:
-        raise UsageProblem(f"{where}: expected {low} to {high}, got {value}")
+        raise UsageProblem(f"{where}: expected {low} to {high}, got {value!s:.40}")
     return value
 
 

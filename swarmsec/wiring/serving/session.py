@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
+from ca.hosts import parse_host
 from policies.bundled_files import bundled
 from swarmsec._version import __version__
 from swarmsec.audit.actions import Action
@@ -39,6 +41,9 @@ from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.unlocking import UnlockSocket
 
 GRACE_SECONDS: Final = 10.0
+_LISTEN: Final = re.compile(
+    r"(?:\[(?P<address>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|(?P<name>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +60,14 @@ class Listening:
 
         Raises:
             UsageProblem: it is not of that form.
+            ca.errors.InvalidRequest: the host is no name or address.
         """
-        host, _, port = text.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-            raise UsageProblem(f"expected --listen HOST:PORT, got {text!r:.80}", hint="for example 0.0.0.0:8443")
-        return cls(host=host, port=int(port), names=names)
+        found = _LISTEN.fullmatch(text)
+        if found is None or int(found["port"]) > 65_535:
+            hint = "for example 0.0.0.0:8443 or [::]:8443"
+            raise UsageProblem(f"expected --listen HOST:PORT, got {text!r:.80}", hint=hint)
+        host = str(parse_host(found["address"] or found["name"]))
+        return cls(host=host, port=int(found["port"]), names=names)
 
 
 class Session:
