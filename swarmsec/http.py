@@ -48,7 +48,10 @@ class Role:
             ValueError: the kind is unknown, or the scope is missing or superfluous.
         """
         kind_text, _, scope = text.partition(":")
-        kind = RoleKind(kind_text)
+        try:
+            kind = RoleKind(kind_text)
+        except ValueError:
+            raise ValueError(f"expected a role, got {kind_text!r:.40}") from None
         if (kind in SCOPED_ROLES) != bool(scope):
             raise ValueError(f"role {kind} {'needs' if kind in SCOPED_ROLES else 'takes no'} scope")
         return cls(kind=kind, scope=scope)

@@ -210,16 +210,19 @@ def parse_entry(data: bytes) -> dict[str, object]:
     Raises:
         EntryInvalid: not canonical, of an unknown version, or without a required member.
     """
+    if len(data) > MAX_ENTRY_BYTES:
+        raise EntryInvalid(f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got {len(data)}")
     try:
         entry = parse_canonical(data)
     except ValueError as error:
         raise EntryInvalid(f"expected a canonical entry: {error}") from None
-    if entry.get("v") != VERSION:
-        raise EntryInvalid(f"expected an entry of version {VERSION}, got {entry.get('v')!r}")
+    if entry.get("v") != VERSION or isinstance(entry["v"], bool):
+        raise EntryInvalid(f"expected an entry of version {VERSION}, got {entry.get('v')!r:.40}")
     required = {"seq": int, "id": str, "time": str, "mono": int, "prev": str, "action": str, "outcome": str}
     for name, kind in required.items():
-        if not isinstance(entry.get(name), kind):
-            raise EntryInvalid(f"expected {name} in the entry, got {entry.get(name)!r}")
+        value = entry.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise EntryInvalid(f"expected {name} in the entry, got {value!r:.40}")
     return entry
 
 

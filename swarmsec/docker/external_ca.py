@@ -11,6 +11,7 @@ else is tried again every ten seconds. So a decision is 200, and whatever may pa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from swarmsec.http import Caller, Request, Response, Route
 PATH: Final = "/api/v1/cfssl/sign"
 MAX_BODY: Final = 65_536
 MAX_HOSTS: Final = 16
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""JSON can escape half of a character; such text has no bytes."""
 
 Sign = Callable[[Caller, SwarmRequest, SigningRequest, str], Awaitable[bytes]]
 """Signs for a manager: caller, request, checked key and request id in, PEM out."""
@@ -99,7 +102,7 @@ def _object(value: object, where: str) -> dict[str, Any]:
 
 def _text(members: dict[str, Any], name: str) -> str:
     value = members.get(name, "")
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _SURROGATE.search(value):
         raise UsageProblem(f"expected text in {name}")
     return value
 

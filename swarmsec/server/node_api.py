@@ -95,7 +95,8 @@ def parse_body(kind: type[Body], data: bytes) -> Body:
         return kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        # An unknown member is named as the sender wrote it.
+        where = ascii(".".join(str(part) for part in first["loc"])[:60])[1:-1] or "the body"
         raise UsageProblem(f"{where}: {str(first['msg'])[:1].lower()}{str(first['msg'])[1:]}") from None
 
 
