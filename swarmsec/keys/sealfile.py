@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.envelope import KEY_BYTES
 
 PREFIX: Final = b"SWARMSEC-SEAL-1-"
+_TEXT: Final = re.compile(PREFIX + rb"([0-9a-f]{%d})\n?" % (2 * KEY_BYTES))
 _FILE_BYTES: Final = len(PREFIX) + 2 * KEY_BYTES + 1
 
 
@@ -52,10 +54,7 @@ def read_seal_file(path: Path) -> SecretBytes:
 
 
 def _parse(data: bytes, path: Path) -> SecretBytes:
-    try:
-        key = bytes.fromhex(data.removeprefix(PREFIX).strip().decode("ascii"))
-    except ValueError:
-        key = b""
-    if not data.startswith(PREFIX) or len(key) != KEY_BYTES:
+    found = _TEXT.fullmatch(data)
+    if found is None:
         raise UsageProblem(f"expected a seal key file at {path}, got something else")
-    return SecretBytes(key)
+    return SecretBytes(bytes.fromhex(found[1].decode("ascii")))

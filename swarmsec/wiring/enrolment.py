@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -26,8 +26,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ca.bundle import parse_bundle, write_bundle
+from ca import pem
+from ca.algorithms import PARSE_ERRORS
+from ca.bundle import parse_bundle, parse_certificate, write_bundle
 from ca.errors import CaError
+from ca.hosts import parse_host
 from ca.identity import NodeIdentity, identity_of
 from ca.tokens import JoinToken, digest_of_bundle
 from swarmsec.atomicfile import write_atomically
@@ -38,6 +41,10 @@ KEY: Final = "swarm-node.key"
 ROOTS: Final = "swarm-root-ca.crt"
 MAX_ANSWER: Final = 262_144
 TIMEOUT_SECONDS: Final = 10.0
+_SERVER: Final = re.compile(
+    r"https://(?:\[(?P<address>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[1-9][0-9]{0,4}))?/?",
+    re.ASCII,
+)
 _USAGE_STATUSES: Final = frozenset({400, 404, 405, 409, 412, 413, 415})
 
 
@@ -86,16 +93,14 @@ def join(server: str, token_text: str, directory: Path, name: str | None) -> Joi
 
 
 def _base_url(server: str) -> str:
-    try:
-        parts = urlsplit(server)
-        usable = parts.scheme == "https" and bool(parts.hostname) and parts.path in {"", "/"} and not parts.query
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageProblem(f"expected --server https://HOST:PORT, got {server!r:.100}")
-    host = str(parts.hostname)
-    return f"https://{f'[{host}]' if ':' in host else host}{port}"
+    found = _SERVER.fullmatch(server)
+    if found is None or int(found["port"] or 443) > 65_535:
+        # What stands before an @ may be a password.
+        given = "one with a login" if "@" in server else f"{server!r:.100}"
+        raise UsageProblem(f"expected --server https://HOST:PORT, got {given}")
+    host = str(parse_host(found["address"] or found["name"]))
+    port = f":{found['port']}" if found["port"] else ""
+    return f"https://{f'[{host}]' if found['address'] else host}{port}"
 
 
 def _verified_bundle(base: str, token: JoinToken) -> bytes:
@@ -169,10 +174,11 @@ def _printable(value: object) -> str:
 def _verify_answer(answer: dict[str, Any], bundle: bytes, key: ec.EllipticCurvePrivateKey, directory: Path) -> Joined:
     refusal = Denied("the authority answered with a certificate that is not ours", hint="report this to its operator")
     try:
-        certificate = x509.load_pem_x509_certificate(str(answer.get("certificate", "")).encode())
+        (certificate_der,) = pem.parse_blocks(str(answer.get("certificate", "")).encode(), "CERTIFICATE")
+        certificate = parse_certificate(certificate_der)
         certificate.verify_directly_issued_by(parse_bundle(bundle)[0])
         identity = identity_of(certificate)
-    except (ValueError, TypeError, CaError, InvalidSignature):
+    except (*PARSE_ERRORS, CaError, InvalidSignature):
         raise refusal from None
     own = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != own:

@@ -18,6 +18,7 @@ from typing import Final
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.secretbytes import SecretBytes
+from swarmsec.secretstore.envelope import KEY_BYTES
 
 SOCKET_NAME: Final = "unlock.sock"
 TIMEOUT: Final = 10.0
@@ -37,13 +38,16 @@ def unlock_running_server(home: Path, passphrase: SecretBytes) -> None:
     if answer is None:
         raise NotFound(f"no server of {home} is running", hint="start one with: swarmsec serve")
     if answer != b"ok":
-        raise WrongUnlock(answer.removeprefix(b"no ").decode("utf-8", "replace")[:200])
+        text = answer.removeprefix(b"no ").decode("utf-8", "replace")[:200]
+        raise WrongUnlock("".join(filter(str.isprintable, text)) or "the server refused without saying why")
 
 
 def root_of_running_server(home: Path) -> SecretBytes | None:
     """The root key of an unlocked server of this home, or None."""
     answer = _ask(home, b"root")
-    return SecretBytes(answer[5:]) if answer is not None and answer.startswith(b"root ") else None
+    if answer is None or not answer.startswith(b"root ") or len(answer) != len(b"root ") + KEY_BYTES:
+        return None
+    return SecretBytes(answer[5:])
 
 
 def _ask(home: Path, message: bytes) -> bytes | None:
