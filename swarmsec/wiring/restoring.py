@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -118,8 +118,13 @@ def _verify_no_home(path: Path) -> None:
             f"there is a home at {path} already",
             hint="use another --home; one that was restored is accepted with: swarmsec restore --accept",
         )
-    if path.is_dir() and any(path.iterdir()) and not (path / FILE_NAME).exists():
+    if path.is_dir() and not (path / FILE_NAME).exists() and any(not _is_leftover(item) for item in path.iterdir()):
         raise UsageProblem(f"expected an empty directory at {path}", hint="name another --home")
+
+
+def _is_leftover(item: Path) -> bool:
+    """Whether a file is a half-written settings file, which some file systems keep of a process that was killed."""
+    return item.name.startswith(f".{FILE_NAME}.")
 
 
 @contextmanager
@@ -162,11 +167,13 @@ def _read(file: BinaryIO, recovery: RecoveryKey, take: Callable[[bytes], None]) 
 @contextmanager
 def _laid_out(path: Path, header: Header, url: str) -> Iterator[None]:
     """Make the directory and its settings; where the work fails, nothing of them is left."""
-    begun = path.is_dir() and any(path.iterdir())
+    begun = (path / FILE_NAME).exists()
     make_private_directory(path)
     try:
         path.chmod(0o700)
-        write_atomically(path / FILE_NAME, _settings(header, url).encode(), mode=0o600)
+        for leftover in filter(_is_leftover, list(path.iterdir())):
+            leftover.unlink()
+        _write_settings(path / FILE_NAME, _settings(header, url).encode())
         yield
     except BaseException:
         if not begun:
@@ -174,6 +181,14 @@ def _laid_out(path: Path, header: Header, url: str) -> Iterator[None]:
                 leftover.unlink()
             path.rmdir()
         raise
+
+
+def _write_settings(path: Path, text: bytes) -> None:
+    """Write settings; those of an interrupted run are taken away first, so that no half file can be left."""
+    if path.exists() and path.read_bytes() != text:
+        path.unlink()
+    with suppress(FileExistsError):
+        write_atomically(path, text, mode=0o600, exclusive=True)
 
 
 def _settings(header: Header, url: str) -> str:
