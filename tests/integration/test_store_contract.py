@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from swarmsec.audit.actions import Action, Outcome
-from swarmsec.audit.entry import Event, ObjectRef, parse_entry
+from swarmsec.audit.entry import Actor, Event, ObjectRef, parse_entry
 from swarmsec.errors import AlreadyExists, Changed, Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import (
@@ -29,7 +29,7 @@ from swarmsec.services.records import (
     SwarmRoot,
     TokenRecord,
 )
-from swarmsec.services.requester import SERVICE
+from swarmsec.services.requester import SERVICE, Requester
 from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.database import open_engine, parse_url, sqlite_path
@@ -153,6 +153,7 @@ def test_one_failing_unit_of_a_group_leaves_no_trace_in_the_others(store: Store)
     def doubles(transaction: Transaction) -> None:
         transaction.intents.open(Intent(request_id="twice", action="a", started=1, data="{}"))
         transaction.intents.open(Intent(request_id="twice", action="b", started=2, data="{}"))
+        transaction.log(event("twice"))
 
     def forgets(transaction: Transaction) -> None:
         transaction.settings.put("shared", "forgotten")
@@ -225,11 +226,13 @@ def test_an_entry_carries_any_text_and_stays_one_entry(store: Store, text: str) 
 
 
 def test_an_entry_cuts_a_text_of_a_mebibyte_and_says_so(store: Store) -> None:
-    store.write(lambda transaction: transaction.log(replace(event("x" * 2**20), request_id="y" * 2**20)))
+    requester = Requester(actor=Actor(type="local", id="z" * 2**20), request_id="y" * 2**20)
+    long = requester.event(Action.POLICY_APPLY, ObjectRef(type="test", name="n" * 2**20), reason="x" * 2**20)
+    store.write(lambda transaction: transaction.log(long))
     (entry,) = entries(store)
     assert entry["reason"] == "x" * 1024 + f"…(+{2**20 - 1024})"
     assert entry["request_id"].startswith("yyy")
-    assert len(json.dumps(entry)) < 4096
+    assert len(json.dumps(entry)) < 8192
 
 
 # Two writers
@@ -479,6 +482,47 @@ def test_records_of_every_kind_come_back_as_they_were_put(store: Store) -> None:
     store.write(fill)
     store.read(check)
     assert verify_store(store).rows == 10
+
+
+def test_a_unit_reads_what_it_wrote_itself(store: Store) -> None:
+    def unit(transaction: Transaction) -> None:
+        for number in (1, 2):
+            assert transaction.certificates.next_id() == number
+            transaction.certificates.add(certificate(number))
+        assert [found.id for found in transaction.certificates.by_subject("n1")] == [1, 2]
+        transaction.certificates.change_status(certificate(1), status=CertificateStatus.REVOKED, revoked=9)
+        assert [found.revoked for found in transaction.certificates.all()] == [9, 0]
+        transaction.settings.put("name", "first")
+        transaction.settings.put("name", "second")
+        assert transaction.settings.get("name") == "second"
+        transaction.intents.open(Intent(request_id="r", action="a", started=1, data="{}"))
+        assert transaction.intents.close("r").action == "a"
+        assert list(transaction.intents.all()) == []
+        transaction.sealed.put(SealedRow(name="n", version=1, created=5, term=1, wrapped_key=b"w", body=b"b"))
+        assert transaction.sealed.count_under(1) == 1
+        assert transaction.leases.take("work", "me", 10) == 1
+        assert transaction.leases.take("work", "you", 10) is None
+        transaction.log(event())
+
+    store.write(unit)
+    assert verify_store(store).rows == 5
+
+
+def test_units_of_a_group_read_what_those_before_them_wrote(store: Store) -> None:
+    def issue(transaction: Transaction) -> int:
+        number = transaction.certificates.next_id()
+        transaction.certificates.add(certificate(number))
+        transaction.log(event())
+        return number
+
+    def refused(transaction: Transaction) -> None:
+        issue(transaction)
+        raise Refusal(Denied("no"), event("refused", outcome=Outcome.DENIED))
+
+    outcomes = store.write_group([issue, refused, issue, issue])
+    assert [outcome.value for outcome in outcomes] == [1, None, 2, 3]
+    assert [found.id for found in store.read(lambda transaction: list(transaction.certificates.all()))] == [1, 2, 3]
+    assert verify_store(store).rows == 3
 
 
 def test_records_that_end_are_no_longer_what_counts(store: Store) -> None:
