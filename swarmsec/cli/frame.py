@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -202,6 +203,10 @@ def print_json(value: object) -> None:
 def run(command: click.Command) -> int:
     """Run the program and turn whatever happens into an exit code and a sentence."""
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What the terminal's encoding lacks is written as an escape; a name must not end in a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         # NOTE: outside its standalone mode click gives the code of ``context.exit`` back instead of raising it.
         code = command.main(standalone_mode=False, prog_name="swarmsec")
@@ -212,6 +217,8 @@ def run(command: click.Command) -> int:
         return 130
     except click.ClickException as error:
         error.show()
+        if "--json" in sys.argv[1:]:
+            _print_error("invalid", error.format_message(), None)
         return 2
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
@@ -234,9 +241,13 @@ def report_error(error: Exception) -> int:
     if description.hint:
         click.echo(f"{click.style('hint:', fg='cyan')}  {description.hint}", err=True)
     if "--json" in sys.argv[1:]:
-        print_json({"error": {"code": description.kind.word, "message": description.text, "hint": description.hint}})
+        _print_error(description.kind.word, description.text, description.hint)
     if description.kind is Kind.DEFECT and "-v" in sys.argv[1:]:
         import traceback
 
         traceback.print_exception(error)
     return description.kind.exit_code
+
+
+def _print_error(code: str, message: str, hint: str | None) -> None:
+    print_json({"error": {"code": code, "message": message, "hint": hint}})

@@ -28,19 +28,25 @@ DURABLE_CALLS: Final = ("fsync", "fdatasync", "rename", "link", "unlink", "ftrun
 WRITING_CALLS: Final = (*DURABLE_CALLS, "pwrite64", "write")
 """Those, and what fills files."""
 _PRELOADED: Final = (
+    "swarmsec.cli.access",
     "swarmsec.cli.ca",
+    "swarmsec.cli.policy",
     "swarmsec.cli.root",
     "swarmsec.cli.unlock",
+    "swarmsec.services.apply_policy",
     "swarmsec.services.init_authority",
+    "swarmsec.services.manage_access",
     "swarmsec.services.standing_tokens",
     "swarmsec.storage.checking",
     "swarmsec.wiring.creating",
     "swarmsec.wiring.home",
+    "swarmsec.wiring.identityfiles",
     "alembic.command",
     "alembic.runtime.migration",
     "pyrage",
     "ca.errors",
     "policies.errors",
+    "yaml",
 )
 
 

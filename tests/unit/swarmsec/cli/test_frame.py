@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import click
 import pytest
 
@@ -20,6 +24,41 @@ def test_an_error_is_a_document_too(program: Program) -> None:
     answer = program("policy", "show", "TrustPolicy", "none", "--json")
     assert answer.code == 2
     assert answer.document["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["policy", "show"], ["audit", "log", "--limit", "x"]])
+def test_usage_errors_are_documents_too(program: Program, arguments: list[str]) -> None:
+    answer = program("--json", *arguments)
+    assert answer.code == 2
+    assert answer.document["error"]["code"] == "invalid"
+    assert answer.document["error"]["message"] in answer.err
+
+
+@pytest.mark.parametrize("text", ["\udcff", "ä", "a\nb", "\u202e", "a" * 5000])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["access", "add", "NAME", "--role", "TEXT", "--out", "x"],
+        ["access", "revoke", "TEXT"],
+        ["policy", "check", "TEXT"],
+        ["policy", "show", "TrustPolicy", "TEXT", "--json"],
+        ["policy", "explain", "image", "TEXT"],
+        ["audit", "log", "--since", "TEXT"],
+        ["audit", "log", "--action", "TEXT", "--json"],
+        ["--home", "TEXT", "audit", "verify"],
+    ],
+)
+def test_whatever_an_argument_holds_is_refused_in_words(program: Program, arguments: list[str], text: str) -> None:
+    assert program(*(text if word == "TEXT" else word for word in arguments)).code in {2, 3}
+
+
+def test_a_terminal_of_another_encoding_gets_escapes(program: Program) -> None:
+    program.good("access", "add", "alice", "--role", "operator", "--out", "alice")
+    program.good("access", "revoke", "alice", "--reason", "größer")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    command = [sys.executable, "-c", "from swarmsec.cli import main; main()", "audit", "log", "--limit", "1"]
+    ran = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
+    assert rb"gr\xf6\xdfer" in ran.stdout
 
 
 @pytest.mark.parametrize("code", [0, 1, 4])

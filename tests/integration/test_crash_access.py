@@ -1,0 +1,96 @@
+"""Identities and policies are added whole or not at all, wherever the command is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import DURABLE_CALLS, Commands, kills
+from tests.integration.storefixtures import Place, make_home, verify_whole
+
+FILES = {"root-ca.crt", "swarmsec.crt", "swarmsec.key"}
+POLICIES = """\
+apiVersion: swarmsec.dev/v1
+kind: SecretAccessPolicy
+metadata: {name: shop}
+spec: {rules: [{secrets: ["team/*"], effect: allow}]}
+---
+apiVersion: swarmsec.dev/v1
+kind: TrustPolicy
+metadata: {name: default}
+spec: {scopes: [{images: ["**"], level: enforce}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    with Commands(os.environ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A home to copy."""
+    return make_home(tmp_path_factory.mktemp("finished") / "place")
+
+
+def test_an_identity_killed_at_any_step_can_be_withdrawn_and_made_again(
+    commands: Commands, finished: Place, tmp_path: Path
+) -> None:
+    out = tmp_path / "alice"
+
+    def arguments(place: Place, *more: str) -> tuple[str, ...]:
+        return ("--home", str(place.home), "access", *more)
+
+    add = ("add", "alice", "--role", "operator", "--out", str(out))
+    counted = finished.copy(tmp_path / "place")
+    ended, calls = commands.count_calls(*arguments(counted, *add), state=counted.state, calls=DURABLE_CALLS)
+    ended.verify(0)
+    files_seen = set()
+    for kill in kills(calls):
+        shutil.rmtree(out, ignore_errors=True)
+        place = finished.copy(tmp_path / "place")
+        commands.run(*arguments(place, *add), state=place.state, kill=kill).verify(-9)
+        verify_whole(place)
+        listed = json.loads(commands.run(*arguments(place, "list", "--json"), state=place.state).verify(0).stdout)
+        written = {path.name for path in out.glob("[!.]*")}
+        files_seen.add(frozenset(written))
+        if "swarmsec.crt" in written:
+            assert written == FILES, kill
+        if written:
+            assert [item["status"] for item in listed] == ["valid"], kill
+        if listed:
+            commands.run(*arguments(place, "revoke", "alice"), state=place.state).verify(0)
+        shutil.rmtree(out, ignore_errors=True)
+        commands.run(*arguments(place, *add), state=place.state).verify(0)
+        assert {path.name for path in out.iterdir()} == FILES, kill
+    assert {frozenset(), frozenset({"root-ca.crt"}), frozenset({"root-ca.crt", "swarmsec.key"})} <= files_seen
+
+
+def test_policies_killed_at_any_step_are_in_force_together_or_not_at_all(
+    commands: Commands, finished: Place, tmp_path: Path
+) -> None:
+    (tmp_path / "p.yaml").write_text(POLICIES)
+
+    def arguments(place: Place, *more: str) -> tuple[str, ...]:
+        return ("--home", str(place.home), "policy", *more)
+
+    apply = ("apply", str(tmp_path / "p.yaml"))
+    counted = finished.copy(tmp_path / "place")
+    ended, calls = commands.count_calls(*arguments(counted, *apply), state=counted.state, calls=DURABLE_CALLS)
+    ended.verify(0)
+    seen = set()
+    for kill in kills(calls):
+        place = finished.copy(tmp_path / "place")
+        commands.run(*arguments(place, *apply), state=place.state, kill=kill).verify(-9)
+        verify_whole(place)
+        listed = json.loads(commands.run(*arguments(place, "list", "--json"), state=place.state).verify(0).stdout)
+        seen.add(len(listed))
+        again = commands.run(*arguments(place, *apply, "--json"), state=place.state).verify(0)
+        assert [item["version"] for item in json.loads(again.stdout)] == [1, 1], kill
+    assert seen == {0, 2}
