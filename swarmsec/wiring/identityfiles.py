@@ -5,6 +5,7 @@ The certificate is written last: a directory that has it has the other two.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,7 +39,7 @@ def prepare_directory(directory: Path) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        present = [name for name in (ROOT_FILE, KEY_FILE, CERTIFICATE_FILE) if (directory / name).exists()]
+        present = [name for name in (ROOT_FILE, KEY_FILE, CERTIFICATE_FILE) if os.path.lexists(directory / name)]
     except OSError as error:
         raise Unavailable(
             f"{directory} could not be made: {error.strerror}", hint="name a directory that can be written with --out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from swarmsec.atomicfile import write_atomically
+from swarmsec.services import manage_access
 from swarmsec.wiring import identityfiles
 from tests.unit.swarmsec.cli.program import Program
 
@@ -108,6 +110,16 @@ def test_a_name_is_free_again_once_revoked(program: Program) -> None:
     assert statuses(program) == {"alice": "revoked"}
     program.good("access", "add", "alice", "--role", "auditor", "--out", "second")
     assert [item["status"] for item in program.good("access", "list", "--json").document] == ["revoked", "valid"]
+
+
+def test_a_name_is_free_again_once_expired(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    program.good("access", "add", "alice", "--role", "operator", "--out", "first")
+    (listed,) = program.good("access", "list", "--json").document
+    end = int(datetime.fromisoformat(listed["not_after"]).timestamp())
+    monkeypatch.setattr(manage_access, "unix_seconds", lambda clock: end - 1)
+    assert program("access", "add", "alice", "--role", "auditor", "--out", "second").code == 2
+    monkeypatch.setattr(manage_access, "unix_seconds", lambda clock: end)
+    program.good("access", "add", "alice", "--role", "auditor", "--out", "second")
 
 
 def test_revoking_twice_says_so_and_unknown_names_are_not_found(program: Program) -> None:
