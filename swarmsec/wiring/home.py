@@ -83,6 +83,18 @@ class Home:
             self._keys = SealedKeys(KeyRing(self.store_id, root))
         return self._keys
 
+    def unlock(self, passphrase: SecretBytes) -> SealedKeys:
+        """Open the key store with a passphrase, which is held against the seal even where the keys are open already.
+
+        Raises:
+            WrongUnlock: it does not fit; the attempt is logged.
+        """
+        seals = self.store.read(lambda transaction: transaction.seals.all())
+        root = self._root_from(list(seals), lambda _: passphrase, lambda: None)
+        if self._keys is None:
+            self._keys = SealedKeys(KeyRing(self.store_id, root))
+        return self._keys
+
     def adopt_keys(self, keys: SealedKeys) -> None:
         """Use keys that are open already."""
         self._keys = keys

@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 
 from ca.errors import CaError
-from ca.hosts import parse_host
+from ca.hosts import MAX_HOSTS, parse_host
+from swarmsec.errors import UsageProblem
 
 _IPV4 = Path("/proc/net/fib_trie")
 _IPV6 = Path("/proc/net/if_inet6")
@@ -22,19 +23,43 @@ def server_names(listen_host: str, bound: list[str], extra: tuple[str, ...]) -> 
         extra: further names the operator gave.
 
     Returns:
-        every bound address (all local ones for a wildcard), the host name, localhost and the further names.
+        every bound address (all local ones for a wildcard), the host name, localhost and the further names. Link-local
+        addresses come last and are left out where a certificate has no room: a host of many containers has hundreds.
+
+    Raises:
+        ca.errors.InvalidRequest: a further name cannot be one.
+        UsageProblem: there are more names than a certificate holds.
     """
+    given = [str(parse_host(name)) for name in extra]
     addresses: list[str] = []
     for address in bound:
         wildcard = ipaddress.ip_address(address).is_unspecified
         addresses += local_addresses() if wildcard else [address]
-    names = [listen_host, socket.gethostname(), "localhost", *extra, *addresses]
-    return tuple(dict.fromkeys(name for name in names if _is_host(name)))
+    addresses.sort(key=lambda address: ipaddress.ip_address(address).is_link_local)
+    names = [listen_host, socket.gethostname(), "localhost", *given, *addresses]
+    return _fitting(list(dict.fromkeys(name for name in names if _is_host(name))))
 
 
 def local_addresses() -> list[str]:
     """Every IPv4 and IPv6 address of this network namespace, without zone ids."""
     return sorted(set(_ipv4_addresses()) | set(_ipv6_addresses()))
+
+
+def _fitting(names: list[str]) -> tuple[str, ...]:
+    left_out = names[MAX_HOSTS:]
+    if not all(_is_link_local(name) for name in left_out):
+        raise UsageProblem(
+            f"expected at most {MAX_HOSTS} names and addresses for the server's certificate, got {len(names)}",
+            hint="listen on one address instead of all",
+        )
+    return tuple(names[:MAX_HOSTS])
+
+
+def _is_link_local(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_link_local
+    except ValueError:
+        return False
 
 
 def _ipv4_addresses() -> list[str]:

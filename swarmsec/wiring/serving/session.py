@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import socket
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from policies.bundled_files import bundled
 from swarmsec._version import __version__
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
+from swarmsec.clockwatch import ClockWatch
+from swarmsec.config import FILE_NAME
 from swarmsec.docker.external_ca import build_sign_route
 from swarmsec.errors import Unavailable, UsageProblem
 from swarmsec.keys.errors import KeysLocked
@@ -26,13 +29,14 @@ from swarmsec.server.metrics import Metrics
 from swarmsec.server.node_api import build_node_routes
 from swarmsec.server.settings import ServerSettings
 from swarmsec.services.authority import load_authority
-from swarmsec.services.requester import Requester
+from swarmsec.services.requester import Field, Requester
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.following import LogFollower
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.authority import lifetime_of
 from swarmsec.wiring.descriptors import SPARE_DESCRIPTORS, raise_descriptor_limit
 from swarmsec.wiring.home import Home
+from swarmsec.wiring.intents import resolve_intents
 from swarmsec.wiring.localaddresses import server_names
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
@@ -98,6 +102,7 @@ class Session:
         """
         self._loop = asyncio.get_running_loop()
         verify_store(self._home.store)
+        resolve_intents(self._home)
         async with AsyncExitStack() as stack:
             if not await self._open_keys(stack, stop):
                 return
@@ -130,7 +135,7 @@ class Session:
 
     def _unlock(self, passphrase: SecretBytes) -> None:
         # Runs in a thread of the unlock socket, hence the detour for the event.
-        self._keys = self._home.keys(lambda _: passphrase)
+        self._keys = self._home.unlock(passphrase)
         self._loop.call_soon_threadsafe(self._unlocked.set)
 
     def _root(self) -> SecretBytes | None:
@@ -176,6 +181,7 @@ class Session:
             metrics=self._metrics,
             config=home.config,
             recovered=self._requester.event(Action.SERVE_RECOVER, self._reference()),
+            clock=ClockWatch(home.clock),
         )
         addresses = await self._server.start()
         stack.push_async_callback(self._server.stop, GRACE_SECONDS)
@@ -209,7 +215,10 @@ class Session:
         return server_names(host, bound, (*self._listening.names, *self._home.config.serve.names))
 
     def _log_life(self, action: Action) -> None:
-        fields = {"names": list(self._tls.names)} if action is Action.SERVE_START else {}
+        fields: dict[str, Field] = {}
+        if action is Action.SERVE_START:
+            settings = hashlib.sha256((self._home.path / FILE_NAME).read_bytes()).hexdigest()
+            fields = {"names": list(self._tls.names), "settings_sha256": settings}
         event = self._requester.event(action, self._reference(), fields=fields)
         self._home.store.write(lambda transaction: transaction.log(event))
 
