@@ -29,6 +29,7 @@ class Action(StrEnum):
     BACKUP_ACCEPT = "backup.accept"
     LEASE_TAKE = "lease.take"
     INTENT_RESOLVE = "intent.resolve"
+    CLOCK_STEP = "clock.step"
     SERVE_START = "serve.start"
     SERVE_STOP = "serve.stop"
     SERVE_RECOVER = "serve.recover"

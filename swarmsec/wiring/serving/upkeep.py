@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from swarmsec.audit.actions import Action, Outcome
-from swarmsec.audit.entry import Event
+from swarmsec.audit.entry import Event, ObjectRef
+from swarmsec.clockwatch import ClockWatch
 from swarmsec.config import Config
 from swarmsec.errors import Unavailable
 from swarmsec.server.app import Server
 from swarmsec.server.metrics import Metrics
+from swarmsec.services.requester import SERVICE
 from swarmsec.services.trust_swarm import drop_left_roots
 from swarmsec.storage.following import BATCH, LogFollower, News
 from swarmsec.storage.groupwriter import GroupWriter
@@ -31,6 +33,7 @@ class Upkeep:
 
     Args:
         recovered: the entry that proves, after a failed write, that the store takes writes again.
+        clock: watched for being set.
     """
 
     store: Store
@@ -42,6 +45,7 @@ class Upkeep:
     metrics: Metrics
     config: Config
     recovered: Event
+    clock: ClockWatch
     _news: News = field(default_factory=News)
 
     async def follow(self) -> None:
@@ -68,6 +72,7 @@ class Upkeep:
             try:
                 await asyncio.to_thread(self.store.anchor_if_due)
                 await self._prove_writable()
+                await self._log_clock_step()
                 if loop.time() >= next_chores:
                     next_chores = loop.time() + CHORE_SECONDS
                     await self._do_chores()
@@ -97,6 +102,12 @@ class Upkeep:
         """After a failed write, find out by another one when writes succeed again: while not ready, nobody may ask."""
         if self.writer.failure is not None:
             await self.writer.write(lambda transaction: transaction.log(self.recovered))
+
+    async def _log_clock_step(self) -> None:
+        milliseconds = self.clock.step()
+        if milliseconds:
+            event = SERVICE.event(Action.CLOCK_STEP, ObjectRef(type="clock"), fields={"milliseconds": milliseconds})
+            await self.writer.write(lambda transaction: transaction.log(event))
 
     async def _do_chores(self) -> None:
         quiet = self.identities.quiet_roots(self.config.ca.former_root_minutes)
