@@ -237,8 +237,10 @@ class Store:
                     # Reading through SQLAlchemy made it believe in a transaction of its own, which is over now.
                     connection.rollback()
             except BaseException:
-                # A connection that failed may be in any state; the next unit gets a new one.
+                # A connection that failed may be in any state; the next unit gets a new one. Invalidated, because the
+                # pool would try to reset it, and say at length why a lost one cannot be.
                 self._writer, self._written = None, None
+                connection.invalidate()
                 connection.close()
                 raise
 
