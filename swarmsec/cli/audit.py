@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import sleep as wait
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from swarmsec.cli.frame import opened_home, options_of, print_json, say
-from swarmsec.cli.tables import is_terminal, plain_text, print_row, print_table
+from swarmsec.cli.tables import is_terminal, plain_text, print_row
 
 if TYPE_CHECKING:
     from swarmsec.services.read_log import LogEntry, LogQuestion
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FOLLOW_SECONDS: Final = 0.5
 _COLUMNS: Final = ("SEQ", "TIME", "ACTOR", "ACTION", "OUTCOME", "OBJECT", "REASON")
+_WIDTHS: Final = (6, 24, 12, 15, 7, 32, 0)
+"""Of the columns on a terminal; longer cells push the rest of their line to the right."""
 
 
 @click.group()
@@ -58,9 +60,10 @@ def log(
             target=target,
         )
         size = home.store.head().size
-        _print_log(home, question, limit, size, _printer(as_json=options_of(context).json, at_once=follow))
+        show = _printer(as_json=options_of(context).json)
+        _print_log(home, question, limit, size, show)
         if follow:
-            _follow(home, question, size, _line_printer(as_json=options_of(context).json))
+            _follow(home, question, size, show)
 
 
 def _print_log(
@@ -88,21 +91,29 @@ def _follow(home: Home, question: LogQuestion, following: int, show: Callable[[I
         wait(FOLLOW_SECONDS)
 
 
-def _printer(*, as_json: bool, at_once: bool) -> Callable[[Iterable[LogEntry]], None]:
-    if as_json or at_once:
-        return _line_printer(as_json=as_json)
-    return lambda entries: print_table(_COLUMNS, (_row(entry) for entry in entries))
+def _printer(*, as_json: bool) -> Callable[[Iterable[LogEntry]], None]:
+    """How entries are shown; each is out as soon as it is read, as a log may be larger than memory."""
 
-
-def _line_printer(*, as_json: bool) -> Callable[[Iterable[LogEntry]], None]:
-    def show(entries: Iterable[LogEntry]) -> None:
+    def show_lines(entries: Iterable[LogEntry]) -> None:
         for entry in entries:
-            if as_json:
-                click.echo(_line(entry))
-            else:
-                print_row(_row(entry))
+            click.echo(_line(entry))
 
-    return show
+    def show_rows(entries: Iterable[LogEntry]) -> None:
+        for entry in entries:
+            _print_cells(_row(entry))
+
+    if as_json:
+        return show_lines
+    _print_cells(_COLUMNS)
+    return show_rows
+
+
+def _print_cells(cells: Sequence[str]) -> None:
+    if not is_terminal():
+        print_row(cells)
+        return
+    padded = (plain_text(cell).ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
+    click.echo("  ".join(padded).rstrip())
 
 
 def _line(entry: LogEntry) -> bytes | str:

@@ -102,6 +102,15 @@ def test_on_a_terminal_json_is_escaped_and_stays_the_same_value(
     assert json.loads(shown) == json.loads(plain)
 
 
+def test_a_terminal_gets_columns_and_whole_cells(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "is_terminal", lambda: True)
+    header, *lines = program.good("audit", "log").out.splitlines()
+    assert header.split() == ["SEQ", "TIME", "ACTOR", "ACTION", "OUTCOME", "OBJECT", "REASON"]
+    assert len(lines) == len(entries(program))
+    assert all(line.index("local:") == header.index("ACTOR") for line in lines)
+    assert not any("…" in line or "\t" in line for line in lines)
+
+
 def test_following_shows_what_comes_until_it_is_stopped(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[float] = []
 
