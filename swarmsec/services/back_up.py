@@ -6,13 +6,12 @@ hash before the file gets its name: whoever finds a beginning without an end can
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from swarmsec.audit.actions import Action, Outcome
-from swarmsec.audit.canonical import encode_canonical
+from swarmsec.audit.canonical import encode_canonical, parse_canonical
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import IntegrityFailure, NotFound
@@ -89,11 +88,24 @@ def parse_plan(intent: Intent) -> BackupPlan:
     Raises:
         IntegrityFailure: it is not one.
     """
+    refusal = IntegrityFailure(f"expected the intent of a backup under {intent.request_id}")
     try:
-        plan = BackupPlan(request_id=intent.request_id, **json.loads(intent.data))
-    except (ValueError, TypeError):
-        raise IntegrityFailure(f"expected the intent of a backup under {intent.request_id}") from None
-    return plan
+        members = parse_canonical(intent.data.encode())
+    except ValueError:
+        raise refusal from None
+    match members:
+        case {
+            "host": str(host),
+            "path": str(path),
+            "temporary": str(temporary),
+            "sha256": str(sha256),
+            "bytes": int(size),
+            **rest,
+        } if not rest and not isinstance(size, bool):
+            return BackupPlan(
+                request_id=intent.request_id, host=host, path=path, temporary=temporary, sha256=sha256, bytes=size
+            )
+    raise refusal
 
 
 def _open(transaction: Transaction, plan: BackupPlan, started: int) -> None:

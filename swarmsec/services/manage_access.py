@@ -13,7 +13,8 @@ from typing import Final, assert_never
 from ca.errors import CaError
 from ca.identity import parse_node_id
 from ca.profiles import Profile
-from policies.images import is_repository
+from notary.errors import NotaryError
+from notary.reference import ImageReference
 from swarmsec.audit.actions import Action
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import AlreadyExists, NotFound, UsageProblem
@@ -25,7 +26,6 @@ from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Requester
 from swarmsec.services.revoke_certificates import revoke_certificates
 
-MAX_REPOSITORY: Final = 255
 _ROLES: Final = "admin, operator, auditor, driver, signer:REPOSITORY or agent:NODE"
 
 
@@ -88,7 +88,11 @@ def parse_identity_role(text: str) -> Role:
 
 
 def _signer(role: Role) -> Role:
-    if not is_repository(role.scope) or len(role.scope) > MAX_REPOSITORY or "*" in role.scope:
+    try:
+        is_full = ImageReference.parse(role.scope).repository == role.scope
+    except NotaryError:
+        is_full = False
+    if not is_full:
         raise UsageProblem(
             f"expected signer:REPOSITORY with a full repository, got {role.scope!r:.80}",
             hint="write domain/path without tag, such as signer:registry.example/shop/api",
