@@ -1,0 +1,18 @@
+"""Every target: one for each function that reads what comes from outside the process.
+
+``test_coverage`` holds this table against the packages: a new parser needs a target here, or a reason there.
+"""
+
+from __future__ import annotations
+
+from tests.fuzz import targets_ca, targets_node, targets_policies, targets_server, targets_store
+from tests.fuzz.engine import Target
+
+TARGETS: tuple[Target, ...] = (
+    *targets_ca.TARGETS,
+    *targets_policies.TARGETS,
+    *targets_store.TARGETS,
+    *targets_server.TARGETS,
+    *targets_node.TARGETS,
+)
+BY_NAME = {target.name: target for target in TARGETS}
