@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
+from swarmsec.cli.frame import options_of, verify_local
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -19,6 +21,7 @@ def completion(context: click.Context, shell: str) -> None:
 
     Let the shell read it: source it in ~/.bashrc or ~/.zshrc, or put it into ~/.config/fish/completions.
     """
+    verify_local(options_of(context))
     kind = get_completion_class(shell)
     if kind is None:
         raise LookupError(f"click does not complete in {shell}")

@@ -114,14 +114,24 @@ def home_path(options: Options) -> Path:
     Raises:
         UsageProblem: ``--server`` was given to a command that works on a home.
     """
-    from swarmsec.errors import UsageProblem
     from swarmsec.wiring.places import default_home
+
+    verify_local(options)
+    return options.home or default_home()
+
+
+def verify_local(options: Options) -> None:
+    """For commands that are not served, whether or not they need a home.
+
+    Raises:
+        UsageProblem: ``--server`` was given.
+    """
+    from swarmsec.errors import UsageProblem
 
     if options.server is not None:
         raise UsageProblem(
             "expected a local home: this command is not served over --server", hint="run it where the home is"
         )
-    return options.home or default_home()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
+from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, verify_local
 from swarmsec.cli.policyfiles import FILES, read_documents, source_of, yaml_of
 from swarmsec.cli.policyquestions import explain, test
 from swarmsec.cli.tables import print_table
@@ -150,6 +150,7 @@ def check(context: click.Context, files: Sequence[Path]) -> None:
     Example:
       swarmsec policy check policies.yaml
     """
+    verify_local(options_of(context))
     documents = read_documents(files)
     if options_of(context).json:
         print_json([_checked(document) for document in documents])

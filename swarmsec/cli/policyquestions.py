@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import click
 
-from swarmsec.cli.frame import opened_home, options_of, print_json
+from swarmsec.cli.frame import opened_home, options_of, print_json, verify_local
 from swarmsec.cli.policyfiles import FILES, read_cases, read_documents
 from swarmsec.cli.tables import plain_text, print_table
 
@@ -36,6 +36,7 @@ _from_files = click.option(
 def _documents(context: click.Context, files: Sequence[Path]) -> Sequence[Document]:
     from swarmsec.services.apply_policy import active_documents
 
+    verify_local(options_of(context))
     if files:
         return read_documents(files)
     with opened_home(context) as home:

@@ -221,9 +221,3 @@ def tamper(program: Program, damage: Callable[[sqlite3.Connection], object]) -> 
 def test_verifying_needs_a_home(homeless: Program) -> None:
     assert homeless("audit", "verify").code == 2
     assert homeless("audit", "log").code == 2
-
-
-@pytest.mark.parametrize("verb", ["log", "verify"])
-def test_it_is_not_served(program: Program, verb: str) -> None:
-    answer = program("--server", "https://localhost:8443", "audit", verb)
-    assert (answer.code, "not served over --server" in answer.err) == (2, True)

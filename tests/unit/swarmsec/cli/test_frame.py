@@ -10,6 +10,7 @@ import click
 import pytest
 
 from swarmsec.cli import frame
+from tests.unit.docs.world import CASES, POLICIES
 from tests.unit.swarmsec.cli.program import Program
 
 
@@ -86,3 +87,28 @@ def test_a_command_ends_with_the_code_it_says(monkeypatch: pytest.MonkeyPatch, c
 )
 def test_commands_that_do_not_exist_are_usage(homeless: Program, arguments: list[str]) -> None:
     assert homeless(*arguments).code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["access", "add", "alice", "--role", "admin", "--out", "alice"],
+        ["access", "list"],
+        ["access", "revoke", "alice"],
+        ["policy", "apply", "p.yaml"],
+        ["policy", "list"],
+        ["policy", "show", "TrustPolicy", "default"],
+        ["policy", "check", "p.yaml"],
+        ["policy", "test", "p.yaml", "--cases", "c.yaml"],
+        ["policy", "explain", "image", "nginx", "--file", "p.yaml"],
+        ["audit", "log"],
+        ["audit", "verify"],
+        ["completion", "bash"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_served_says_so(program: Program, arguments: list[str]) -> None:
+    program.write("p.yaml", POLICIES)
+    program.write("c.yaml", CASES)
+    answer = program("--server", "https://localhost:8443", *arguments)
+    assert (answer.code, "not served over --server" in answer.err, answer.out) == (2, True, "")
