@@ -41,8 +41,8 @@ test: $(DEV) ## everything: unit, integration and swarm tests (root; installs th
 	scripts/install-test-deps
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-test-unit: $(DEV) ## unit tests: no root, no network, no services
-	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+test-unit: $(DEV) ## unit and fuzz tests: no root, no network, no services
+	$(BIN)/pytest tests/unit tests/fuzz $(PYTEST_ARGS)
 
 test-integration: $(DEV) ## against PostgreSQL, a registry, openssl and other real peers
 	$(BIN)/pytest tests/integration $(PYTEST_ARGS)
