@@ -25,7 +25,7 @@ from swarmsec.atomicfile import sync_directory
 from swarmsec.audit.entry import uuid7
 from swarmsec.clock import rfc3339
 from swarmsec.config import FILE_NAME, MAX_BYTES
-from swarmsec.errors import AlreadyExists, NotFound, SwarmsecError, Unavailable
+from swarmsec.errors import AlreadyExists, NotFound, SwarmsecError, Unavailable, UsageProblem
 from swarmsec.keys.backupfile import write_backup
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
@@ -71,8 +71,17 @@ class Watcher:
 
 @contextmanager
 def backup_turn(home: Path) -> Iterator[bool]:
-    """Hold the home's turn to back up, for as long as this process lives at most; False if another holds it."""
-    descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    """Hold the home's turn to back up, for as long as this process lives at most; False if another holds it.
+
+    Raises:
+        Unavailable: the home cannot be written.
+    """
+    try:
+        descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    except OSError as error:
+        raise Unavailable(
+            f"{home / LOCK_NAME} could not be opened: {error.strerror}", hint="check owner and mode of the home"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,9 +118,11 @@ def back_up(home: Home, keys: SealedKeys, path: Path, requester: Requester, watc
 
 
 def _plan(home: Home, path: Path) -> BackupPlan:
+    if not _is_unicode(str(path)):
+        raise UsageProblem("expected the name of a file in UTF-8, because the log names it")
     if os.path.lexists(path):
         raise AlreadyExists(f"the file {path} exists", hint="name a new file; a backup replaces none")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112  # it says no instead of raising where it may not look
         raise NotFound(f"no directory {path.parent}")
     clock = home.clock
     return BackupPlan(
@@ -120,6 +131,14 @@ def _plan(home: Home, path: Path) -> BackupPlan:
         path=str(path),
         temporary=str(path.with_name(f".{path.name}.{clock.random(_TOKEN_BYTES).hex()}.partial")),
     )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_temporary_of(temporary: Path, path: Path) -> bool:

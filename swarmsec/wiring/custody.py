@@ -105,4 +105,11 @@ def drop_seal(home: Home, seal_id: str, requester: Requester) -> SealRow:
 def _forget_key_file(home: Home, seal: SealRow, *, even_named: bool = False) -> None:
     """Remove a seal's key file; the one that ``[seal] path`` names is its operator's, unless it was made just now."""
     if seal.kind == FILE and (even_named or not home.config.seal.path):
-        seal_path(home.config, home.store_id, seal.seal_id).unlink(missing_ok=True)
+        path = seal_path(home.config, home.store_id, seal.seal_id)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"the seal is gone, but its key file {path} could not be removed: {error.strerror}",
+                hint="remove it; it opens nothing any more",
+            ) from None

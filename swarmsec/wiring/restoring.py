@@ -90,7 +90,12 @@ def restore_home(wanted: Wanted, recovery: RecoveryKey, ask: Ask, requester: Req
         IntegrityFailure: the backup, or what is in it, is not whole; no home is made.
         Unavailable: the home cannot be written.
     """
-    _verify_no_home(wanted.home)
+    try:
+        _verify_no_home(wanted.home)
+    except OSError as error:
+        raise Unavailable(
+            f"{wanted.home} could not be read: {error.strerror}", hint="check its owner and mode"
+        ) from None
     with _opened(wanted.backup) as file:
         header = _examined(file, recovery)
         former = parse_config(header.config.encode(), source="the backup's settings").storage.url
@@ -161,7 +166,8 @@ def _read(file: BinaryIO, recovery: RecoveryKey, take: Callable[[bytes], None]) 
         file.seek(0)
         read_backup(file, recovery, take)
     except OSError as error:
-        raise Unavailable(f"{file.name} could not be read: {error.strerror}", hint="check its owner and mode") from None
+        what = error.strerror or "expected a file that can be read twice"
+        raise Unavailable(f"{file.name} could not be read: {what}", hint="check its owner and mode") from None
 
 
 @contextmanager

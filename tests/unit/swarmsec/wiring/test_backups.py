@@ -14,7 +14,7 @@ import pytest
 
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
-from swarmsec.errors import AlreadyExists, IntegrityFailure, NotFound, Unavailable
+from swarmsec.errors import AlreadyExists, IntegrityFailure, NotFound, Unavailable, UsageProblem
 from swarmsec.keys.backupfile import read_backup
 from swarmsec.keys.recovery import RecoveryKey
 from swarmsec.keys.signers import SealedKeys
@@ -133,6 +133,18 @@ def test_a_missing_directory_is_named(made: tuple[Home, SealedKeys, RecoveryKey]
     home, keys, _ = made
     with pytest.raises(NotFound, match="no directory"):
         backup_to(home, keys, target.parent / "missing" / "home.age")
+
+
+def test_a_name_that_the_log_cannot_have_is_usage(made: tuple[Home, SealedKeys, RecoveryKey], target: Path) -> None:
+    home, keys, _ = made
+    with pytest.raises(UsageProblem, match="UTF-8"):
+        backup_to(home, keys, target.with_name("\udcff.age"))
+    assert backup_entries(home) == []
+
+
+def test_a_home_whose_lock_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"backup\.lock"), backup_turn(tmp_path / "missing"):
+        pass
 
 
 def test_a_home_without_recovery_key_says_what_to_do(made: tuple[Home, SealedKeys, RecoveryKey], target: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from swarmsec.errors import AlreadyExists, Denied, IntegrityFailure, NotFound, SwarmsecError, UsageProblem
+from swarmsec.errors import AlreadyExists, Denied, IntegrityFailure, NotFound, SwarmsecError, Unavailable, UsageProblem
 from swarmsec.keys.recovery import new_recovery_key
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.backup_archive import Header
@@ -53,6 +55,15 @@ def test_an_unfinished_home_is_finished(elsewhere: Saved) -> None:
         (elsewhere.restored / "swarmsec.toml").write_bytes((elsewhere.original / "swarmsec.toml").read_bytes())
     restore(elsewhere)
     accept(elsewhere)
+
+
+def test_a_pipe_is_refused_because_it_is_read_once(elsewhere: Saved) -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    with pytest.raises(Unavailable, match="read twice"):
+        restore(elsewhere, backup=Path(f"/dev/fd/{reading}"))
+    os.close(reading)
+    assert nothing_of_a_home(elsewhere)
 
 
 def test_a_missing_backup_is_not_found(elsewhere: Saved) -> None:
