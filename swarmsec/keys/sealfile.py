@@ -38,19 +38,28 @@ def read_seal_file(path: Path) -> SecretBytes:
         UsageProblem: others may read it, or it is not a key file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # A pipe in its place is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise KeysLocked(
             f"the seal key file {path} could not be read: {error.strerror}",
             hint="bring the file back, or set [seal] path in swarmsec.toml to where it is",
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if mode & 0o077:
-            raise UsageProblem(
-                f"expected {path} to be readable by its owner alone, got mode {mode:04o}", hint=f"chmod 600 {path}"
-            )
-        return _parse(file.read(_FILE_BYTES + 1), path)
+    try:
+        _verify_private(os.fstat(descriptor).st_mode, path)
+        return _parse(os.read(descriptor, _FILE_BYTES + 1), path)
+    finally:
+        os.close(descriptor)
+
+
+def _verify_private(mode: int, path: Path) -> None:
+    if not stat.S_ISREG(mode):
+        raise UsageProblem(f"expected a seal key file at {path}, got something else")
+    permissions = stat.S_IMODE(mode)
+    if permissions & 0o077:
+        raise UsageProblem(
+            f"expected {path} to be readable by its owner alone, got mode {permissions:04o}", hint=f"chmod 600 {path}"
+        )
 
 
 def _parse(data: bytes, path: Path) -> SecretBytes:

@@ -107,12 +107,13 @@ def _stretch(passphrase: SecretBytes, members: dict[str, Any]) -> SecretBytes:
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     salt, costs = members.get("salt"), [members.get(name) for name in ("lanes", "passes", "kib")]
-    lanes, passes, kib = (cost if isinstance(cost, int) else 0 for cost in costs)
+    lanes, passes, kib = (cost if type(cost) is int else 0 for cost in costs)
     affordable = 1 <= lanes <= _MAX_LANES and 1 <= passes <= _MAX_PASSES and 8 * lanes <= kib <= _MAX_KIB
-    if members.get("kdf") != "argon2id" or not isinstance(salt, str) or not affordable:
+    salted = isinstance(salt, str) and len(salt) == 2 * _SALT_BYTES
+    if members.get("kdf") != "argon2id" or not salted or not affordable:
         raise IntegrityFailure("expected Argon2id parameters within this version's bounds")
     try:
-        kdf = Argon2id(salt=bytes.fromhex(salt), length=KEY_BYTES, iterations=passes, lanes=lanes, memory_cost=kib)
+        kdf = Argon2id(salt=bytes.fromhex(str(salt)), length=KEY_BYTES, iterations=passes, lanes=lanes, memory_cost=kib)
     except ValueError:
         raise IntegrityFailure("expected Argon2id parameters within this version's bounds") from None
     return SecretBytes(kdf.derive(passphrase.reveal()))
