@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from tests.fuzz import targets_ca, targets_node, targets_policies, targets_server, targets_store
+from tests.fuzz import targets_backups, targets_ca, targets_node, targets_policies, targets_server, targets_store
 from tests.fuzz.engine import Target
 
 TARGETS: tuple[Target, ...] = (
     *targets_ca.TARGETS,
     *targets_policies.TARGETS,
     *targets_store.TARGETS,
+    *targets_backups.TARGETS,
     *targets_server.TARGETS,
     *targets_node.TARGETS,
 )

@@ -1,8 +1,7 @@
-"""Targets of what comes back from disk: settings, log entries, anchors, sealed records, seals, keys, backups."""
+"""Targets of what comes back from disk: settings, log entries, anchors, sealed records, seals and key files."""
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 from collections.abc import Callable
@@ -25,36 +24,21 @@ from swarmsec.audit.entry import (
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.config import parse_config
 from swarmsec.errors import IntegrityFailure, UsageProblem
-from swarmsec.keys.backupfile import read_backup, write_backup
 from swarmsec.keys.errors import WrongUnlock
-from swarmsec.keys.recovery import RecoveryKey, parse_recovery_key
 from swarmsec.keys.sealfile import PREFIX, read_seal_file
 from swarmsec.keys.seals import new_params, seal_key, unwrap_root, wrap_root
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.envelope import KEY_BYTES, RecordContext, SealedRecord, TermKey, open_record, seal, term_of
 from swarmsec.secretstore.errors import RecordUnreadable
-from swarmsec.services.back_up import parse_plan
-from swarmsec.services.backup_archive import (
-    BackupDamaged,
-    ColumnKind,
-    Header,
-    TableShape,
-    encode_header,
-    encode_row,
-    parse_header,
-    parse_row,
-)
-from swarmsec.services.records import Intent
 from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.database import open_engine, parse_url
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import PASSWORD, SECRET_HEX, text_of
 
-_STORE = "0190b0a0-0000-7000-8000-000000000001"
-_IDENTITY = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
+STORE_ID = "0190b0a0-0000-7000-8000-000000000001"
 _SECRET = bytes.fromhex(SECRET_HEX)
 _TERM = TermKey(term=3, key=SecretBytes(_SECRET))
-_CONTEXT = RecordContext(store_id=_STORE, name="ca/root", version=1, created=1_770_000_000)
+_CONTEXT = RecordContext(store_id=STORE_ID, name="ca/root", version=1, created=1_770_000_000)
 _WRAPPED_BYTES = 98
 
 
@@ -100,7 +84,7 @@ def _in_file(read: Callable[[Path], object]) -> Callable[[bytes], None]:
 
 
 def _anchor(path: Path) -> None:
-    head = AnchorFile(path, _STORE).read()
+    head = AnchorFile(path, STORE_ID).read()
     if head is None or head.size < 0 or len(head.last_hash) != 32:
         raise CheckFailed("expected a head")
 
@@ -158,50 +142,6 @@ def _is_costly(params: str) -> bool:
         return False
 
 
-def _recovery_key(data: bytes) -> None:
-    key = parse_recovery_key(data)
-    again = parse_recovery_key(key.identity.reveal())
-    if again.recipient != key.recipient or again.backup_mac_key != key.backup_mac_key or len(data) > 4096:
-        raise CheckFailed("expected the identity to read as the same key")
-
-
-def _recovery() -> RecoveryKey:
-    return parse_recovery_key(_IDENTITY.encode())
-
-
-def _backup(data: bytes) -> None:
-    lines: list[bytes] = []
-    read_backup(io.BytesIO(data), _recovery(), lines.append)
-    if lines != _BACKUP_LINES:
-        raise CheckFailed("expected no altered backup to verify")
-
-
-def _backup_payload(data: bytes) -> None:
-    """What is inside the encryption, by somebody who knows the public recipient but not the MAC key."""
-    file = io.BytesIO()
-    write_backup(file, data.split(b"\n"), recipient=_recovery().recipient, mac_key=SecretBytes(bytes(32)))
-    read_backup(io.BytesIO(file.getvalue()), _recovery(), lambda line: None)
-    raise CheckFailed("expected no backup of somebody without the MAC key to verify")
-
-
-def _header(data: bytes) -> None:
-    header = parse_header(data)
-    if parse_header(encode_header(header)) != header or SECRET_HEX in repr(header):
-        raise CheckFailed("expected a header that writes and reads alike, and hides its key")
-
-
-def _plan(data: bytes) -> None:
-    plan = parse_plan(Intent(request_id=_STORE, action="backup.create", started=1, data=text_of(data)))
-    if not all(isinstance(text, str) for text in (plan.host, plan.path, plan.temporary, plan.sha256)):
-        raise CheckFailed("expected texts in a plan")
-
-
-def _row(data: bytes) -> None:
-    name, row = parse_row(data, _TABLES)
-    if parse_row(encode_row(name, list(row.values())), _TABLES) != (name, row):
-        raise CheckFailed("expected a row that writes and reads alike")
-
-
 _SEALED = seal(_TERM, _CONTEXT, _SECRET, _counting)
 _WRAPPED_ROOT = wrap_root(SecretBytes(_SECRET), SecretBytes(_SECRET), b"context", _counting)
 _ENTRY = encode_entry(
@@ -213,39 +153,12 @@ _ENTRY = encode_entry(
         reason="é",
         fields={"hosts": ["a", "b"], "renewed": True},
     ),
-    Place(seq=7, id=_STORE, time="2026-05-04T10:20:30.000Z", mono=1, prev=GENESIS),
+    Place(seq=7, id=STORE_ID, time="2026-05-04T10:20:30.000Z", mono=1, prev=GENESIS),
     [RowChange(table="certificates", key="1", digest="00" * 32)],
 )
-_ANCHOR = json.dumps({"format": 1, "store_id": _STORE, "size": 7, "leaf_hash": "00" * 32}).encode()
+_ANCHOR = json.dumps({"format": 1, "store_id": STORE_ID, "size": 7, "leaf_hash": "00" * 32}).encode()
 _CHEAP = new_params("passphrase", _counting).replace("262144", "32").replace('"passes":3', '"passes":1')
-_TABLES = {
-    "values": TableShape(
-        columns={"name": ColumnKind.TEXT, "size": ColumnKind.INTEGER, "data": ColumnKind.BYTES}, rows=1
-    )
-}
-_HEADER = Header(
-    store_id=_STORE,
-    created="2026-05-04T10:20:30.000Z",
-    request_id=_STORE,
-    size=7,
-    leaf_hash=bytes(32),
-    schema=frozenset({"core_0001"}),
-    root_key=SecretBytes(_SECRET),
-    config="format = 1\n",
-    tables=_TABLES,
-)
-_BACKUP_LINES = [encode_header(_HEADER), encode_row("values", ["a", 1, b"\x00\xff"])]
-
-
-def _backup_file() -> bytes:
-    file = io.BytesIO()
-    recovery = _recovery()
-    write_backup(file, _BACKUP_LINES, recipient=recovery.recipient, mac_key=recovery.backup_mac_key)
-    return file.getvalue()
-
-
-_PLAN = b'{"bytes":1,"host":"a","path":"a.age","sha256":"","temporary":".a"}'
-_JSON_WORDS = (b'"', b"{}", b"[]", b",", b":", b'{"a":1}', b'"\\ud800"', b"1e3", b"-0", b"true", b"null", b" ")
+JSON_WORDS = (b'"', b"{}", b"[]", b",", b":", b'{"a":1}', b'"\\ud800"', b"1e3", b"-0", b"true", b"null", b" ")
 
 TARGETS = (
     Target(
@@ -296,7 +209,7 @@ TARGETS = (
         seeds=(_ENTRY, b'{"a":[1,true,"\xc3\xa9"],"b":{}}'),
         allowed=(ValueError,),
         covers=("swarmsec.audit.canonical.parse_canonical",),
-        words=_JSON_WORDS,
+        words=JSON_WORDS,
     ),
     Target(
         name="entry",
@@ -310,7 +223,7 @@ TARGETS = (
         ),
         allowed=(EntryInvalid,),
         covers=("swarmsec.audit.entry.parse_entry",),
-        words=_JSON_WORDS,
+        words=JSON_WORDS,
     ),
     Target(
         name="anchor",
@@ -318,7 +231,7 @@ TARGETS = (
         seeds=(_ANCHOR, b" " + _anchor_with_check(_ANCHOR)),
         allowed=(IntegrityFailure,),
         covers=("swarmsec.storage.anchor.AnchorFile.read",),
-        words=_JSON_WORDS,
+        words=JSON_WORDS,
     ),
     Target(
         name="sealed-record",
@@ -354,7 +267,7 @@ TARGETS = (
         ),
         allowed=(IntegrityFailure,),
         covers=("swarmsec.keys.seals.seal_key",),
-        words=(*_JSON_WORDS, b'"kib":', b'"lanes":', b'"passes":', b'"salt":""'),
+        words=(*JSON_WORDS, b'"kib":', b'"lanes":', b'"passes":', b'"salt":""'),
         secrets=(PASSWORD,),
     ),
     Target(
@@ -365,71 +278,5 @@ TARGETS = (
         covers=("swarmsec.keys.sealfile.read_seal_file",),
         words=(PREFIX, b"\n"),
         secrets=(SECRET_HEX,),
-    ),
-    Target(
-        name="recovery-key",
-        run=_recovery_key,
-        seeds=(_IDENTITY.encode(), b"# comment\n" + _IDENTITY.encode() + b"\n"),
-        allowed=(UsageProblem,),
-        covers=("swarmsec.keys.recovery.parse_recovery_key",),
-        words=(b"AGE-SECRET-KEY-1", b"AGE-PLUGIN-YUBIKEY-1", b"#", b"\n"),
-        secrets=(_IDENTITY[20:],),
-    ),
-    Target(
-        name="backup-file",
-        run=_backup,
-        seeds=(_backup_file(),),
-        allowed=(WrongUnlock, BackupDamaged),
-        covers=("swarmsec.keys.backupfile.read_backup",),
-        words=(
-            b"age-encryption.org/v1\n",
-            b"-> X25519 ",
-            b"-> scrypt ",
-            b"--- ",
-            b"-----BEGIN AGE ENCRYPTED FILE-----\n",
-        ),
-        secrets=(_IDENTITY[20:],),
-    ),
-    Target(
-        name="backup-payload",
-        run=_backup_payload,
-        seeds=(b"\n".join(_BACKUP_LINES), b'{"mac": "%b"}' % (b"00" * 32)),
-        allowed=(BackupDamaged,),
-        covers=("swarmsec.keys.backupfile.read_backup",),
-        words=(b'{"mac": "', b"\n"),
-        secrets=(_IDENTITY[20:],),
-    ),
-    Target(
-        name="backup-header",
-        run=_header,
-        seeds=(_BACKUP_LINES[0],),
-        allowed=(BackupDamaged,),
-        covers=("swarmsec.services.backup_archive.parse_header",),
-        words=(*_JSON_WORDS, b'["a","text"]', b'"rows":0'),
-        secrets=(SECRET_HEX,),
-    ),
-    Target(
-        name="backup-plan",
-        run=_plan,
-        seeds=(
-            _PLAN,
-            _PLAN.replace(b'"a.age"', b"1"),
-            b"[" * 100_000,
-        ),
-        allowed=(IntegrityFailure,),
-        covers=("swarmsec.services.back_up.parse_plan",),
-        words=_JSON_WORDS,
-    ),
-    Target(
-        name="backup-row",
-        run=_row,
-        seeds=(
-            _BACKUP_LINES[1],
-            # Base64 that is not even ASCII.
-            '["values",["a",1,"é"]]'.encode(),
-        ),
-        allowed=(BackupDamaged,),
-        covers=("swarmsec.services.backup_archive.parse_row",),
-        words=_JSON_WORDS,
     ),
 )
