@@ -6,12 +6,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.canonical import encode_canonical
+from swarmsec.audit.entry import ObjectRef
+from swarmsec.services.records import Intent
+from swarmsec.services.requester import SERVICE
 from swarmsec.storage.checking import verify_store
+from swarmsec.storage.transaction import Transaction
+from swarmsec.wiring.intents import resolve_intents
 from tests.integration.commands import Commands
 from tests.integration.storefixtures import Place, make_home, new_place, opened, verify_whole
 
@@ -106,6 +114,35 @@ def test_from_sqlite_to_postgresql_and_back(
     again = new_place(tmp_path / "again")
     restore(commands, again, tmp_path / "second.age", place.recovery)
     verify_whole(again)
+
+
+@pytest.mark.parametrize(
+    ("host", "started", "outcomes"),
+    [
+        ("another-machine", time.time(), []),
+        ("another-machine", 1.0, [Outcome.FAILURE]),
+        (os.uname().nodename, time.time(), [Outcome.FAILURE]),
+    ],
+    ids=["of another machine", "of another machine long ago", "of this machine"],
+)
+def test_on_a_server_each_machine_concludes_its_own_backups(
+    commands: Commands, tmp_path: Path, database_url: str, host: str, started: float, outcomes: list[Outcome]
+) -> None:
+    url = database_url.replace("postgresql+psycopg://", "postgresql://")
+    made = new_place(tmp_path / "server")
+    commands.run("--home", str(made.home), "ca", "init", "--database", url, state=made.state).verify(0)
+    data = {"host": host, "path": str(tmp_path / "b.age"), "temporary": str(tmp_path / ".b"), "sha256": "", "bytes": 0}
+    intent = Intent(request_id="1", action="backup.create", started=int(started), data=encode_canonical(data).decode())
+
+    def begin(transaction: Transaction) -> None:
+        transaction.intents.open(intent)
+        transaction.log(SERVICE.event(Action.BACKUP_CREATE, ObjectRef(type="file"), outcome=Outcome.INTENT))
+
+    with opened(made) as home:
+        home.store.write(begin)
+        assert [item.outcome for item in resolve_intents(home)] == outcomes
+        left = home.store.read(lambda transaction: transaction.intents.all())
+        assert list(left) == ([] if outcomes else [intent])
 
 
 def test_a_rotation_on_postgresql(commands: Commands, tmp_path: Path, database_url: str) -> None:
