@@ -31,6 +31,7 @@ _PRELOADED: Final = (
     "swarmsec.cli.access",
     "swarmsec.cli.ca",
     "swarmsec.cli.policy",
+    "swarmsec.cli.keys",
     "swarmsec.cli.root",
     "swarmsec.cli.unlock",
     "swarmsec.services.apply_policy",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from swarmsec.audit.entry import parse_entry
-from swarmsec.storage.tables import audit_entries
+from swarmsec.storage.tables import audit_entries, leases
 from tests.integration.commands import DURABLE_CALLS, WRITING_CALLS, Commands, Kill, kills
 from tests.integration.storefixtures import Place, make_home, new_place, opened, verify_no_leftovers, verify_whole
 
@@ -120,6 +120,37 @@ def test_a_migration_killed_at_any_step_is_done_with_its_entry_or_not_at_all(
         commands.run(*arguments, state=place.state).verify(0)
         verify_whole(place)
         assert actions(place).count("home.migrate") == 1, kill
+
+
+def test_a_rotation_killed_at_any_step_is_finished_by_the_next_and_no_record_is_lost(
+    commands: Commands, finished: Place, tmp_path: Path
+) -> None:
+    counted = finished.copy(tmp_path / "place")
+    arguments = ("--home", str(counted.home), "keys", "rotate")
+    ended, calls = commands.count_calls(*arguments, state=counted.state, calls=CALLS)
+    ended.verify(0)
+    before = terms_of(finished)
+    for kill in kills(calls):
+        place = finished.copy(tmp_path / "place")
+        commands.run(*arguments, state=place.state, kill=kill).verify(-9)
+        verify_whole(place)
+        wait_out_the_lease(place)
+        commands.run(*arguments, state=place.state).verify(0)
+        verify_whole(place)
+        after = terms_of(place)
+        assert len(after) > len(before), kill
+        assert [state for state in after if state != "destroyed"] == ["active"], (kill, after)
+
+
+def terms_of(place: Place) -> list[str]:
+    with opened(place) as home:
+        return [row.state for row in home.store.read(lambda transaction: transaction.key_terms.all())]
+
+
+def wait_out_the_lease(place: Place) -> None:
+    """Let the killed process's leases run out now; their rows are of no part of the log."""
+    with opened(place) as home, home.store.exclusive() as connection:
+        connection.execute(leases.delete())
 
 
 def test_two_that_make_the_same_home_at_once_make_one(tmp_path: Path) -> None:
