@@ -22,6 +22,8 @@ from ca.identity import NodeRole
 
 DEFAULT_LIFETIME = timedelta(days=90)
 MIN_LIFETIME = timedelta(hours=1)
+MIN_SHORT_LIFETIME = timedelta(minutes=2)
+"""The least that ``allow_short`` permits; SwarmKit's renewal counts whole minutes and needs two."""
 BACKDATE = timedelta(hours=1)
 """How far back certificates begin, for clocks that run late; the only clock protection nodes have."""
 MAX_BACKDATE = timedelta(days=1)
@@ -112,31 +114,39 @@ def validity(
     backdate: timedelta = BACKDATE,
     *,
     issuer_not_after: datetime,
+    allow_short: bool = False,
 ) -> Validity:
     """When a leaf certificate begins and ends.
 
     It begins ``backdate`` before now, rounded down to the minute, and ends ``lifetime`` after this minute, but never
     after its issuer. A fresh root may be younger than the backdated leaf; Go, OpenSSL and cryptography accept that.
 
+    A short lifetime, below an hour, begins with the second of its issue: backdating would be most of its life, and
+    rounding to the minute would take away up to half of the shortest.
+
     Args:
         now: time of issue, aware of its zone.
-        lifetime: 1 h up to the lifetime of a root.
-        backdate: not negative, at most a day.
+        lifetime: 1 h up to the lifetime of a root; from 2 min on with ``allow_short``.
+        backdate: not negative, at most a day; must be 0 for a short lifetime.
         issuer_not_after: the end of the issuer's certificate, aware of its zone.
+        allow_short: whether less than 1 h can be meant. A node whose clock runs late does not accept such a
+            certificate when it arrives.
 
     Raises:
         InvalidRequest: for values out of range, or when the issuer has no time left.
     """
     minute, issuer_end = _floor_minute(now), _as_utc(issuer_not_after)
-    if not MIN_LIFETIME <= lifetime <= ROOT_LIFETIME:
-        raise InvalidRequest(f"expected a lifetime of 1 h to 20 years, got {lifetime}")
+    _verify_lifetime(lifetime, backdate, allow_short=allow_short)
     if issuer_end <= _as_utc(now):
         raise InvalidRequest(
             f"expected an issuer with time left, got one that ended at {issuer_end.isoformat()}",
             hint="rotate the root with 'swarmsec ca rotate'",
         )
-    not_before = _backdated(now, backdate)
-    not_after = min(_later(minute, lifetime), issuer_end).replace(microsecond=0)
+    if lifetime < MIN_LIFETIME:
+        not_before = begin = _as_utc(now).replace(microsecond=0)
+    else:
+        not_before, begin = _backdated(now, backdate), minute
+    not_after = min(_later(begin, lifetime), issuer_end).replace(microsecond=0)
     return Validity(not_before=not_before, not_after=not_after)
 
 
@@ -150,6 +160,14 @@ def root_validity(now: datetime, lifetime: timedelta = ROOT_LIFETIME, backdate: 
         raise InvalidRequest(f"expected a root's lifetime of 25 h to 40 years, got {lifetime}")
     not_before = _backdated(now, backdate)
     return Validity(not_before=not_before, not_after=_later(not_before, lifetime).replace(microsecond=0))
+
+
+def _verify_lifetime(lifetime: timedelta, backdate: timedelta, *, allow_short: bool) -> None:
+    least, words = (MIN_SHORT_LIFETIME, "2 min") if allow_short else (MIN_LIFETIME, "1 h")
+    if not least <= lifetime <= ROOT_LIFETIME:
+        raise InvalidRequest(f"expected a lifetime of {words} to 20 years, got {lifetime}")
+    if lifetime < MIN_LIFETIME and backdate:
+        raise InvalidRequest(f"expected no backdate for a lifetime below 1 h, got {backdate}")
 
 
 def _backdated(now: datetime, backdate: timedelta) -> datetime:

@@ -144,3 +144,46 @@ def test_what_a_validity_promises(now: datetime, lifetime: timedelta, backdate: 
     assert made.not_before.second == 0
     assert made.not_after <= now + min(lifetime, left)
     assert made.not_after + timedelta(seconds=61) > now + min(lifetime, left)
+
+
+NONE = timedelta(0)
+
+
+@pytest.mark.parametrize("lifetime", [timedelta(minutes=2), timedelta(minutes=59, seconds=59)])
+def test_a_short_life_begins_with_the_second_of_its_issue(lifetime: timedelta) -> None:
+    second = NOW.replace(microsecond=0)
+    made = validity(NOW, lifetime, NONE, issuer_not_after=FAR, allow_short=True)
+    assert made == Validity(not_before=second, not_after=second + lifetime)
+
+
+def test_a_short_life_is_asked_for_expressly() -> None:
+    with pytest.raises(InvalidRequest, match="lifetime of 1 h"):
+        validity(NOW, timedelta(minutes=10), NONE, issuer_not_after=FAR)
+
+
+@pytest.mark.parametrize("lifetime", [NONE, timedelta(minutes=1, seconds=59), timedelta(days=-1)])
+def test_nothing_is_shorter_than_two_minutes(lifetime: timedelta) -> None:
+    with pytest.raises(InvalidRequest, match="lifetime of 2 min"):
+        validity(NOW, lifetime, NONE, issuer_not_after=FAR, allow_short=True)
+
+
+@pytest.mark.parametrize("backdate", [timedelta(hours=1), timedelta(seconds=1), timedelta(seconds=-1)])
+def test_a_short_life_is_not_backdated(backdate: timedelta) -> None:
+    with pytest.raises(InvalidRequest, match="no backdate"):
+        validity(NOW, timedelta(minutes=59), backdate, issuer_not_after=FAR, allow_short=True)
+
+
+@pytest.mark.parametrize("lifetime", [MIN_LIFETIME, DEFAULT_LIFETIME])
+def test_allowing_short_lives_changes_nothing_for_others(lifetime: timedelta) -> None:
+    allowed = validity(NOW, lifetime, issuer_not_after=FAR, allow_short=True)
+    assert allowed == validity(NOW, lifetime, issuer_not_after=FAR)
+
+
+def test_a_short_life_ends_with_its_issuer() -> None:
+    end = NOW + timedelta(seconds=90)
+    made = validity(NOW, timedelta(minutes=5), NONE, issuer_not_after=end, allow_short=True)
+    assert made.not_after == end.replace(microsecond=0)
+    with pytest.raises(InvalidRequest):
+        validity(NOW, timedelta(minutes=5), NONE, issuer_not_after=NOW, allow_short=True)
+    with pytest.raises(InvalidRequest, match="ends after it begins"):
+        validity(NOW, timedelta(minutes=5), NONE, issuer_not_after=NOW + timedelta(microseconds=1), allow_short=True)
