@@ -30,11 +30,11 @@ T = TypeVar("T")
 class LaterClock(SystemClock):
     """The machine's clock, some time from now."""
 
-    def __init__(self, later: timedelta) -> None:
-        self._ms = round(later.total_seconds() * 1000)
+    def __init__(self, later: timedelta = timedelta()) -> None:
+        self.later = later
 
     def unix_ms(self) -> int:
-        return super().unix_ms() + self._ms
+        return super().unix_ms() + round(self.later.total_seconds() * 1000)
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

@@ -22,13 +22,14 @@ from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key, request_of
 
 
-def _root() -> bytes:
+def new_root() -> bytes:
+    """A Swarm's own root, PEM."""
     der = issue_root(KeySigner(key=new_key()), serial=serial_from(os.urandom(20)), now=datetime.now(UTC))
     return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
 
 
 def _trust(desk: Desk, pem: bytes | None = None) -> str:
-    chosen = pem or _root()
+    chosen = pem or new_root()
     return desk.write(lambda transaction, authority: trust_swarm(transaction, authority, chosen, OPERATOR)).sha256
 
 
@@ -59,7 +60,7 @@ def _drop(desk: Desk, *quiet: str) -> list[str]:
 
 
 def test_a_root_is_accepted_once_and_dropped_once(desk: Desk) -> None:
-    pem = _root()
+    pem = new_root()
     sha256 = _trust(desk, pem)
     with pytest.raises(AlreadyExists):
         _trust(desk, pem)
@@ -75,7 +76,7 @@ def test_what_is_not_one_foreign_root_is_refused(desk: Desk) -> None:
     with pytest.raises(UsageProblem, match="our own"):
         _trust(desk, desk.authority.bundle_pem)
     with pytest.raises(UsageProblem, match="one root"):
-        _trust(desk, _root() + _root())
+        _trust(desk, new_root() + new_root())
     with pytest.raises(InvalidCertificate):
         _trust(desk, b"no certificate")
 

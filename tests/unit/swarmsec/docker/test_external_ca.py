@@ -1,0 +1,136 @@
+"""The signing endpoint: what is read of a request, and which answers are final."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from ca.errors import CaError
+from ca.requests import SigningRequest
+from ca.swarm_requests import SwarmRequest
+from swarmsec.docker.external_ca import MAX_BODY, MAX_HOSTS, build_sign_route, parse_sign_request
+from swarmsec.errors import Denied, IntegrityFailure, TooManyAttempts, Unavailable, UsageProblem
+from swarmsec.http import Caller, Request, Response, Role, RoleKind
+from tests.peers.cfssl import DockerGeneration, build_cross_sign_request, build_node_csr, build_sign_request
+from tests.unit.swarmsec.services.desk import new_key
+
+KEY = new_key()
+CALLER = Caller(role=Role(kind=RoleKind.SWARM_MANAGER, scope="m1"), name="m1", address="192.0.2.1", cluster_id="c1")
+
+
+def _body(generation: DockerGeneration = DockerGeneration.DOCKER_25, role: str = "swarm-worker") -> bytes:
+    return build_sign_request(build_node_csr(KEY), node_id="n1", cluster_id="c1", role=role, generation=generation)
+
+
+def _changed(**members: object) -> bytes:
+    return json.dumps(json.loads(_body()) | members).encode()
+
+
+def _answer(body: bytes, outcome: bytes | Exception = b"PEM", refused: list[str] | None = None) -> Any:
+    async def sign(caller: Caller, wanted: SwarmRequest, signing_request: SigningRequest, request_id: str) -> bytes:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def refuse(caller: Caller, reason: str, request_id: str) -> None:
+        refused.append(reason)
+
+    refused: list[str] = []
+    route = build_sign_route(sign, refuse)
+    request = Request(method="POST", path=route.path, caller=CALLER, request_id="r1", body=body)
+
+    async def handle() -> Response:
+        return await route.handler(request)
+
+    response = asyncio.run(handle())
+    return response.status, json.loads(response.body)
+
+
+@pytest.mark.parametrize("generation", list(DockerGeneration))
+def test_both_shapes_say_the_same(generation: DockerGeneration) -> None:
+    wanted, signing_request = parse_sign_request(_body(generation, "swarm-manager"))
+
+    assert wanted == SwarmRequest(
+        common_name="n1",
+        organization="c1",
+        organizational_unit="swarm-manager",
+        hosts=["swarm-manager", "n1", "swarm-ca"],
+        profile="",
+    )
+    assert signing_request.spki_der
+
+
+def test_a_certificate_is_answered_as_cfssl_does() -> None:
+    assert _answer(_body()) == (
+        200,
+        {"success": True, "result": {"certificate": "PEM"}, "errors": [], "messages": []},
+    )
+
+
+@pytest.mark.parametrize("error", [Denied("no"), UsageProblem("no"), CaError("no")])
+def test_a_decision_is_final_for_the_manager(error: Exception) -> None:
+    assert _answer(_body(), error) == (
+        200,
+        {"success": False, "result": None, "errors": [{"code": 1, "message": "no"}], "messages": []},
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("full"), TooManyAttempts("slow", retry_after=1), IntegrityFailure("broken"), KeyError("x")]
+)
+def test_what_may_pass_is_left_to_the_servers_own_answer(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        _answer(_body(), error)
+
+
+@pytest.mark.parametrize("generation", list(DockerGeneration))
+def test_a_cross_signing_request_names_nobody(generation: DockerGeneration) -> None:
+    with pytest.raises(UsageProblem, match="names"):
+        parse_sign_request(build_cross_sign_request(build_node_csr(KEY), generation=generation))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"1",
+        b"\xff",
+        b"[" * MAX_BODY,
+        _body()[:-1] + b',"profile":"CA"}',
+        _changed(hosts=None),
+        _changed(hosts="swarm-worker"),
+        _changed(hosts=["x"] * (MAX_HOSTS + 1)),
+        _changed(hosts=[1]),
+        _changed(subject=None),
+        _changed(subject=[]),
+        _changed(subject={"CN": "n1"}),
+        _changed(subject={"CN": "n1", "names": [1]}),
+        _changed(subject={"CN": 1, "names": [{"O": "c1", "OU": "swarm-worker"}]}),
+        _changed(profile=None),
+        _changed(certificate_request=7),
+        _changed(certificate_request="\ud800"),
+    ],
+)
+def test_what_managers_do_not_send_is_refused(body: bytes) -> None:
+    refused: list[str] = []
+
+    status, document = _answer(body, refused=refused)
+
+    assert (status, document["success"]) == (200, False)
+    assert refused == [document["errors"][0]["message"]]
+
+
+def test_a_refusal_that_cannot_be_logged_is_not_answered() -> None:
+    with pytest.raises(Unavailable):
+        _answer(b"{")
+
+
+def test_members_that_mean_nothing_are_ignored() -> None:
+    wanted, _ = parse_sign_request(_changed(NotAfter="2099-01-01T00:00:00Z", extensions=[], request="x", serial="1"))
+
+    assert wanted.common_name == "n1"

@@ -1,0 +1,147 @@
+"""The server's own work: no news is lost to an outage, and writes are tried again while nobody else may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ca.identity import NodeRole
+from swarmsec.audit.actions import Action
+from swarmsec.audit.entry import ObjectRef
+from swarmsec.clockwatch import ClockWatch
+from swarmsec.errors import Unavailable
+from swarmsec.server.metrics import Metrics
+from swarmsec.services.revoke_certificates import revoke_certificates
+from swarmsec.services.trust_swarm import trust_swarm
+from swarmsec.storage.following import LogFollower
+from swarmsec.storage.groupwriter import GroupWriter
+from swarmsec.wiring.serving import upkeep as module
+from swarmsec.wiring.serving.certificate import ServerCertificate
+from swarmsec.wiring.serving.identities import IssuedIdentities
+from swarmsec.wiring.serving.services import HomeReadiness
+from swarmsec.wiring.serving.upkeep import Upkeep
+from tests.unit.swarmsec.homes import OPERATOR
+from tests.unit.swarmsec.services.desk import Desk, new_key
+from tests.unit.swarmsec.services.test_trust_swarm import new_root
+
+SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class Told:
+    """A server that remembers what it was told."""
+
+    swaps: int = 0
+    closed: list[str] = field(default_factory=list)
+
+    async def swap_tls(self) -> None:
+        self.swaps += 1
+
+    async def close_revoked(self, certificate_sha256s: list[str]) -> int:
+        self.closed += certificate_sha256s
+        return len(certificate_sha256s)
+
+
+def _upkeep(desk: Desk, server: Told) -> Upkeep:
+    store = desk.home.store
+    return Upkeep(
+        store=store,
+        writer=GroupWriter(store),
+        follower=LogFollower(store, store.head().size),
+        identities=IssuedIdentities(store, desk.home.clock, desk.authority.cluster_id),
+        tls=ServerCertificate(store, desk.authority, ("localhost",)),
+        server=server,  # type: ignore[arg-type]  # the two methods that are used of it
+        metrics=Metrics(version="0"),
+        config=desk.home.config,
+        clock=ClockWatch(desk.home.clock),
+        recovered=OPERATOR.event(Action.SERVE_RECOVER, ObjectRef(type="server")),
+    )
+
+
+def _run_until(work: Callable[[], Coroutine[Any, Any, None]], condition: Callable[[], bool]) -> None:
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        async with asyncio.timeout(SECONDS):
+            while not condition() and not task.done():
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_a_revocation_closes_connections(desk: Desk) -> None:
+    record = desk.issue(NodeRole.WORKER, "n1", new_key())
+    told = Told()
+    upkeep = _upkeep(desk, told)
+    desk.home.store.write(lambda transaction: revoke_certificates(transaction, "n1", OPERATOR))
+
+    _run_until(upkeep.follow, lambda: bool(told.closed))
+
+    assert told.closed == [record.sha256.hex()]
+
+
+def test_a_new_root_swaps_the_listener_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FOLLOW_SECONDS", 0.01)
+    told = Told()
+    upkeep = _upkeep(desk, told)
+    desk.write(lambda transaction, authority: trust_swarm(transaction, authority, new_root(), OPERATOR))
+
+    _run_until(upkeep.follow, lambda: told.swaps > 0)
+
+    assert told.swaps == 1
+    assert len(upkeep.identities.swarm_roots) == 1
+
+
+def test_news_survive_a_store_that_cannot_be_read_for_a_while(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FOLLOW_SECONDS", 0.01)
+    told = Told()
+    upkeep = _upkeep(desk, told)
+    desk.write(lambda transaction, authority: trust_swarm(transaction, authority, new_root(), OPERATOR))
+    failures = [Unavailable("the server could not be reached")] * 3
+    read = IssuedIdentities.read_swarm_roots
+
+    def failing(self: IssuedIdentities) -> Any:
+        if failures:
+            raise failures.pop()
+        return read(self)
+
+    monkeypatch.setattr(IssuedIdentities, "read_swarm_roots", failing)
+
+    _run_until(upkeep.follow, lambda: told.swaps > 0)
+
+    assert failures == []
+    assert told.swaps == 1
+
+
+def test_after_a_failed_write_one_of_our_own_shows_when_writes_succeed_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.01)
+    upkeep = _upkeep(desk, Told())
+    readiness = HomeReadiness(desk.home.store, upkeep.writer)
+    upkeep.writer.start()
+    try:
+        asyncio.run(_fail_to_write(upkeep.writer))
+        assert [check.name for check in asyncio.run(readiness.checks()) if not check.ok] == ["writes"]
+
+        _run_until(upkeep.keep_up, lambda: upkeep.writer.failure is None)
+    finally:
+        upkeep.writer.close()
+
+    assert all(check.ok for check in asyncio.run(readiness.checks()))
+    assert desk.last_entry()["action"] == "serve.recover"
+
+
+async def _fail_to_write(writer: GroupWriter) -> None:
+    def fail(transaction: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with pytest.raises(Unavailable):
+        await writer.write(fail)
