@@ -31,17 +31,28 @@ Sign = Callable[[Caller, SwarmRequest, SigningRequest, str], Awaitable[bytes]]
 """Signs for a manager: caller, request, checked key and request id in, PEM out."""
 
 
-def build_sign_route(sign: Sign) -> Route:
+Refuse = Callable[[Caller, str, str], Awaitable[None]]
+"""Records that a manager's request could not be meant: caller, reason and request id in; durable when it returns."""
+
+
+def build_sign_route(sign: Sign, refuse: Refuse) -> Route:
     """The route ``cfssl.sign``."""
 
     async def handle(request: Request) -> Response:
         try:
-            wanted, signing_request = parse_sign_request(request.body)
+            wanted, signing_request = await parse(request)
             pem = await sign(request.caller, wanted, signing_request, request.request_id)
         except (Denied, UsageProblem, CaError) as error:
             return _answer({"success": False, "result": None, "errors": [_error(error)], "messages": []})
         result = {"certificate": pem.decode("ascii")}
         return _answer({"success": True, "result": result, "errors": [], "messages": []})
+
+    async def parse(request: Request) -> tuple[SwarmRequest, SigningRequest]:
+        try:
+            return parse_sign_request(request.body)
+        except (UsageProblem, CaError) as error:
+            await refuse(request.caller, str(error), request.request_id)
+            raise
 
     return Route(
         name="cfssl.sign",

@@ -47,24 +47,18 @@ class Metrics:
         self.certificates_issued = Counter(
             "swarmsec_ca_certificates_issued", "Issued certificates", ("profile", "result"), registry=registry
         )
-        self.secret_deliveries = Counter(
-            "swarmsec_secret_deliveries", "Secrets handed to tasks", ("result", "mode"), registry=registry
-        )
-        self.tuf_verifications = Counter(
-            "swarmsec_tuf_verifications", "Verified images", ("result",), registry=registry
-        )
-        self.policy_decisions = Counter(
-            "swarmsec_policy_decisions", "Decisions by policy", ("policy", "decision"), registry=registry
-        )
         self.audit_entries = Counter(
             "swarmsec_audit_entries", "Entries of the audit log", ("action", "outcome"), registry=registry
         )
         self.audit_write_failures = Counter(
             "swarmsec_audit_write_failures", "Entries that could not be written", registry=registry
         )
-        self.audit_tree_size = Gauge("swarmsec_audit_tree_size", "Entries in the Merkle tree", registry=registry)
-        self.audit_checkpoint = Gauge(
-            "swarmsec_audit_checkpoint_timestamp_seconds", "Time of the newest checkpoint", registry=registry
+        self.audit_tree_size = Gauge("swarmsec_audit_tree_size", "Entries in the log", registry=registry)
+        self.not_after = Gauge(
+            "swarmsec_ca_certificate_not_after_timestamp_seconds",
+            "End of the authority's root and of this server's certificate",
+            ("kind",),
+            registry=registry,
         )
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:

@@ -204,7 +204,8 @@ class Engine:
     def node_states(self) -> dict[str, str]:
         """Host name to state (``ready``, ``down`` …) of all nodes, as this manager sees them."""
         nodes = self.api("GET", "/nodes").json()
-        return {node["Description"]["Hostname"]: node["Status"]["State"] for node in nodes}
+        # A node that is still joining has not described itself yet.
+        return {node["Description"].get("Hostname", node["ID"]): node["Status"]["State"] for node in nodes}
 
     def wait_for_nodes(self, *names: str, timeout: float = 30) -> None:
         """Wait until exactly these nodes, by host name, are in the swarm and ready."""

@@ -55,6 +55,11 @@ class ServerCertificate:
         """What the certificate names."""
         return self._names
 
+    @property
+    def not_after(self) -> int:
+        """When the certificate ends, in Unix seconds."""
+        return self._issued.record.not_after
+
     def issue_in(self, transaction: Transaction) -> Issued:
         """Issue a new certificate for a new key; ``adopt`` it once the transaction is durable."""
         key = ec.generate_private_key(ec.SECP256R1())

@@ -98,6 +98,13 @@ class AuthorityServices:
         )
         return certificate_pem(record)
 
+    async def refuse_to_sign(self, caller: Caller, reason: str, request_id: str) -> None:
+        """Record a request of a manager that could not be meant."""
+        target = ObjectRef(type="certificate")
+        requester = requester_of(caller, request_id)
+        event = requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=reason)
+        await self._writer.write(lambda transaction: transaction.log(event))
+
     async def certificates(self) -> Sequence[Mapping[str, object]]:
         """Every certificate, as ``swarmsec ca list --json`` shows them."""
         return await asyncio.to_thread(self._certificates)

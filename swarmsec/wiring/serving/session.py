@@ -151,6 +151,8 @@ class Session:
         self._identities = IssuedIdentities(store, home.clock, authority.cluster_id)
         self._tls = ServerCertificate(store, authority, await self._names())
         self._tls.accept(self._identities.swarm_roots)
+        self._metrics.not_after.labels("root").set(authority.issuer.not_after.timestamp())
+        self._metrics.not_after.labels("server").set(self._tls.not_after)
         self._log_life(Action.SERVE_START)
         self._writer = GroupWriter(store)
         self._writer.start()
@@ -167,7 +169,7 @@ class Session:
                 tls=self._tls,
                 readiness=HomeReadiness(store, self._writer),
                 metrics=self._metrics,
-                routes=[*build_node_routes(services), build_sign_route(services.sign)],
+                routes=[*build_node_routes(services), build_sign_route(services.sign, services.refuse_to_sign)],
                 version=__version__,
             ),
         )

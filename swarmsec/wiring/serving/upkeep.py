@@ -92,6 +92,7 @@ class Upkeep:
             await self.server.swap_tls()
         for entry in news.entries:
             self._count(entry)
+        self.metrics.audit_tree_size.set(self.follower.size)
 
     async def _close_revoked(self, ids: set[str]) -> None:
         revoked = await asyncio.to_thread(self.identities.revoked_among, ids)
@@ -115,6 +116,7 @@ class Upkeep:
             await self.writer.write(lambda transaction: drop_left_roots(transaction, quiet))
         if self.tls.is_due():
             self.tls.adopt(await self.writer.write(self.tls.issue_in))
+            self.metrics.not_after.labels("server").set(self.tls.not_after)
             await self.server.swap_tls()
 
     def _count(self, entry: Mapping[str, object]) -> None:

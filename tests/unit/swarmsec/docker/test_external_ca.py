@@ -36,9 +36,10 @@ def _answer(body: bytes, outcome: bytes | Exception = b"PEM", refused: list[str]
         return outcome
 
     async def refuse(caller: Caller, reason: str, request_id: str) -> None:
+        if refused is None:
+            raise Unavailable("the refusal cannot be logged")
         refused.append(reason)
 
-    refused: list[str] = []
     route = build_sign_route(sign, refuse)
     request = Request(method="POST", path=route.path, caller=CALLER, request_id="r1", body=body)
 

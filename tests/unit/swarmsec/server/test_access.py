@@ -1,3 +1,5 @@
+"""The adapter from the access table to the server's port."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""One spelling for each peer, and which addresses are loopback."""
+
 from __future__ import annotations
 
 import pytest

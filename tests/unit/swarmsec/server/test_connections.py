@@ -1,3 +1,5 @@
+"""The registry of connections: patience, the cap, closing what was revoked."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Every error is answered in one shape, and a defect keeps its text to itself."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Liveness, readiness, and who sees the details."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""The answer of the issuance table counts, and only for the connection it was asked for."""
+
 from __future__ import annotations
 
 import asyncio

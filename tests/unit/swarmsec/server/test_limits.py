@@ -1,3 +1,5 @@
+"""Failed attempts and running requests are bounded, in memory that is bounded too."""
+
 from __future__ import annotations
 
 import asyncio

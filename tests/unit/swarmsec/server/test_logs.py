@@ -1,3 +1,5 @@
+"""The server's log lines carry named fields and nothing else."""
+
 from __future__ import annotations
 
 import io

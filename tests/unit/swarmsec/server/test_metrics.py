@@ -1,3 +1,5 @@
+"""The metrics have the documented names and stay apart between servers."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""The OpenAPI document keeps what routes say and completes it."""
+
 from __future__ import annotations
 
 from typing import Any, cast

@@ -1,3 +1,5 @@
+"""Refusals are durable one by one, then counted, and none is lost."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Request ids are version 7 UUIDs."""
+
 from __future__ import annotations
 
 import uuid

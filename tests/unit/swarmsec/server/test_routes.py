@@ -1,3 +1,5 @@
+"""Which route a path and method lead to."""
+
 from __future__ import annotations
 
 import pytest

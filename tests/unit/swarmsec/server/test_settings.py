@@ -1,3 +1,5 @@
+"""Limits that cannot be meant are refused."""
+
 from __future__ import annotations
 
 from dataclasses import fields

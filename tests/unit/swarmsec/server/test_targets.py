@@ -1,3 +1,5 @@
+"""Request targets are split before they are decoded."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What the TLS contexts speak, and material that cannot be used."""
+
 from __future__ import annotations
 
 import ssl
