@@ -88,7 +88,7 @@ def _actions(home: ServedHome) -> list[str]:
         )
 
 
-@pytest.mark.parametrize("answered", [1, 40, 120])
+@pytest.mark.parametrize("answered", [1, 100])
 def test_after_a_power_cut_every_answered_certificate_is_there(answered: int, home: ServedHome) -> None:
     home.create().serve()
     storm = Storm(home)
