@@ -180,11 +180,13 @@ def _check_field(value: object) -> None:
 
 
 def _encode_bounded(entry: _Entry) -> bytes:
-    """Encode again with every text cut to its bound and fit for UTF-8."""
-    members = _bounded(msgspec.to_builtins(entry))
-    if not isinstance(members, dict):
-        raise TypeError("expected an object")
-    return encode_canonical(members)
+    """Encode again with every text cut to its bound and fit for UTF-8, but for the rows' keys: they must stay exact."""
+    whole = msgspec.to_builtins(entry)
+    members = {name: member if name == "state" else _bounded(member) for name, member in whole.items()}
+    try:
+        return encode_canonical(members)
+    except ValueError as error:
+        raise EntryInvalid(f"an entry cannot carry this: {error}") from None
 
 
 def _bounded(value: object) -> object:

@@ -235,6 +235,11 @@ def test_an_entry_cuts_a_text_of_a_mebibyte_and_says_so(store: Store) -> None:
     assert len(json.dumps(entry)) < 8192
 
 
+def test_a_row_with_a_long_key_is_the_one_that_the_log_names(store: Store) -> None:
+    store.write(put("k" * 3000, "value"))
+    assert verify_store(store).rows == 1
+
+
 # Two writers
 
 
