@@ -17,7 +17,7 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import Clock, SystemClock, rfc3339, unix_seconds
 from swarmsec.config import FILE_NAME, Config, initial_text, load_config
-from swarmsec.errors import AlreadyExists, Unavailable, UsageProblem
+from swarmsec.errors import AlreadyExists, NotFound, Unavailable, UsageProblem
 from swarmsec.keys.keyring import KeyRing
 from swarmsec.keys.recovery import MAX_FILE_BYTES, RecoveryKey, new_recovery_key, parse_recovery_key
 from swarmsec.keys.sealfile import create_seal_file, read_seal_file
@@ -55,10 +55,15 @@ class Created:
 
 
 def home_exists(path: Path) -> bool:
-    """Whether there is a finished home."""
-    if not (path / FILE_NAME).exists():
+    """Whether there is a finished home.
+
+    Raises:
+        Unavailable: the directory cannot be looked into.
+    """
+    try:
+        config = load_config(path)
+    except NotFound:
         return False
-    config = load_config(path)
     store = open_store(path, config, SystemClock())
     try:
         return is_initialised(path, config, store)
