@@ -45,7 +45,8 @@ class KeyRing:
     def __init__(self, store_id: str, root: SecretBytes) -> None:
         self._store_id = store_id
         self._root = TermKey(term=ROOT_TERM, key=root)
-        self._opened: dict[int, TermKey] = {}
+        # By the sealed key, not by the number: a transaction that is rolled back may have used the number already.
+        self._opened: dict[bytes, TermKey] = {}
 
     @property
     def root(self) -> SecretBytes:
@@ -132,7 +133,7 @@ class KeyRing:
             if row.state == DECRYPT_ONLY and transaction.sealed.count_under(row.term) == 0:
                 gone = KeyTermRow(term=row.term, state=DESTROYED, wrapped_key=b"", body=b"", created=row.created)
                 transaction.key_terms.change(gone)
-                self._opened.pop(row.term, None)
+                self._opened.pop(row.wrapped_key, None)
                 destroyed.append(row.term)
         return destroyed
 
@@ -143,21 +144,19 @@ class KeyRing:
         raise IntegrityFailure("expected an active key term, got none", hint="restore the newest backup")
 
     def _term(self, transaction: Transaction, term: int) -> TermKey:
-        if term in self._opened:
-            return self._opened[term]
         for row in transaction.key_terms.all():
             if row.term == term and row.state != DESTROYED:
                 return self._open_term(row)
         raise IntegrityFailure(f"expected key term {term}, which no longer exists")
 
     def _open_term(self, row: KeyTermRow) -> TermKey:
-        known = self._opened.get(row.term)
+        known = self._opened.get(row.wrapped_key)
         if known is None:
             record = SealedRecord(wrapped_key=row.wrapped_key, body=row.body)
             known = TermKey(
                 term=row.term, key=open_record(self._root, self._term_context(row.term, row.created), record)
             )
-            self._opened[row.term] = known
+            self._opened[row.wrapped_key] = known
         return known
 
     def _term_context(self, term: int, created: int) -> RecordContext:
