@@ -19,11 +19,13 @@ from cryptography import x509
 from ca.identity import NodeRole
 from swarmsec.storage.checking import verify_store
 from tests.integration.serve_world import SECONDS, Connection, ServedHome, join_body, new_key
+from tests.peers.cfssl import DockerGeneration, build_node_csr, build_sign_request
 from tests.peers.processes import wait_for
 
 CLIENTS = 16
 JOINS = 200
 JOIN = ("POST", "/api/v1/node/join")
+SIGN = ("POST", "/api/v1/cfssl/sign")
 
 
 @pytest.fixture
@@ -142,11 +144,19 @@ def _fill(path: Path) -> None:
 def test_a_full_disk_is_503_until_there_is_room_again(home: ServedHome, tmp_path: Path) -> None:
     with _small_disk(home.home, "6m"):
         home.create().serve()
-        token = home.token()
+        token, manager = home.token(), home.node(NodeRole.MANAGER, "leader")
+        request = build_sign_request(
+            build_node_csr(new_key()),
+            node_id="w1",
+            cluster_id=home.cluster_id,
+            role="swarm-worker",
+            generation=DockerGeneration.DOCKER_25,
+        )
         assert home.join(token)[0].status == 200
         _fill(home.home / "ballast")
         statuses = [home.join(token)[0].status for _ in range(40)]
         assert statuses[-1] == 503, statuses
+        assert home.status(*SIGN, manager, request) == 503
         home.wait_status(503, "GET", "/readyz")
         assert home.status("GET", "/healthz") == 200
         assert home.status("GET", "/api/v1/ca/bundle") == 200
@@ -155,6 +165,7 @@ def test_a_full_disk_is_503_until_there_is_room_again(home: ServedHome, tmp_path
 
         home.wait_status(200, "GET", "/readyz")
         assert home.join(token)[0].status == 200
+        assert home.ask(*SIGN, manager, request).json()["success"] is True
         home.stop()
         assert "serve.recover" in _actions(home)
 
