@@ -45,8 +45,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHome]:
         yield home.create(clock=LONG_AGO, settings="\n[ca]\ncertificate_hours = 24\n").serve()
 
 
-def _trust(served: ServedHome, swarm: ForeignSwarm) -> None:
-    served.write(lambda transaction, authority: trust_swarm(transaction, authority, swarm.root_pem, OPERATOR))
+def _trust(served: ServedHome, swarm: ForeignSwarm) -> str:
+    """Accept a Swarm's root; returns its SHA-256."""
+    return served.write(
+        lambda transaction, authority: trust_swarm(transaction, authority, swarm.root_pem, OPERATOR)
+    ).sha256
 
 
 def _sign_body(served: ServedHome, node_id: str) -> bytes:
@@ -219,22 +222,17 @@ def test_a_swarms_root_comes_and_goes_while_other_connections_live(served: Serve
 def test_a_dropped_root_ends_resumed_sessions_too(version: str, served: ServedHome) -> None:
     swarm = ForeignSwarm(served.cluster_id, served.directory)
     manager = swarm.node(NodeRole.MANAGER, "resumer")
-    _trust(served, swarm)
+    sha256 = _trust(served, swarm)
     served.wait_status(403, *WHOAMI, bearer=manager)
     session = served.directory / f"session{version}"
     saved = _s_client(served, manager, version, "-sess_out", str(session))
     assert "HTTP/1.1 403" in saved
 
-    sha256 = _roots(served)[-1]
     served.write(lambda transaction, _: distrust_swarm(transaction, sha256, OPERATOR, reason="test"))
     served.wait_status(None, *WHOAMI, bearer=manager)
 
     resume = ["-sess_in", str(session)] if session.exists() else []
     assert "HTTP/1.1 403" not in _s_client(served, manager, version, *resume)
-
-
-def _roots(served: ServedHome) -> list[str]:
-    return served.read(lambda transaction: [root.sha256 for root in transaction.swarm_roots.all()])
 
 
 def _s_client(served: ServedHome, bearer: Bearer, version: str, *flags: str) -> str:
