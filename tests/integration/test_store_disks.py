@@ -13,8 +13,8 @@ import pytest
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.errors import StoreUnwritable
 from tests.integration.commands import Commands, Ended
+from tests.integration.storecontract import put
 from tests.integration.storefixtures import Place, make_home, new_place, opened, verify_whole
-from tests.integration.test_store_contract import put
 
 PAGE = 4096
 

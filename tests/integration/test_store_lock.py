@@ -17,7 +17,7 @@ from swarmsec.storage.errors import StoreBusy
 from swarmsec.storage.store import Store
 from swarmsec.storage.writerlock import WriterLock
 from tests.integration.clocks import StandingClock
-from tests.integration.test_store_contract import put
+from tests.integration.storecontract import put
 
 HOLDER = """
 import sys

@@ -18,7 +18,7 @@ from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.store import Store
 from tests.integration.clocks import StandingClock
-from tests.integration.test_store_contract import event, open_store
+from tests.integration.storecontract import event, open_store
 
 NAMES = st.sampled_from(["a", "b/c", "d%e", "é", ""])
 VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

@@ -15,7 +15,7 @@ from swarmsec.storage.errors import SchemaUnknown
 from swarmsec.storage.schema import HEADS, KNOWN
 from swarmsec.storage.store import Store
 from swarmsec.storage.tables import metadata
-from tests.integration.test_store_contract import Database, database, store
+from tests.integration.storecontract import Database, database, store
 
 __all__ = ["database", "store"]
 
