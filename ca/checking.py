@@ -15,7 +15,7 @@ from ca.algorithms import PARSE_ERRORS, PublicKey, SignatureAlgorithm, accept_ke
 from ca.errors import InvalidCertificate
 from ca.hosts import general_names
 from ca.profiles import extensions_of
-from ca.templates import Contents, Template, key_identifier
+from ca.templates import Contents, Template
 
 
 def verify_issued(certificate_der: bytes, *, template: Template, contents: Contents) -> x509.Certificate:
@@ -72,7 +72,7 @@ def _fields(
 
 def _extensions(template: Template, contents: Contents) -> Iterator[x509.Extension[x509.ExtensionType]]:
     yield from extensions_of(template.profile)
-    values: list[x509.ExtensionType] = [x509.SubjectKeyIdentifier(key_identifier(contents.spki_der))]
+    values: list[x509.ExtensionType] = [x509.SubjectKeyIdentifier(contents.key_id)]
     if template.authority_key_id is not None:
         values.append(x509.AuthorityKeyIdentifier(template.authority_key_id, None, None))
     if contents.hosts:

@@ -4,7 +4,9 @@
     ├── InvalidToken         a join token that cannot be one
     ├── InvalidRequest       a signing request or parameters that cannot be meant
     ├── RequestRefused       well formed, but not for this caller, cluster or node
-    └── InvalidCertificate   a certificate, bundle or issuer that must not be relied on
+    ├── InvalidCertificate   a certificate, bundle, revocation list or issuer that must not be relied on
+    ├── RotationRefused      an event that a root rotation cannot take as it stands
+    └── InvalidRotation      a record of a rotation that cannot be one
 
 Messages name what was expected and what was found; they never hold a token's secret or key material.
 """
@@ -38,4 +40,12 @@ class RequestRefused(CaError):
 
 
 class InvalidCertificate(CaError):
-    """A certificate, a bundle or an issuer that must not be relied on."""
+    """A certificate, a bundle, a revocation list or an issuer that must not be relied on."""
+
+
+class RotationRefused(CaError):
+    """An event that a root rotation cannot take as it stands."""
+
+
+class InvalidRotation(CaError):
+    """A record of a root rotation that cannot be one."""

@@ -1,6 +1,5 @@
-"""Issuing certificates: roots, and leaves below an issuer.
+"""Issuing certificates: roots, leaves below an issuer, and new roots below the old one.
 
-The private key is behind ``Signer``, which only signs bytes, so it may live in a file, a sealed store or a token.
 Serials, times and keys are arguments. Whether somebody may have a certificate is decided before; what a certificate
 of a profile may say is enforced here.
 """
@@ -10,99 +9,39 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from ca.algorithms import SignatureAlgorithm, algorithm_for, parse_public_key, spki_der_of, verify_signature
-from ca.bundle import verify_authority
+from ca import der
+from ca.algorithms import algorithm_for, parse_public_key
+from ca.bundle import parse_certificate
 from ca.checking import verify_issued, verify_issued_signature
+from ca.cross_requests import CrossSignSubject
 from ca.errors import InvalidCertificate, InvalidRequest
 from ca.hosts import parse_hosts
 from ca.identity import CA_HOST, NodeIdentity, hosts_of
-from ca.profiles import BACKDATE, ROOT_LIFETIME, Profile, Validity, root_validity
-from ca.templates import Contents, Template, key_identifier, subject_der_of
+from ca.imported_roots import verify_usable_root
+from ca.issuer import Issuer, Signer, subject_key_id
+from ca.profiles import BACKDATE, CROSS_LIFETIME, ROOT_LIFETIME, Profile, Validity, root_validity
+from ca.templates import Contents, Template, subject_der_of
 
-__all__ = ["Issuer", "Signer", "fingerprint", "issue_leaf", "issue_root", "serial_from", "verify_issued"]
+__all__ = [
+    "Issuer",
+    "Signer",
+    "cross_sign",
+    "cross_sign_requested",
+    "fingerprint",
+    "issue_leaf",
+    "issue_root",
+    "serial_from",
+    "verify_issued",
+]
 
 SERIAL_BYTES = 20
 _MAX_COMMON_NAME = 64
 _MIN_SERIAL_BITS, _MAX_SERIAL_BITS = 64, 159
-# What is signed to see that a signer has the key it claims; no certificate, revocation list or request begins so.
-_POSSESSION_PROBE = b"swarmsec: this signer holds the key of its issuer, version 1\x00"
-
-
-class Signer(Protocol):
-    """Who holds a private key."""
-
-    @property
-    def public_key_der(self) -> bytes:
-        """SubjectPublicKeyInfo, DER."""
-
-    @property
-    def signature_hash(self) -> str:
-        """``sha256``, ``sha384`` or ``sha512``."""
-
-    def sign(self, message: bytes) -> bytes:
-        """Hash and sign a message: DER of an ECDSA signature, or RSA PKCS #1 v1.5."""
-
-
-class Issuer:
-    """An authority's certificate together with its key.
-
-    Args:
-        certificate: of an authority.
-        signer: holder of its private key; it signs one probe here.
-
-    Raises:
-        InvalidCertificate: when the certificate is no authority's, or the key is not its key.
-    """
-
-    __slots__ = ("_signer", "_templates", "algorithm", "certificate", "spki_der")
-
-    def __init__(self, certificate: x509.Certificate, signer: Signer) -> None:
-        key = parse_public_key(signer.public_key_der, refusal=InvalidCertificate)
-        verify_authority(certificate)
-        if certificate.public_key() != key:
-            raise InvalidCertificate("expected the key of the issuer's certificate, got another key")
-        self.certificate = certificate
-        self.spki_der = spki_der_of(key)
-        self.algorithm: SignatureAlgorithm = algorithm_for(key, signer.signature_hash, refusal=InvalidCertificate)
-        self._signer = signer
-        probe = signer.sign(_POSSESSION_PROBE)
-        verify_signature(key, self.algorithm, probe, _POSSESSION_PROBE, refusal=InvalidCertificate)
-        self._templates = {profile: self._template(profile) for profile in Profile if profile is not Profile.ROOT}
-
-    @property
-    def not_after(self) -> datetime:
-        """The last second of the issuer's own certificate, UTC."""
-        return self.certificate.not_valid_after_utc
-
-    def template(self, profile: Profile) -> Template:
-        """The prebuilt pieces for a profile.
-
-        Raises:
-            InvalidRequest: for roots, which nobody issues but themselves.
-        """
-        if profile not in self._templates:
-            raise InvalidRequest(f"expected a profile of leaf certificates, got {profile.value!r}")
-        return self._templates[profile]
-
-    def sign(self, message: bytes) -> bytes:
-        """Sign with the issuer's key."""
-        return self._signer.sign(message)
-
-    def _template(self, profile: Profile) -> Template:
-        name = self.certificate.subject.public_bytes()
-        if name not in self.certificate.tbs_certificate_bytes:
-            raise InvalidCertificate("expected an issuer whose subject is in DER")
-        return Template(
-            profile=profile,
-            algorithm=self.algorithm,
-            issuer=name,
-            authority_key_id=_subject_key_id(self.certificate, self.spki_der),
-        )
 
 
 def issue_root(
@@ -199,6 +138,52 @@ def issue_leaf(
     return leaf_der
 
 
+def cross_sign(issuer: Issuer, *, new_root: x509.Certificate, serial: int, validity: Validity) -> bytes:
+    """Make a certificate for a new root under the old one, so that who trusts the old one accepts the new one's leaves.
+
+    It has the new root's subject, key and subject key identifier byte for byte, for either of the two to complete a
+    chain, and what every root of ours may do: no pathLenConstraint, which Go and ``cryptography`` would count against
+    the leaf (RFC 5280, section 4.2.1.9, exempts it as self-issued).
+
+    Args:
+        issuer: the old root.
+        new_root: signed by itself.
+        serial: from ``serial_from``.
+        validity: at most seven days, as ``ca.profiles.cross_validity`` makes it.
+
+    Returns:
+        the certificate, DER, its fields and its signature verified.
+
+    Raises:
+        InvalidCertificate: when the new root is none that could follow.
+        InvalidRequest: when key, validity or serial do not fit.
+    """
+    verify_usable_root(new_root)
+    if validity.not_after > new_root.not_valid_after_utc:
+        raise InvalidRequest("expected a validity that ends with the new root's or before")
+    subject, spki_der = _subject_and_key(new_root)
+    key_id = subject_key_id(new_root, spki_der)
+    return _cross_sign(issuer, CrossSignSubject(subject=subject, spki_der=spki_der, key_id=key_id), serial, validity)
+
+
+def cross_sign_requested(issuer: Issuer, *, requested: CrossSignSubject, serial: int, validity: Validity) -> bytes:
+    """Make the certificate that a Swarm asks for when it goes from this authority to a root of its own.
+
+    Args:
+        issuer: the root that the Swarm leaves.
+        requested: from ``ca.cross_requests.check_cross_sign_request``.
+        serial: from ``serial_from``.
+        validity: at most seven days, as ``ca.profiles.cross_validity`` makes it.
+
+    Returns:
+        the certificate, DER, its fields and its signature verified.
+
+    Raises:
+        InvalidRequest: when key, validity or serial do not fit.
+    """
+    return _cross_sign(issuer, requested, serial, validity)
+
+
 def serial_from(random20: bytes) -> int:
     """Make a serial number: positive, always 20 octets, 158 random bits (RFC 5280, section 4.1.2.2).
 
@@ -216,6 +201,40 @@ def serial_from(random20: bytes) -> int:
 def fingerprint(der: bytes) -> str:
     """SHA-256 of a certificate's DER, lower-case hex."""
     return hashlib.sha256(der).hexdigest()
+
+
+def _cross_sign(issuer: Issuer, subject: CrossSignSubject, serial: int, validity: Validity) -> bytes:
+    if subject.spki_der == issuer.spki_der:
+        raise InvalidRequest("expected a new root with a key of its own, got the issuer's key")
+    if validity.not_after - validity.not_before > CROSS_LIFETIME:
+        raise InvalidRequest(f"expected a cross-signed root of at most {CROSS_LIFETIME.days} days")
+    if validity.not_after > issuer.not_after:
+        raise InvalidRequest("expected a validity that ends with the issuer's or before")
+    template = issuer.authority_template()
+    contents = Contents(
+        serial=_verify_serial(serial),
+        validity=validity,
+        subject=subject.subject,
+        spki_der=subject.spki_der,
+        hosts=(),
+        subject_key_id=subject.key_id,
+    )
+    tbs = template.tbs(contents)
+    cross_der = template.certificate(tbs, issuer.sign(tbs))
+    cross = verify_issued(cross_der, template=template, contents=contents)
+    key = parse_public_key(issuer.spki_der, refusal=InvalidCertificate)
+    verify_issued_signature(cross, key, issuer.algorithm)
+    return cross_der
+
+
+def _subject_and_key(root: x509.Certificate) -> tuple[bytes, bytes]:
+    """Subject and SubjectPublicKeyInfo exactly as the root has them; another encoding would be another name to Go."""
+    root_der = root.public_bytes(Encoding.DER)
+    parse_certificate(root_der)
+    tbs, _, _ = der.children(root_der)
+    _, _, _, _, _, subject, spki_der, *_ = der.children(tbs)
+    parse_public_key(spki_der, refusal=InvalidCertificate)
+    return subject, spki_der
 
 
 def _subject_for(profile: Profile, subject: NodeIdentity | x509.Name, hosts: Sequence[str]) -> bytes:
@@ -243,11 +262,3 @@ def _verify_serial(serial: int) -> int:
     if serial <= 0 or not _MIN_SERIAL_BITS <= serial.bit_length() <= _MAX_SERIAL_BITS:
         raise InvalidRequest(f"expected a positive serial of {_MIN_SERIAL_BITS} to {_MAX_SERIAL_BITS} bits")
     return serial
-
-
-def _subject_key_id(certificate: x509.Certificate, spki_der: bytes) -> bytes:
-    """The identifier that leaves point to; a root that was imported without one gets the usual hash of its key."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        return key_identifier(spki_der)

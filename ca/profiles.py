@@ -29,6 +29,8 @@ BACKDATE = timedelta(hours=1)
 MAX_BACKDATE = timedelta(days=1)
 ROOT_LIFETIME = timedelta(seconds=630_720_000)
 """20 years of 365 days, as SwarmKit's roots."""
+CROSS_LIFETIME = timedelta(days=7)
+"""The most that a cross-signed root lives, backdating included: one rotation, no longer."""
 
 
 class Profile(StrEnum):
@@ -160,6 +162,21 @@ def root_validity(now: datetime, lifetime: timedelta = ROOT_LIFETIME, backdate: 
         raise InvalidRequest(f"expected a root's lifetime of 25 h to 40 years, got {lifetime}")
     not_before = _backdated(now, backdate)
     return Validity(not_before=not_before, not_after=_later(not_before, lifetime).replace(microsecond=0))
+
+
+def cross_validity(now: datetime, *, issuer_not_after: datetime, root_not_after: datetime) -> Validity:
+    """When a cross-signed root begins and ends: seven days in all, and never after either of the two roots.
+
+    Args:
+        now: time of issue, aware of its zone.
+        issuer_not_after: the end of the old root, aware of its zone.
+        root_not_after: the end of the new root, aware of its zone.
+
+    Raises:
+        InvalidRequest: as ``validity``.
+    """
+    end = min(_as_utc(issuer_not_after), _as_utc(root_not_after))
+    return validity(now, CROSS_LIFETIME - BACKDATE, BACKDATE, issuer_not_after=end)
 
 
 def _verify_lifetime(lifetime: timedelta, backdate: timedelta, *, allow_short: bool) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from ca import pem
+from ca import der, pem
 from ca.algorithms import PARSE_ERRORS, KeyType, PublicKey, accept_key, algorithm_of, spki_der_of, verify_signature
 from ca.errors import InvalidRequest
 
@@ -35,6 +35,19 @@ class SigningRequest:
     key_type: KeyType
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootRequest:
+    """A checked request for a cross-signed root, the one kind whose subject matters.
+
+    Args:
+        key: what every request proves.
+        subject_der: Name byte for byte as it was sent, DER; ``ca.cross_requests`` decides about it.
+    """
+
+    key: SigningRequest
+    subject_der: bytes
+
+
 def parse_signing_request(data: bytes) -> SigningRequest:
     """Read a signing request and verify its proof of possession.
 
@@ -45,6 +58,18 @@ def parse_signing_request(data: bytes) -> SigningRequest:
         InvalidRequest: for anything else, a key or an algorithm that is not accepted, and a signature that is not
             the key's.
     """
+    return parse_root_request(data).key
+
+
+def parse_root_request(data: bytes) -> RootRequest:
+    """Read a signing request for a cross-signed root, as ``parse_signing_request``, and keep its subject.
+
+    Args:
+        data: as for ``parse_signing_request``.
+
+    Raises:
+        InvalidRequest: as ``parse_signing_request``.
+    """
     if len(data) > MAX_REQUEST_BYTES:
         raise InvalidRequest(f"expected a signing request of at most {MAX_REQUEST_BYTES} bytes, got {len(data)}")
     try:
@@ -53,10 +78,13 @@ def parse_signing_request(data: bytes) -> SigningRequest:
         _verify_possession(request, key)
         # Nothing of these is used; reading them is what refuses a request that is malformed inside.
         _ = (request.subject, list(request.attributes), list(request.extensions))
+        _, subject_der, *_ = der.children(request.tbs_certrequest_bytes)
     except PARSE_ERRORS as error:
         raise InvalidRequest("expected one certificate signing request in PEM or DER") from error
     spki_der = spki_der_of(key)
-    return SigningRequest(spki_der=spki_der, spki_sha256=hashlib.sha256(spki_der).hexdigest(), key_type=key_type)
+    digest = hashlib.sha256(spki_der).hexdigest()
+    possessed = SigningRequest(spki_der=spki_der, spki_sha256=digest, key_type=key_type)
+    return RootRequest(key=possessed, subject_der=subject_der)
 
 
 def _der_of(data: bytes) -> bytes:

@@ -47,7 +47,7 @@ def check_swarm_request(request: SwarmRequest, *, caller: NodeIdentity, cluster_
     Raises:
         RequestRefused: naming the first reason.
     """
-    _verify_caller(caller, cluster_id)
+    verify_caller(caller, cluster_id)
     if request.profile:
         raise RequestRefused(f"expected a request without profile, got {request.profile[:80]!r}")
     if request.organization != cluster_id:
@@ -58,7 +58,12 @@ def check_swarm_request(request: SwarmRequest, *, caller: NodeIdentity, cluster_
     return identity
 
 
-def _verify_caller(caller: NodeIdentity, cluster_id: str) -> None:
+def verify_caller(caller: NodeIdentity, cluster_id: str) -> None:
+    """Check that a manager of our cluster asks.
+
+    Raises:
+        RequestRefused: naming who asked instead.
+    """
     if caller.role is not NodeRole.MANAGER:
         raise RequestRefused(f"expected a manager to ask, got {caller.role.word} {caller.node_id!r}")
     if caller.cluster_id != cluster_id:

@@ -30,6 +30,7 @@ class Contents:
         subject: DER Name.
         spki_der: canonical SubjectPublicKeyInfo, DER.
         hosts: names for subjectAltName; empty for roots, which have none.
+        subject_key_id: the identifier of the key where it has one already; None for the hash of the key.
     """
 
     serial: int
@@ -37,6 +38,12 @@ class Contents:
     subject: bytes
     spki_der: bytes
     hosts: tuple[Host, ...]
+    subject_key_id: bytes | None = None
+
+    @property
+    def key_id(self) -> bytes:
+        """The subject key identifier."""
+        return key_identifier(self.spki_der) if self.subject_key_id is None else self.subject_key_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +64,9 @@ class Template:
 
     def tbs(self, contents: Contents) -> bytes:
         """The TBSCertificate to sign (RFC 5280, section 4.1)."""
-        key_id = key_identifier(contents.spki_der)
         extensions = der.sequence(
             _fixed_extensions(self.profile),
-            _extension(ExtensionOID.SUBJECT_KEY_IDENTIFIER, der.octet_string(key_id)),
+            _extension(ExtensionOID.SUBJECT_KEY_IDENTIFIER, der.octet_string(contents.key_id)),
             _authority_key(self.authority_key_id),
             _alternative_names(contents.hosts),
         )

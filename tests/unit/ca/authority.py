@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,16 @@ def new_identity(role: NodeRole = NodeRole.WORKER) -> NodeIdentity:
 
 def ninety_days(issuer: Issuer) -> Validity:
     return validity(NOW, timedelta(days=90), issuer_not_after=issuer.not_after)
+
+
+def key_id_of(certificate: x509.Certificate) -> str:
+    return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
+
+
+def openssl(*arguments: str | Path) -> str:
+    done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def assert_extensions(certificate: x509.Certificate, expected: dict[str, tuple[bool, str]]) -> None:

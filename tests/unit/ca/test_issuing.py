@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,11 +26,13 @@ from tests.unit.ca.authority import (
     VECTORS,
     KeySigner,
     assert_extensions,
+    key_id_of,
     new_identity,
     new_issuer,
     new_root,
     new_serial,
     ninety_days,
+    openssl,
     p256,
     spki_of,
 )
@@ -68,16 +69,6 @@ def issue(profile: Profile, issuer: Issuer = ISSUER, **changes: Any) -> x509.Cer
     }
     issued = issue_leaf(issuer, **(arguments | changes))
     return x509.load_der_x509_certificate(issued)
-
-
-def key_id_of(certificate: x509.Certificate) -> str:
-    return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
-
-
-def openssl(*arguments: str | Path) -> str:
-    done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("name", ISSUERS)

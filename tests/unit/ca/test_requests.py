@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ca import der
 from ca.algorithms import KeyType
 from ca.errors import CaError, InvalidRequest
-from ca.requests import MAX_REQUEST_BYTES, parse_signing_request
+from ca.requests import MAX_REQUEST_BYTES, parse_root_request, parse_signing_request
 from tests.unit.ca.authority import PrivateKey, p256, spki_of
 
 KEY = p256()
@@ -59,6 +59,15 @@ def test_what_a_request_asks_for_is_ignored() -> None:
     asking = builder("swarm-manager").add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     asking = asking.add_attribute(x509.oid.AttributeOID.CHALLENGE_PASSWORD, b"password")
     assert parse_signing_request(asking.sign(KEY, hashes.SHA256()).public_bytes(PEM)) == parse_signing_request(GOOD)
+
+
+def test_a_request_for_a_root_keeps_its_subject_byte_for_byte() -> None:
+    request = builder("swarm-ca").sign(KEY, hashes.SHA256())
+    read = parse_root_request(request.public_bytes(PEM))
+    assert read.key == parse_signing_request(GOOD)
+    assert read.subject_der == request.subject.public_bytes()
+    with pytest.raises(InvalidRequest):
+        parse_root_request(GOOD_DER[:-1])
 
 
 def test_a_subject_that_cryptography_warns_of_is_no_traceback() -> None:
