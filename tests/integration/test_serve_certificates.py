@@ -18,15 +18,8 @@ from swarmsec.services.authority import Authority, issue_for_host
 from swarmsec.services.ports import Transaction
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.services.trust_swarm import distrust_swarm, trust_swarm
-from tests.integration.serve_world import (
-    SECONDS,
-    Bearer,
-    ForeignSwarm,
-    ServedHome,
-    ShiftedClock,
-    new_key,
-    spki_of,
-)
+from tests.integration.serve_clients import SECONDS, Bearer, ForeignSwarm, new_key, spki_of
+from tests.integration.serve_world import ServedHome, ShiftedClock
 from tests.peers.cfssl import DockerGeneration, build_node_csr, build_sign_request
 from tests.peers.processes import wait_for
 from tests.unit.swarmsec.homes import OPERATOR

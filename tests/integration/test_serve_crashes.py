@@ -18,7 +18,8 @@ from cryptography import x509
 
 from ca.identity import NodeRole
 from swarmsec.storage.checking import verify_store
-from tests.integration.serve_world import SECONDS, Connection, ServedHome, join_body, new_key
+from tests.integration.serve_clients import SECONDS, Connection, join_body, new_key
+from tests.integration.serve_world import ServedHome
 from tests.peers.cfssl import DockerGeneration, build_node_csr, build_sign_request
 from tests.peers.processes import wait_for
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ca.identity import NodeRole
-from tests.integration.serve_world import SECONDS, Bearer, ServedHome, context
+from tests.integration.serve_clients import SECONDS, Bearer, context
+from tests.integration.serve_world import ServedHome
 
 CROWD = 1000
 AT_ONCE = 32

@@ -15,7 +15,8 @@ import pytest
 
 from ca.identity import NodeRole
 from swarmsec.wiring.unlocking import SOCKET_NAME
-from tests.integration.serve_world import PASSPHRASE, SECONDS, ServedHome
+from tests.integration.serve_clients import SECONDS
+from tests.integration.serve_world import PASSPHRASE, ServedHome
 from tests.peers.processes import wait_for
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")

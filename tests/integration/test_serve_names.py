@@ -11,7 +11,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.integration.serve_world import SECONDS, ServedHome
+from tests.integration.serve_clients import SECONDS
+from tests.integration.serve_world import ServedHome
 from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
 

@@ -11,7 +11,8 @@ import pytest
 from ca.identity import NodeRole
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.storage.checking import verify_store
-from tests.integration.serve_world import SECONDS, ServedHome
+from tests.integration.serve_clients import SECONDS
+from tests.integration.serve_world import ServedHome
 from tests.integration.test_serve_crashes import Storm
 from tests.peers.postgres import PostgresServer
 from tests.peers.processes import wait_for

@@ -13,7 +13,8 @@ from ca.identity import NodeRole
 from policies.bundled_files import bundled
 from swarmsec.http import RoleKind
 from swarmsec.services.trust_swarm import trust_swarm
-from tests.integration.serve_world import Bearer, ForeignSwarm, ServedHome
+from tests.integration.serve_clients import Bearer, ForeignSwarm
+from tests.integration.serve_world import ServedHome
 from tests.peers.namespaces import Site
 from tests.unit.swarmsec.homes import OPERATOR
 

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ca.identity import NodeRole, identity_of
-from tests.integration.serve_world import Bearer, ServedHome, new_key
+from tests.integration.serve_clients import Bearer, new_key
+from tests.integration.serve_world import ServedHome
 from tests.peers.cfssl import (
     DockerGeneration,
     build_cross_sign_request,
