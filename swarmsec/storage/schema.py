@@ -25,7 +25,7 @@ def read_revisions(connection: Connection) -> frozenset[str]:
     """The revisions a database is at; empty for one without a schema."""
     if not inspect(connection).has_table("alembic_version"):
         return frozenset()
-    return frozenset(row[0] for row in connection.execute(text("SELECT version_num FROM alembic_version")))
+    return frozenset(str(row[0]) for row in connection.execute(text("SELECT version_num FROM alembic_version")))
 
 
 def verify_known(revisions: frozenset[str]) -> None:

@@ -322,6 +322,12 @@ def test_a_schema_of_another_version_is_refused(place: Place) -> None:
         pass
 
 
+def test_a_schema_version_that_is_no_text_is_refused(place: Place) -> None:
+    sql(place, "UPDATE alembic_version SET version_num = x'00' WHERE version_num LIKE 'core%'")
+    with pytest.raises(SchemaUnknown), opened(place):
+        pass
+
+
 @pytest.mark.parametrize("text", ["format = 2", 'format = "1"', "", "format = 1\n[future]\nx = 1"])
 def test_settings_of_another_format_are_refused(place: Place, text: str) -> None:
     (place.home / "swarmsec.toml").write_text(text)
