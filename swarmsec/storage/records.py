@@ -107,17 +107,17 @@ class Certificates:
 
     def by_serial(self, serial: str) -> Sequence[CertificateRecord]:
         """Certificates with this serial, lower-case hex, one per generation at most."""
-        rows = self._transaction.select(tables.certificates, tables.certificates.c.serial == serial)
+        rows = self._transaction.find_all(tables.certificates, serial=serial)
         return [_certificate(row) for row in rows]
 
     def by_subject(self, subject_id: str) -> Sequence[CertificateRecord]:
         """Certificates of a node or named identity, oldest first."""
-        rows = self._transaction.select(tables.certificates, tables.certificates.c.subject_id == subject_id)
+        rows = self._transaction.find_all(tables.certificates, subject_id=subject_id)
         return [_certificate(row) for row in rows]
 
     def by_public_key(self, spki_sha256: bytes) -> Sequence[CertificateRecord]:
         """Certificates for this public key, oldest first."""
-        rows = self._transaction.select(tables.certificates, tables.certificates.c.spki_sha256 == spki_sha256)
+        rows = self._transaction.find_all(tables.certificates, spki_sha256=spki_sha256)
         return [_certificate(row) for row in rows]
 
     def by_ids(self, ids: Sequence[int]) -> Sequence[CertificateRecord]:

@@ -186,6 +186,24 @@ def delete_row(connection: Connection, table: Table, row: Row) -> None:
     _run(connection, "delete", table, key)
 
 
+@lru_cache(maxsize=128)
+def _lookup(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[Statement, tuple[str, ...]]:
+    conditions = [table.c[name] == bindparam(name) for name in names]
+    statement = select(table).where(*conditions).order_by(*table.primary_key.columns)
+    return Statement(statement.compile(dialect=dialect)), tuple(str(column.name) for column in table.columns)
+
+
+def find_rows(connection: Connection, table: Table, equals: Row) -> list[Row]:
+    """Read the rows with these values, in key order, each verified.
+
+    Raises:
+        StoreCorrupt: a row does not match its digest.
+    """
+    statement, names = _lookup(table, tuple(equals), connection.dialect)
+    found = driver_of(connection).execute(statement.text, statement.bind(equals)).fetchall()
+    return [verified(table, dict(zip(names, row, strict=True))) for row in found]
+
+
 def select_rows(
     connection: Connection, table: Table, *conditions: ColumnElement[bool], limit: int | None = None
 ) -> Iterator[Row]:

@@ -115,8 +115,11 @@ class Transaction:
 
     def find(self, table: Table, **equals: Any) -> Row | None:
         """The row with these values, verified, or None."""
-        conditions = [table.c[name] == value for name, value in equals.items()]
-        return next(rows.select_rows(self.connection, table, *conditions, limit=1), None)
+        return next(iter(self.find_all(table, **equals)), None)
+
+    def find_all(self, table: Table, **equals: Any) -> list[Row]:
+        """The rows with these values in key order, verified."""
+        return rows.find_rows(self.connection, table, equals)
 
     def select(self, table: Table, *conditions: ColumnElement[bool], limit: int | None = None) -> Iterator[Row]:
         """Rows in key order, each verified."""
