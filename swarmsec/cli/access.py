@@ -12,8 +12,6 @@ from swarmsec.cli.tables import print_table
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-
     from swarmsec.http import Role
     from swarmsec.services.manage_access import Identity
     from swarmsec.services.records import CertificateRecord
@@ -55,19 +53,30 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
       swarmsec access add alice --role operator --out ./alice
       swarmsec access add shop-ci --role signer:registry.example/shop/api --out ./shop-ci
     """
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    from swarmsec.services.manage_access import parse_identity_name, parse_identity_role, verify_name_free
-    from swarmsec.wiring.identityfiles import prepare_directory
+    from swarmsec.services.manage_access import (
+        parse_identity_name,
+        parse_identity_role,
+        revoke_identity,
+        verify_name_free,
+    )
+    from swarmsec.wiring.identityfiles import IDENTITY, NewKey, prepare_directory, write_or_withdraw
 
     parse_identity_name(name)
     role = parse_identity_role(role_text)
     with opened_home(context) as home:
         home.store.read(lambda transaction: verify_name_free(transaction, name))
         prepare_directory(out)
-        key = ec.generate_private_key(ec.SECP256R1())
-        record, root = _issue(context, home, name, role, key)
-        _write_or_revoke(home, out, record, key, root)
+        key = NewKey()
+        record, root = _issue(context, home, name, role, key.spki_der)
+        write_or_withdraw(
+            out,
+            key.files(record, root),
+            IDENTITY,
+            what=f"the identity {name}",
+            withdraw=lambda reason: home.store.write(
+                lambda transaction: revoke_identity(transaction, name, local_requester(), reason=reason)
+            ),
+        )
     if options_of(context).json:
         print_json({"name": name, "role": str(role), "serial": record.serial, "directory": str(out)})
     else:
@@ -76,61 +85,23 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
 
 
 def _issue(
-    context: click.Context, home: Home, name: str, role: Role, key: EllipticCurvePrivateKey
+    context: click.Context, home: Home, name: str, role: Role, spki_der: bytes
 ) -> tuple[CertificateRecord, bytes]:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     from swarmsec.services.authority import load_authority
     from swarmsec.services.manage_access import add_identity
     from swarmsec.services.ports import Transaction
     from swarmsec.wiring.authority import lifetime_of
 
     keys = keys_of(context, home)
-    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
     def issue(transaction: Transaction) -> tuple[CertificateRecord, bytes]:
         authority = load_authority(transaction, keys, lifetime_of(home.config))
-        record = add_identity(transaction, authority, name=name, role=role, spki_der=spki, requester=local_requester())
+        record = add_identity(
+            transaction, authority, name=name, role=role, spki_der=spki_der, requester=local_requester()
+        )
         return record, authority.bundle_pem
 
     return home.store.write(issue)
-
-
-def _write_or_revoke(
-    home: Home, out: Path, record: CertificateRecord, key: EllipticCurvePrivateKey, root: bytes
-) -> None:
-    """Write the files; an identity whose files are not there is worth nothing and is revoked again."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    from swarmsec.errors import SwarmsecError, Unavailable
-    from swarmsec.services.authority import certificate_pem
-    from swarmsec.wiring.identityfiles import IdentityFiles, write_identity
-
-    files = IdentityFiles(
-        certificate=certificate_pem(record),
-        key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        root=root,
-    )
-    try:
-        write_identity(out, files)
-    except BaseException as error:
-        outcome = _withdraw(home, record.subject_id)
-        if isinstance(error, SwarmsecError):
-            raise Unavailable(f"{error}; {outcome}", hint=error.hint) from None
-        raise
-
-
-def _withdraw(home: Home, name: str) -> str:
-    """Revoke an identity that nobody holds the key of, and say how that went."""
-    from swarmsec.errors import SwarmsecError
-    from swarmsec.services.manage_access import revoke_identity
-
-    reason = "its files could not be written"
-    try:
-        home.store.write(lambda transaction: revoke_identity(transaction, name, local_requester(), reason=reason))
-    except SwarmsecError as error:
-        return f"the identity {name} stands without its files, and could not be revoked: {error}"
-    return f"the identity {name} was revoked again"
 
 
 @access.command("list")

@@ -17,6 +17,8 @@ from swarmsec.cli.frame import (
     print_json,
     say,
 )
+from swarmsec.cli.issue import issue
+from swarmsec.cli.tokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ MAX_PEM = 65_536
 @click.group()
 def ca() -> None:
     """The certificate authority: root, tokens, certificates."""
+
+
+ca.add_command(issue)
 
 
 @ca.command()

@@ -1,21 +1,39 @@
-"""The files of an identity for ``--server``: certificate, private key and the root to trust, in a directory of its own.
+"""Certificate, private key and the root to trust, as files in a directory: all three are there, or none.
 
-The certificate is written last: a directory that has it has the other two.
+The certificate is written last: a directory that has it has the other two. A certificate whose files cannot be written
+is worth nothing and is withdrawn.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from swarmsec.atomicfile import write_atomically
-from swarmsec.errors import AlreadyExists, Unavailable
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-CERTIFICATE_FILE: Final = "swarmsec.crt"
-KEY_FILE: Final = "swarmsec.key"
-ROOT_FILE: Final = "root-ca.crt"
+from swarmsec.atomicfile import write_atomically
+from swarmsec.errors import AlreadyExists, SwarmsecError, Unavailable
+from swarmsec.services.authority import certificate_pem
+from swarmsec.services.records import CertificateRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileNames:
+    """What the three files are called."""
+
+    certificate: str
+    key: str
+    root: str
+
+
+IDENTITY: Final = FileNames(certificate="swarmsec.crt", key="swarmsec.key", root="root-ca.crt")
+"""As ``--identity`` expects them."""
+DOCKER: Final = FileNames(certificate="cert.pem", key="key.pem", root="ca.pem")
+"""As ``DOCKER_CERT_PATH`` expects them (Docker, "Protect the Docker daemon socket")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +48,25 @@ class IdentityFiles:
         return "<identity files>"
 
 
-def prepare_directory(directory: Path) -> None:
+class NewKey:
+    """A private key that is written to its file and kept nowhere else: P-256, made now."""
+
+    __slots__ = ("_key", "spki_der")
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.spki_der = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def files(self, record: CertificateRecord, root: bytes) -> IdentityFiles:
+        """The key with its certificate and the root bundle."""
+        key = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return IdentityFiles(certificate=certificate_pem(record), key=key, root=root)
+
+    def __repr__(self) -> str:
+        return "<new private key>"
+
+
+def prepare_directory(directory: Path, names: FileNames = IDENTITY) -> None:
     """Make the directory, mode 0700, or accept one that has none of the files.
 
     Raises:
@@ -39,7 +75,8 @@ def prepare_directory(directory: Path) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        present = [name for name in (ROOT_FILE, KEY_FILE, CERTIFICATE_FILE) if os.path.lexists(directory / name)]
+        wanted = (names.root, names.key, names.certificate)
+        present = [name for name in wanted if os.path.lexists(directory / name)]
     except OSError as error:
         raise Unavailable(
             f"{directory} could not be made: {error.strerror}", hint="name a directory that can be written with --out"
@@ -48,7 +85,7 @@ def prepare_directory(directory: Path) -> None:
         raise AlreadyExists(f"there is {directory / present[0]} already", hint="name another directory with --out")
 
 
-def write_identity(directory: Path, files: IdentityFiles) -> None:
+def write_identity(directory: Path, files: IdentityFiles, names: FileNames = IDENTITY) -> None:
     """Write the files; none of them is left if one cannot be written.
 
     Raises:
@@ -57,9 +94,9 @@ def write_identity(directory: Path, files: IdentityFiles) -> None:
     """
     written: list[Path] = []
     wanted = (
-        (ROOT_FILE, files.root, 0o644),
-        (KEY_FILE, files.key, 0o600),
-        (CERTIFICATE_FILE, files.certificate, 0o644),
+        (names.root, files.root, 0o644),
+        (names.key, files.key, 0o600),
+        (names.certificate, files.certificate, 0o644),
     )
     try:
         for name, data, mode in wanted:
@@ -72,4 +109,29 @@ def write_identity(directory: Path, files: IdentityFiles) -> None:
             raise AlreadyExists(f"a file of the identity appeared in {directory}") from None
         if isinstance(error, OSError):
             raise Unavailable(f"the files in {directory} could not be written: {error.strerror}") from None
+        raise
+
+
+def write_or_withdraw(
+    directory: Path, files: IdentityFiles, names: FileNames, *, what: str, withdraw: Callable[[str], object]
+) -> None:
+    """Write the files, or withdraw the certificate that nobody holds the key of.
+
+    Args:
+        what: the certificate as errors name it, such as ``the identity alice``.
+        withdraw: revokes it, with the reason given.
+
+    Raises:
+        Unavailable: a file cannot be written; it says whether the certificate was revoked.
+    """
+    try:
+        write_identity(directory, files, names)
+    except BaseException as error:
+        outcome = f"{what} was revoked again"
+        try:
+            withdraw("its files could not be written")
+        except SwarmsecError as failure:
+            outcome = f"{what} stands without its files, and could not be revoked: {failure}"
+        if isinstance(error, SwarmsecError):
+            raise Unavailable(f"{error}; {outcome}", hint=error.hint) from None
         raise

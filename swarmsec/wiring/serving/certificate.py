@@ -17,12 +17,11 @@ from swarmsec.clock import unix_seconds
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.ports import TlsMaterial
 from swarmsec.services.authority import Authority, certificate_pem, issue_for_host
+from swarmsec.services.issue_certificate import SERVER_NAME
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, SwarmRoot
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.store import Store
-
-SUBJECT = "swarmsec-server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ class ServerCertificate:
             transaction,
             self._authority,
             Profile.SERVER,
-            name=SUBJECT,
+            name=SERVER_NAME,
             role=None,
             spki_der=spki,
             hosts=self._names,

@@ -11,7 +11,7 @@ import pytest
 from swarmsec.cli.root import root
 from tests.unit.docs.commands import commands, resolve
 from tests.unit.docs.examples import PARSED_ONLY, Example, help_examples
-from tests.unit.docs.world import CASES, POLICIES, new_root
+from tests.unit.docs.world import CASES, POLICIES, new_request, new_root
 from tests.unit.swarmsec.cli.program import Program
 
 WIDTH = 100
@@ -88,6 +88,7 @@ def prepare(program: Program, example: Example) -> None:
     """Bring about what an example takes for granted."""
     (program.directory / "offsite").mkdir()
     program.write("swarm-root.pem", new_root())
+    program.write("web.csr", new_request())
     program.write("policies.yaml", POLICIES)
     program.write("cases.yaml", CASES)
     program.good("policy", "apply", "policies.yaml")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import CertificateSigningRequestBuilder, Name
 
 from tests.unit.ca.authority import new_issuer
 
@@ -37,3 +40,11 @@ spec:
 def new_root() -> bytes:
     """A root that is not ours, PEM."""
     return new_issuer().certificate.public_bytes(Encoding.PEM)
+
+
+def new_request() -> bytes:
+    """A signing request of some program, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return (
+        CertificateSigningRequestBuilder().subject_name(Name([])).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    )
