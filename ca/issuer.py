@@ -58,7 +58,7 @@ class Issuer:
             raise InvalidCertificate("expected the key of the issuer's certificate, got another key")
         self.certificate = certificate
         self.spki_der = spki_der_of(key)
-        self.name = _name(certificate)
+        self.name = subject_name(certificate)
         self.key_id = subject_key_id(certificate, self.spki_der)
         self.algorithm: SignatureAlgorithm = algorithm_for(key, signer.signature_hash, refusal=InvalidCertificate)
         self._signer = signer
@@ -106,7 +106,12 @@ def subject_key_id(certificate: x509.Certificate, spki_der: bytes) -> bytes:
         return key_identifier(spki_der)
 
 
-def _name(certificate: x509.Certificate) -> bytes:
+def subject_name(certificate: x509.Certificate) -> bytes:
+    """The subject of an authority, DER, byte for byte as what it issues repeats it.
+
+    Raises:
+        InvalidCertificate: when the certificate has it in another encoding.
+    """
     name = certificate.subject.public_bytes()
     if name not in certificate.tbs_certificate_bytes:
         raise InvalidCertificate("expected an issuer whose subject is in DER")
