@@ -18,7 +18,6 @@ from swarmsec.cli.frame import (
     say,
 )
 from swarmsec.cli.issue import issue
-from swarmsec.cli.tokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
