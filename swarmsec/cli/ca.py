@@ -18,6 +18,7 @@ from swarmsec.cli.frame import (
     say,
 )
 from swarmsec.cli.issue import issue
+from swarmsec.cli.tokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -130,46 +131,7 @@ def export(context: click.Context) -> None:
         click.echo(home.store.read(root_bundle), nl=False)
 
 
-@ca.group()
-def token() -> None:
-    """Join tokens.
-
-    \b
-    Examples:
-      swarmsec ca token worker
-      swarmsec ca token manager --rotate
-    """
-
-
-def _standing(context: click.Context, role_word: str, *, rotate: bool) -> None:
-    from ca.identity import NodeRole
-    from swarmsec.services.standing_tokens import renew_standing_token, reveal_standing_token
-
-    role = NodeRole.WORKER if role_word == "worker" else NodeRole.MANAGER
-    with opened_home(context) as home:
-        keys = keys_of(context, home)
-        service = renew_standing_token if rotate else reveal_standing_token
-        text = home.store.write(lambda transaction: service(transaction, keys, local_requester(), role))
-    if options_of(context).json:
-        print_json({"role": role_word, "token": text})
-    else:
-        click.echo(text)
-
-
-@token.command()
-@click.option("--rotate", is_flag=True, help="Make a new token; the present one is worth nothing from then on.")
-@click.pass_context
-def worker(context: click.Context, rotate: bool) -> None:
-    """Print the standing token of workers."""
-    _standing(context, "worker", rotate=rotate)
-
-
-@token.command()
-@click.option("--rotate", is_flag=True, help="Make a new token; the present one is worth nothing from then on.")
-@click.pass_context
-def manager(context: click.Context, rotate: bool) -> None:
-    """Print the standing token of managers."""
-    _standing(context, "manager", rotate=rotate)
+ca.add_command(token)
 
 
 @ca.command("list")

@@ -19,6 +19,7 @@ from swarmsec.errors import UsageProblem
 from swarmsec.services.back_up import ACTION as BACKUP
 from swarmsec.services.back_up import conclude_backup, parse_plan
 from swarmsec.services.backup_archive import Header
+from swarmsec.services.limited_tokens import list_limited_tokens, revoke_limited_token
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import SealRow
 from swarmsec.services.requester import SERVICE, Field, Requester
@@ -106,6 +107,8 @@ def _retire_tokens(transaction: Transaction, keys: Keys, requester: Requester) -
             transaction.tokens.retire(record)
             target = ObjectRef(type="join-token", id=record.token_id, name=record.role)
             transaction.log(requester.event(Action.CA_TOKEN_REVOKE, target, reason="made before a restore"))
+    for token in list_limited_tokens(transaction):
+        revoke_limited_token(transaction, str(token["id"]), requester, reason="made before a restore")
     if transaction.authorities.active() is not None:
         for role in NodeRole:
             renew_standing_token(transaction, keys, requester, role)

@@ -1,22 +1,21 @@
-"""Redeem a join token for a node's first certificate."""
+"""Redeem a join token, standing or limited, for a node's first certificate."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
-from ca.errors import CaError, InvalidToken
-from ca.identity import NodeIdentity, NodeRole, new_id, parse_node_id
+from ca.errors import CaError
+from ca.identity import NodeIdentity, new_id, parse_node_id
 from ca.requests import SigningRequest
-from ca.tokens import JoinToken, digest_of_bundle
-from swarmsec.audit.actions import Action, Outcome
-from swarmsec.audit.entry import ObjectRef
-from swarmsec.errors import Denied, SwarmsecError
+from swarmsec.audit.actions import Action
+from swarmsec.errors import Denied
 from swarmsec.services.authority import Authority, issue_for_node
-from swarmsec.services.ports import Keys, Refusal, Transaction
-from swarmsec.services.records import CertificateRecord, CertificateStatus, TokenRecord
-from swarmsec.services.requester import Requester
-from swarmsec.services.standing_tokens import open_standing_token
+from swarmsec.services.limited_tokens import reference_of_token
+from swarmsec.services.ports import Keys, Transaction
+from swarmsec.services.records import CertificateRecord, CertificateStatus
+from swarmsec.services.redeem_tokens import Admission, admit, handed_out_before, node_role_of, refusal, spend
+from swarmsec.services.requester import Field, Requester
 
 _ID_BYTES = 17
 
@@ -25,7 +24,7 @@ _ID_BYTES = 17
 class JoinRequest:
     """What a node sends: its token, its checked signing request, and the name it would like."""
 
-    token: str
+    token: str = field(repr=False)
     signing_request: SigningRequest
     node_name: str | None
     reserved_names: Collection[str] = ()
@@ -41,40 +40,39 @@ def join_node(
         the certificate's record; again the same one for the same key and name.
 
     Raises:
-        Refusal: the token is wrong, or the name is another node's.
+        Refusal: the token is wrong, no longer counts or is for something else, or the name is another node's.
     """
-    record, role = _role_of(transaction, keys, authority, request, requester)
-    known = transaction.certificates.by_public_key(bytes.fromhex(request.signing_request.spki_sha256))
-    node_id = _node_id(transaction, request, [former.subject_id for former in known], requester)
+    spki_sha256 = bytes.fromhex(request.signing_request.spki_sha256)
+    admission = admit(transaction, keys, authority, request.token, requester, spki_sha256=spki_sha256)
+    role = node_role_of(admission, requester)
+    wanted = replace(request, node_name=_wanted_name(admission, request, requester))
+    given = handed_out_before(transaction, authority, admission, spki_sha256)
+    if given is not None and wanted.node_name in {None, given.subject_id}:
+        return given
+    known = transaction.certificates.by_public_key(spki_sha256)
+    node_id = _node_id(transaction, wanted, [former.subject_id for former in known], requester)
     identity = NodeIdentity(cluster_id=authority.cluster_id, role=role, node_id=node_id)
-    via = f"token:{record.token_id}"
-    return issue_for_node(transaction, authority, identity, request.signing_request.spki_der, requester, via=via)
+    via = f"token:{admission.token_id}"
+    record = issue_for_node(transaction, authority, identity, request.signing_request.spki_der, requester, via=via)
+    if admission.limited is not None:
+        spent = spend(transaction, admission, spki_sha256, requester)
+        fields: Mapping[str, Field] = {"serial": record.serial, "uses_left": spent.uses_left}
+        transaction.log(requester.event(Action.CA_TOKEN_REDEEM, reference_of_token(spent), fields=fields))
+    return record
 
 
-def _role_of(
-    transaction: Transaction, keys: Keys, authority: Authority, request: JoinRequest, requester: Requester
-) -> tuple[TokenRecord, NodeRole]:
-    try:
-        token = JoinToken.parse(request.token)
-    except InvalidToken as error:
-        raise _refusal(requester, Denied(str(error), hint=error.hint)) from None
-    if token.digest != digest_of_bundle(authority.bundle_pem):
-        raise _refusal(
-            requester,
-            Denied("the token was made for another root", hint="get the present one with: swarmsec ca token worker"),
-        )
-    # Both are opened and compared whatever the first comparison says, so that the time tells nothing of the role.
-    offers = [(open_standing_token(transaction, keys, role), role) for role in (NodeRole.MANAGER, NodeRole.WORKER)]
-    matches = [(record, role) for (record, standing), role in offers if token.is_same(standing)]
-    if not matches:
-        raise _refusal(
-            requester,
-            Denied(
-                "a valid join token is necessary to join this cluster",
-                hint="get the present one with: swarmsec ca token worker",
-            ),
-        )
-    return matches[0]
+def _wanted_name(admission: Admission, request: JoinRequest, requester: Requester) -> str | None:
+    """The name that token and node agree on; None where neither has one.
+
+    Raises:
+        Refusal: they differ.
+    """
+    if not admission.node_name or request.node_name == admission.node_name:
+        return request.node_name
+    if request.node_name is None:
+        return admission.node_name
+    why = "the token is for a node of another name"
+    raise refusal(requester, Action.CA_TOKEN_REDEEM, Denied(why, hint="leave --name out"), admission.limited)
 
 
 def _node_id(transaction: Transaction, request: JoinRequest, known_as: list[str], requester: Requester) -> str:
@@ -83,10 +81,10 @@ def _node_id(transaction: Transaction, request: JoinRequest, known_as: list[str]
     try:
         name = parse_node_id(request.node_name)
     except CaError as error:
-        raise _refusal(requester, Denied(str(error), hint=error.hint)) from None
+        raise refusal(requester, Action.CA_TOKEN_REDEEM, Denied(str(error), hint=error.hint)) from None
     if "." in name or name in request.reserved_names:
         why = f"expected a node name without dots that is no name of this server, got {name}"
-        raise _refusal(requester, Denied(why, hint="choose another --name"))
+        raise refusal(requester, Action.CA_TOKEN_REDEEM, Denied(why, hint="choose another --name"))
     holders = [
         record
         for record in transaction.certificates.by_subject(name)
@@ -94,17 +92,12 @@ def _node_id(transaction: Transaction, request: JoinRequest, known_as: list[str]
         and record.spki_sha256 != bytes.fromhex(request.signing_request.spki_sha256)
     ]
     if holders:
-        raise _refusal(
+        raise refusal(
             requester,
+            Action.CA_TOKEN_REDEEM,
             Denied(
                 f"the name {name} belongs to another node",
                 hint=f"choose another --name, or revoke the former node with: swarmsec ca revoke {name}",
             ),
         )
     return name
-
-
-def _refusal(requester: Requester, error: SwarmsecError) -> Refusal:
-    target = ObjectRef(type="join-token")
-    event = requester.event(Action.CA_TOKEN_REDEEM, target, outcome=Outcome.DENIED, reason=str(error))
-    return Refusal(error, event)

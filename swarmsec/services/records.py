@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -59,6 +59,27 @@ class TokenRecord:
     state: str
     """``active`` or ``retired``."""
     created: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitedToken:
+    """A join token that ends, known by its fingerprint alone. Times in Unix seconds."""
+
+    token_id: str
+    fingerprint: bytes = field(repr=False)
+    """HMAC-SHA256 of the token under a sealed key, 32 bytes."""
+    role: str
+    """What it is for: a word of ``services.limited_tokens.TokenRole``."""
+    node_name: str
+    """The only node that it is for; empty for any."""
+    state: str
+    """``active`` or ``revoked``; whether it has expired or is used up is told by its numbers."""
+    uses: int
+    uses_left: int
+    created: int
+    expires: int
+    redeemed_by: bytes = b""
+    """SHA-256 of the public key that used it last; empty before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

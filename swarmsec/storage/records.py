@@ -14,6 +14,7 @@ from swarmsec.services.records import (
     AuthorityRecord,
     CertificateRecord,
     CertificateStatus,
+    LimitedToken,
     PolicyRecord,
     SwarmRoot,
     TokenRecord,
@@ -163,6 +164,38 @@ class Tokens:
         """Every token ever made."""
         rows = self._transaction.select(tables.join_tokens)
         return [TokenRecord(**_values(row)) for row in rows]
+
+
+class LimitedTokens:
+    """Join tokens that end."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def add(self, record: LimitedToken) -> None:
+        """Add a token."""
+        self._transaction.insert(tables.limited_tokens, **asdict(record))
+
+    def change(self, record: LimitedToken) -> None:
+        """Write a token's state and numbers."""
+        row = self._transaction.find(tables.limited_tokens, token_id=record.token_id)
+        if row is None:
+            raise NotFound(f"no token {record.token_id}")
+        self._transaction.update(tables.limited_tokens, row, **asdict(record))
+
+    def by_id(self, token_id: str) -> LimitedToken | None:
+        """The token with this id, or None."""
+        row = self._transaction.find(tables.limited_tokens, token_id=token_id)
+        return None if row is None else LimitedToken(**_values(row))
+
+    def by_fingerprint(self, fingerprint: bytes) -> LimitedToken | None:
+        """The token with this fingerprint, or None."""
+        row = self._transaction.find(tables.limited_tokens, fingerprint=fingerprint)
+        return None if row is None else LimitedToken(**_values(row))
+
+    def all(self) -> Sequence[LimitedToken]:
+        """Every token ever made."""
+        return [LimitedToken(**_values(row)) for row in self._transaction.select(tables.limited_tokens)]
 
 
 class SwarmRoots:

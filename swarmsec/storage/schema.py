@@ -15,8 +15,8 @@ from sqlalchemy import Connection, inspect, text
 
 from swarmsec.storage.errors import SchemaUnknown
 
-HEADS: Final = frozenset({"core_0001", "ca_0001", "policies_0001"})
-KNOWN: Final = HEADS
+HEADS: Final = frozenset({"core_0001", "ca_0002", "policies_0001"})
+KNOWN: Final = HEADS | {"ca_0001"}
 """Every revision ever released; a home at one of these is moved forward."""
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 

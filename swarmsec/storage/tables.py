@@ -115,6 +115,20 @@ join_tokens = _state_table(
     Column("created", BigInteger, nullable=False),
 )
 
+limited_tokens = _state_table(
+    "limited_tokens",
+    _key("token_id", Text),
+    Column("fingerprint", LargeBinary, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("node_name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("uses_left", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("redeemed_by", LargeBinary, nullable=False),
+)
+
 swarm_roots = _state_table(
     "swarm_roots",
     _key("sha256", Text),

@@ -50,6 +50,11 @@ class Transaction:
         return records.Tokens(self)
 
     @property
+    def limited_tokens(self) -> records.LimitedTokens:
+        """Join tokens that end."""
+        return records.LimitedTokens(self)
+
+    @property
     def swarm_roots(self) -> records.SwarmRoots:
         """Foreign roots of the signing endpoint."""
         return records.SwarmRoots(self)

@@ -16,6 +16,7 @@ from swarmsec.services.records import (
     CertificateStatus,
     Intent,
     KeyTermRow,
+    LimitedToken,
     PolicyRecord,
     SealedRow,
     SealRow,
@@ -319,3 +320,40 @@ def test_records_that_end_are_no_longer_what_counts(store: Store) -> None:
     store.write(end)
     store.read(check)
     assert verify_store(store).rows == 5
+
+
+def test_limited_tokens_come_back_by_id_and_fingerprint_and_change(store: Store) -> None:
+    token = LimitedToken(
+        token_id="t",
+        fingerprint=b"\0f" * 16,
+        role="worker",
+        node_name="",
+        state="active",
+        uses=2,
+        uses_left=2,
+        created=5,
+        expires=2**40,
+    )
+    spent = replace(token, uses_left=1, redeemed_by=b"k" * 32)
+
+    def fill(transaction: Transaction) -> None:
+        transaction.limited_tokens.add(token)
+        assert transaction.limited_tokens.by_fingerprint(token.fingerprint) == token
+        transaction.limited_tokens.change(spent)
+        transaction.log(event())
+
+    def check(transaction: Transaction) -> None:
+        assert transaction.limited_tokens.by_id("t") == spent
+        assert transaction.limited_tokens.by_fingerprint(token.fingerprint) == spent
+        assert list(transaction.limited_tokens.all()) == [spent]
+        assert transaction.limited_tokens.by_id("u") is None
+        assert transaction.limited_tokens.by_fingerprint(b"") is None
+
+    def change_unknown(transaction: Transaction) -> None:
+        transaction.limited_tokens.change(replace(token, token_id="u"))
+
+    store.write(fill)
+    store.read(check)
+    with pytest.raises(NotFound):
+        store.write(change_unknown)
+    assert verify_store(store).rows == 1
