@@ -116,7 +116,7 @@ class RevocationList:
 
 
 def entries_to_list(
-    revoked: Iterable[RevokedCertificate], *, previous_update: datetime | None
+    revoked: Iterable[RevokedCertificate], *, this_update: datetime, previous_update: datetime | None
 ) -> tuple[Revocation, ...]:
     """Choose the entries of the next list.
 
@@ -125,17 +125,19 @@ def entries_to_list(
 
     Args:
         revoked: every revocation ever made.
+        this_update: thisUpdate of the list to be made, UTC.
         previous_update: thisUpdate of the list before, UTC; None for the first list.
 
     Returns:
         the entries by ascending serial.
     """
-    # A revocation in the very second of the previous list may have missed it.
-    return _sorted(
-        one.revocation
-        for one in revoked
-        if previous_update is None or max(one.not_after, one.revocation.revoked_at) >= previous_update
-    )
+    if previous_update is None:
+        return _sorted(one.revocation for one in revoked)
+    # NOTE: after a clock that ran ahead, the previous list is later than this one. Its time says nothing of what has
+    # ended, and an entry that is left out too early makes a revoked certificate good again.
+    listed_until = min(previous_update, this_update)
+    # What happened in the very second of the previous list may not have been on it.
+    return _sorted(one.revocation for one in revoked if max(one.not_after, one.revocation.revoked_at) >= listed_until)
 
 
 def build_revocation_list(issuer: Issuer, *, number: int, validity: Validity, entries: Sequence[Revocation]) -> bytes:

@@ -349,7 +349,9 @@ def test_entries_stay_for_one_list_after_the_certificate(
     revoked_at: datetime, not_after: datetime, previous: datetime | None, listed: bool
 ) -> None:
     one = certificate(4, revoked_at=revoked_at, not_after=not_after)
-    assert entries_to_list([one], previous_update=previous) == ((one.revocation,) if listed else ())
+    assert entries_to_list([one], this_update=UPDATE + 9 * DAY, previous_update=previous) == (
+        (one.revocation,) if listed else ()
+    )
 
 
 DAYS = st.integers(0, 40).map(lambda days: UPDATE + days * DAY)
@@ -366,9 +368,8 @@ def test_every_revocation_is_on_a_list_after_the_certificate_ended(
     seen: dict[int, list[datetime]] = {one.revocation.serial: [] for one in known}
     previous: datetime | None = None
     for update in updates:
-        entries = entries_to_list(
-            (one for one in known if one.revocation.revoked_at <= update), previous_update=previous
-        )
+        due = [one for one in known if one.revocation.revoked_at <= update]
+        entries = entries_to_list(due, this_update=update, previous_update=previous)
         assert list(entries) == by_serial(entries)
         for entry in entries:
             seen[entry.serial].append(update)
@@ -378,3 +379,9 @@ def test_every_revocation_is_on_a_list_after_the_certificate_ended(
         needed = [update for update in since if update <= one.not_after]
         after = [update for update in since if update > one.not_after][:1]
         assert seen[one.revocation.serial][: len(needed) + len(after)] == needed + after
+
+
+def test_a_clock_that_ran_ahead_takes_nobody_off_the_list() -> None:
+    one = certificate(4, revoked_at=UPDATE, not_after=UPDATE + 30 * DAY)
+    ahead = UPDATE + 900 * DAY
+    assert entries_to_list([one], this_update=UPDATE + DAY, previous_update=ahead) == (one.revocation,)
