@@ -83,9 +83,9 @@ def advance(state: Rotation | None, event: Event) -> Rotation:
         case Distribute():
             return _distributing(state)
         case Enrolled() | BundleAcknowledged() | Reissued() | Converged() | Failed():
-            return _settled(_node_advanced(state, event))
+            return _node_advanced(state, event)
         case FinishWithout():
-            return _settled(_finished_without(state, event))
+            return _finished_without(state, event)
         case Abort():
             return replace(state, phase=Phase.ABORTED, failed=frozenset())
         case Retire():
@@ -149,7 +149,9 @@ def _distributing(state: Rotation) -> Rotation:
         case Phase.PREPARED:
             raise RotationRefused("expected a cross-signed root before both roots are served")
         case Phase.CROSS_SIGNED:
-            return _settled(replace(state, phase=Phase.DISTRIBUTING))
+            # Where everybody has been left out, there is nobody to serve.
+            phase = phase_of(Phase.DISTRIBUTING, pending=state.pending, acknowledged=state.acknowledged)
+            return replace(state, phase=phase)
         case _:
             return state
 
@@ -176,7 +178,7 @@ def _finished_without(state: Rotation, event: FinishWithout) -> Rotation:
 def _node_advanced(state: Rotation, event: NodeEvent) -> Rotation:
     if isinstance(event, Enrolled):
         return _enrolled(state, event.node)
-    if event.node not in state.nodes:
+    if not state.is_known(event.node):
         raise RotationRefused(f"expected a node of this rotation, got {event.node[:80]!r}")
     match event:
         case BundleAcknowledged():
@@ -190,14 +192,14 @@ def _node_advanced(state: Rotation, event: NodeEvent) -> Rotation:
             # Being seen with the certificate outweighs a record of handing it out, and having been given up.
             return _moved(state, frozenset({event.node}) - state.converged, to="converged")
         case Failed():
-            return replace(state, failed=state.failed | state.unconverged & {event.node})
+            return replace(state, failed=state.failed | {event.node}) if state.is_unconverged(event.node) else state
         case _:
             assert_never(event)
 
 
 def _enrolled(state: Rotation, node: str) -> Rotation:
     """A node gets both roots when it joins, and its certificate from whichever root issues; both by the phase."""
-    if node in state.nodes - state.excluded:
+    if state.is_known(node) and node not in state.excluded:
         return state
     _verify_names({node})
     issues_new = state.phase in (Phase.REISSUING, Phase.CONVERGING)
@@ -205,18 +207,20 @@ def _enrolled(state: Rotation, node: str) -> Rotation:
 
 
 def _moved(state: Rotation, nodes: frozenset[str], *, to: str) -> Rotation:
-    """Put nodes into one set and take them out of the others."""
+    """Put nodes into one set and take them out of the others; the last one may end a phase."""
     if not nodes:
         return state
     sets = {name: getattr(state, name) - nodes for name in NODE_SETS}
     sets[to] |= nodes
-    return replace(state, **sets, failed=state.failed - nodes)
-
-
-def _settled(state: Rotation) -> Rotation:
-    """Go to the phase that what the nodes have done allows."""
-    phase = phase_of(state)
-    return state if phase is state.phase else replace(state, phase=phase)
+    phase = phase_of(state.phase, pending=sets["pending"], acknowledged=sets["acknowledged"])
+    return Rotation(
+        phase=phase,
+        old_root=state.old_root,
+        new_root=state.new_root,
+        cross_signed=state.cross_signed,
+        failed=state.failed - nodes,
+        **sets,
+    )
 
 
 def _verify_reached(state: Rotation, phase: Phase, when: str) -> None:

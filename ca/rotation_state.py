@@ -89,19 +89,27 @@ class Rotation:
         """The nodes that have something left to do, and so keep the old root from being retired."""
         return self.pending | self.acknowledged | self.reissued
 
+    def is_unconverged(self, node: str) -> bool:
+        """Whether a node is in ``unconverged``."""
+        return node in self.pending or node in self.acknowledged or node in self.reissued
+
+    def is_known(self, node: str) -> bool:
+        """Whether a node is in ``nodes``."""
+        return any(node in nodes for nodes in self.steps)
+
     @property
     def on_new_root(self) -> frozenset[str]:
         """The nodes that hold a certificate of the new root; after an abort they are given one of the old root."""
         return self.reissued | self.converged
 
 
-def phase_of(state: Rotation) -> Phase:
-    """The phase that what the nodes have done allows; the one it has where that does not depend on nodes."""
-    if state.phase not in (Phase.DISTRIBUTING, Phase.REISSUING, Phase.CONVERGING):
-        return state.phase
-    if state.pending:
+def phase_of(phase: Phase, *, pending: frozenset[str], acknowledged: frozenset[str]) -> Phase:
+    """The phase that what the nodes have done allows; the same one where that does not depend on nodes."""
+    if phase not in (Phase.DISTRIBUTING, Phase.REISSUING, Phase.CONVERGING):
+        return phase
+    if pending:
         return Phase.DISTRIBUTING
-    return Phase.REISSUING if state.acknowledged else Phase.CONVERGING
+    return Phase.REISSUING if acknowledged else Phase.CONVERGING
 
 
 def _is_before_cross_signing(state: Rotation) -> bool:
@@ -132,23 +140,24 @@ def _verify_roots(state: Rotation) -> None:
 
 
 def _verify_nodes(state: Rotation) -> None:
-    if len(state.nodes) > MAX_NODES:
-        raise InvalidRotation(f"expected at most {MAX_NODES} nodes, got {len(state.nodes)}")
-    if len(state.nodes) != sum(len(nodes) for nodes in state.steps):
+    count = sum(len(nodes) for nodes in state.steps)
+    if count > MAX_NODES:
+        raise InvalidRotation(f"expected at most {MAX_NODES} nodes, got {count}")
+    if len(state.nodes) != count:
         raise InvalidRotation("expected every node in one set")
-    if not state.failed <= state.unconverged:
+    if not all(state.is_unconverged(node) for node in state.failed):
         raise InvalidRotation("expected failed nodes among those that have something left to do")
 
 
 def _verify_phase(state: Rotation) -> None:
     """Refuse what no order of events leads to; a record that says it was not written by this machine."""
-    if phase_of(state) is not state.phase:
+    if phase_of(state.phase, pending=state.pending, acknowledged=state.acknowledged) is not state.phase:
         raise InvalidRotation(f"expected nodes that have done what the phase {state.phase.value} says")
     if (state.cross_signed is None) != _is_before_cross_signing(state):
         raise InvalidRotation(f"expected a cross-signed root exactly from the phase {Phase.CROSS_SIGNED.value} on")
-    if state.phase in (Phase.PREPARED, Phase.CROSS_SIGNED, Phase.DISTRIBUTING) and state.on_new_root:
+    if state.phase in (Phase.PREPARED, Phase.CROSS_SIGNED, Phase.DISTRIBUTING) and (state.reissued or state.converged):
         raise InvalidRotation(f"expected nobody on the new root in the phase {state.phase.value}")
     if (state.phase in (Phase.PREPARED, Phase.CROSS_SIGNED) or state.cross_signed is None) and state.acknowledged:
         raise InvalidRotation(f"expected nobody who trusts the new root in the phase {state.phase.value}")
-    if state.phase is Phase.RETIRED and state.unconverged:
+    if state.phase is Phase.RETIRED and (state.pending or state.acknowledged or state.reissued):
         raise InvalidRotation("expected a root retired only when every node converged or was left out")
