@@ -37,6 +37,7 @@ class Action(StrEnum):
     CA_INIT = "ca.init"
     CA_ISSUE = "ca.issue"
     CA_REVOKE = "ca.revoke"
+    CA_CRL = "ca.crl"
     CA_TOKEN_CREATE = "ca.token-create"  # noqa: S105  # the name of an action
     CA_TOKEN_ROTATE = "ca.token-rotate"  # noqa: S105  # the name of an action
     CA_TOKEN_REVEAL = "ca.token-reveal"  # noqa: S105  # the name of an action

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarmsec.cli.castatus import status
+from swarmsec.cli.crl import crl
 from swarmsec.cli.frame import (
     ask_passphrase,
     close_home,
@@ -34,6 +36,8 @@ def ca() -> None:
 
 
 ca.add_command(issue)
+ca.add_command(crl)
+ca.add_command(status)
 
 
 @ca.command()

@@ -121,6 +121,11 @@ class Certificates:
         rows = self._transaction.find_all(tables.certificates, spki_sha256=spki_sha256)
         return [_certificate(row) for row in rows]
 
+    def revoked(self) -> Iterable[CertificateRecord]:
+        """Every revoked certificate, in the order of issue."""
+        chosen = tables.certificates.c.status == str(CertificateStatus.REVOKED)
+        return (_certificate(row) for row in self._transaction.select(tables.certificates, chosen))
+
     def by_ids(self, ids: Sequence[int]) -> Sequence[CertificateRecord]:
         """Certificates with these row ids."""
         found: list[CertificateRecord] = []

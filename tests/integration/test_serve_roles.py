@@ -25,6 +25,7 @@ ROUTE_NAMES = {
     ("GET", "/openapi.json"): "openapi",
     ("GET", "/api/v1/whoami"): "whoami",
     ("GET", "/api/v1/ca/bundle"): "ca.bundle",
+    ("GET", "/api/v1/ca/crl"): "ca.crl",
     ("POST", "/api/v1/node/join"): "node.join",
     ("POST", "/api/v1/cfssl/sign"): "cfssl.sign",
     ("GET", "/api/v1/ca/certificates"): "ca.certificates",

@@ -27,6 +27,7 @@ from swarmsec.server.access import PolicyAccess
 from swarmsec.server.app import Server, ServerParts
 from swarmsec.server.metrics import Metrics
 from swarmsec.server.node_api import build_node_routes
+from swarmsec.server.revocation_api import build_revocation_route
 from swarmsec.server.settings import ServerSettings
 from swarmsec.services.authority import load_authority
 from swarmsec.services.requester import Field, Requester
@@ -40,6 +41,7 @@ from swarmsec.wiring.intents import resolve_intents
 from swarmsec.wiring.localaddresses import server_names
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
+from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
 from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.unlocking import UnlockSocket
@@ -160,6 +162,7 @@ class Session:
         stack.callback(self._writer.close)
         self._make_room_for_connections()
         services = AuthorityServices(store, self._writer, keys, authority, self._identities, self._tls.names)
+        revocations = ServedRevocations(store, self._writer, authority)
         self._server = Server(
             self._settings(),
             ServerParts(
@@ -169,7 +172,11 @@ class Session:
                 tls=self._tls,
                 readiness=HomeReadiness(store, self._writer),
                 metrics=self._metrics,
-                routes=[*build_node_routes(services), build_sign_route(services.sign, services.refuse_to_sign)],
+                routes=[
+                    *build_node_routes(services),
+                    build_revocation_route(revocations),
+                    build_sign_route(services.sign, services.refuse_to_sign),
+                ],
                 version=__version__,
             ),
         )
@@ -178,6 +185,7 @@ class Session:
             writer=self._writer,
             follower=follower,
             identities=self._identities,
+            revocations=revocations,
             tls=self._tls,
             server=self._server,
             metrics=self._metrics,

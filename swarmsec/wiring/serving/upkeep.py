@@ -21,6 +21,7 @@ from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
+from swarmsec.wiring.serving.revocations import ServedRevocations
 
 FOLLOW_SECONDS: Final = 0.25
 TICK_SECONDS: Final = 1.0
@@ -40,6 +41,7 @@ class Upkeep:
     writer: GroupWriter
     follower: LogFollower
     identities: IssuedIdentities
+    revocations: ServedRevocations
     tls: ServerCertificate
     server: Server
     metrics: Metrics
@@ -97,6 +99,7 @@ class Upkeep:
     async def _close_revoked(self, ids: set[str]) -> None:
         revoked = await asyncio.to_thread(self.identities.revoked_among, ids)
         if revoked:
+            self.revocations.forget()
             await self.server.close_revoked(revoked)
 
     async def _prove_writable(self) -> None:

@@ -26,6 +26,7 @@ FROM_AFAR = {
     "openapi": KNOWN,
     "whoami": KNOWN,
     "ca.bundle": EVERYBODY,
+    "ca.crl": EVERYBODY,
     "node.join": EVERYBODY,
     "cfssl.sign": frozenset({RoleWord.SWARM_MANAGER}),
     "ca.certificates": READERS,

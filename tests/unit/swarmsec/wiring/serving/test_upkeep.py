@@ -23,6 +23,7 @@ from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving import upkeep as module
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
+from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.services import HomeReadiness
 from swarmsec.wiring.serving.upkeep import Upkeep
 from tests.unit.swarmsec.homes import OPERATOR
@@ -49,11 +50,13 @@ class Told:
 
 def _upkeep(desk: Desk, server: Told) -> Upkeep:
     store = desk.home.store
+    writer = GroupWriter(store)
     return Upkeep(
         store=store,
-        writer=GroupWriter(store),
+        writer=writer,
         follower=LogFollower(store, store.head().size),
         identities=IssuedIdentities(store, desk.home.clock, desk.authority.cluster_id),
+        revocations=ServedRevocations(store, writer, desk.authority),
         tls=ServerCertificate(store, desk.authority, ("localhost",)),
         server=server,  # type: ignore[arg-type]  # the two methods that are used of it
         metrics=Metrics(version="0"),
