@@ -1,0 +1,83 @@
+"""``swarmsec ca status``: how the authority stands, at one look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from swarmsec.cli.frame import opened_home, options_of, print_json
+
+if TYPE_CHECKING:
+    from swarmsec.services.authority_status import AuthorityStatus
+
+_DAY: Final = 24 * 3600
+
+
+@click.command()
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Show how the authority stands: certificates, what is due, when root and revocation list end, tokens.
+
+    The exit code is 0 whatever it finds.
+    """
+    from swarmsec.services.authority_status import authority_status
+
+    with opened_home(context) as home:
+        found = home.store.read(authority_status)
+    if options_of(context).json:
+        print_json(_members(found))
+    else:
+        _print(found)
+
+
+def _members(found: AuthorityStatus) -> dict[str, object]:
+    from swarmsec.clock import rfc3339_seconds
+
+    present = found.revocation_list
+    return {
+        "cluster_id": found.cluster_id,
+        "root": {"sha256": found.root_sha256, "not_after": rfc3339_seconds(found.root_not_after)},
+        "certificates": found.certificates,
+        "due": list(found.due),
+        "overdue": list(found.overdue),
+        "crl": present and {"number": present.number, "next_update": rfc3339_seconds(present.next_update)},
+        "swarm_roots": [{"sha256": root.sha256, "added": rfc3339_seconds(root.added)} for root in found.swarm_roots],
+        "tokens": [
+            {
+                "role": token.role,
+                "kind": token.kind,
+                "created": rfc3339_seconds(token.created),
+                "age_seconds": max(0, found.now - token.created),
+            }
+            for token in found.standing_tokens
+        ],
+        "open_limited_tokens": found.open_limited_tokens,
+    }
+
+
+def _print(found: AuthorityStatus) -> None:
+    from swarmsec.cli.tables import plain_text
+    from swarmsec.clock import rfc3339_seconds
+
+    days = (found.root_not_after - found.now) // _DAY
+    click.echo(f"cluster       {found.cluster_id}")
+    click.echo(f"root          until {rfc3339_seconds(found.root_not_after)[:10]}, {days} days")
+    click.echo(f"certificates  {', '.join(f'{count} {state}' for state, count in found.certificates.items())}")
+    for label, subjects in (("due", found.due), ("overdue", found.overdue)):
+        click.echo(f"{label:<13} {plain_text(', '.join(subjects)) or 'nobody'}")
+    click.echo(f"crl           {_crl(found)}")
+    click.echo(f"swarm roots   {len(found.swarm_roots)} accepted")
+    for token in found.standing_tokens:
+        click.echo(f"token         {token.kind} {token.role}, {max(0, found.now - token.created) // _DAY} days old")
+    click.echo(f"token         {found.open_limited_tokens} with limits")
+
+
+def _crl(found: AuthorityStatus) -> str:
+    from swarmsec.clock import rfc3339_seconds
+
+    present = found.revocation_list
+    if present is None:
+        return "none yet"
+    word = "until" if found.now < present.next_update else "ended"
+    return f"number {present.number}, {word} {rfc3339_seconds(present.next_update)}"

@@ -1,0 +1,77 @@
+"""How the authority stands: what is issued, what is due, when things end. Names for people, numbers for monitoring."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from ca.issuing import fingerprint
+from swarmsec.clock import unix_seconds
+from swarmsec.errors import NotFound
+from swarmsec.services.limited_tokens import ACTIVE, state_of
+from swarmsec.services.list_certificates import EXPIRED, ListedCertificate, list_certificates
+from swarmsec.services.ports import Transaction
+from swarmsec.services.publish_revocations import ListState, load_list_state
+from swarmsec.services.records import CertificateStatus, SwarmRoot, TokenRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityStatus:
+    """The authority at one moment. Times in Unix seconds."""
+
+    now: int
+    cluster_id: str
+    root_sha256: str
+    root_not_after: int
+    certificates: dict[str, int]
+    """How many there are of each state; every state is named."""
+    due: Sequence[str]
+    """Whose newest certificate may be renewed now."""
+    overdue: Sequence[str]
+    """Whose newest certificate should have been renewed."""
+    revocation_list: ListState | None
+    swarm_roots: Sequence[SwarmRoot]
+    standing_tokens: Sequence[TokenRecord]
+    """Those in force."""
+    open_limited_tokens: int
+    """How many tokens with limits can still be used."""
+
+
+def authority_status(transaction: Transaction) -> AuthorityStatus:
+    """See how the authority stands.
+
+    Raises:
+        NotFound: the home is no authority.
+    """
+    root = transaction.authorities.active()
+    if root is None:
+        raise NotFound("this home has no certificate authority", hint="make one with: swarmsec ca init")
+    now, listed = unix_seconds(transaction.clock), list(list_certificates(transaction))
+    states = Counter(item.status for item in listed)
+    newest = _newest_valid(listed)
+    return AuthorityStatus(
+        now=now,
+        cluster_id=transaction.settings.get("cluster_id") or "",
+        root_sha256=fingerprint(root.certificate),
+        root_not_after=int(x509.load_der_x509_certificate(root.certificate).not_valid_after_utc.timestamp()),
+        certificates={state: states[state] for state in (*map(str, CertificateStatus), EXPIRED)},
+        due=_subjects(item for item in newest if item.renew_after <= now and not item.overdue),
+        overdue=_subjects(item for item in newest if item.overdue),
+        revocation_list=load_list_state(transaction),
+        swarm_roots=list(transaction.swarm_roots.all()),
+        standing_tokens=[token for token in transaction.tokens.all() if token.state == "active"],
+        open_limited_tokens=sum(state_of(token, now) == ACTIVE for token in transaction.limited_tokens.all()),
+    )
+
+
+def _newest_valid(listed: Iterable[ListedCertificate]) -> Iterable[ListedCertificate]:
+    """The newest certificate of each subject and profile, where it counts: who has a newer one needs no renewal."""
+    newest = {(item.record.subject_id, item.record.profile): item for item in listed}
+    return [item for item in newest.values() if item.status == CertificateStatus.VALID]
+
+
+def _subjects(items: Iterable[ListedCertificate]) -> Sequence[str]:
+    return sorted({item.record.subject_id for item in items})
