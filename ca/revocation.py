@@ -1,4 +1,4 @@
-"""Revocations, and the list that publishes them (a CRL of version 2, RFC 5280, section 5).
+"""The list that publishes revocations: a CRL of version 2 (RFC 5280, section 5).
 
 The list is assembled from DER as certificates are, because ``cryptography`` builds one only with a private key in its
 hands; equality with its builder is a property test. Docker reads no such list: it is for others who rely on these
@@ -7,13 +7,9 @@ certificates, while swarmsec itself looks every certificate up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import IntEnum
+from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
-from itertools import pairwise
-from operator import attrgetter
 
 from cryptography import x509
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
@@ -31,32 +27,33 @@ from ca.bundle import verify_authority
 from ca.errors import InvalidCertificate, InvalidRequest
 from ca.issuer import Issuer, subject_key_id, subject_name
 from ca.profiles import Validity
+from ca.revocation_entries import (
+    MAX_LIST_LIFE,
+    Reason,
+    Revocation,
+    RevocationList,
+    RevokedCertificate,
+    by_serial,
+    entries_to_list,
+    verify_bounds,
+)
 
-MAX_ENTRIES = 1_000_000
+__all__ = [
+    "MAX_LIST_BYTES",
+    "MAX_LIST_LIFE",
+    "Reason",
+    "Revocation",
+    "RevocationList",
+    "RevokedCertificate",
+    "build_revocation_list",
+    "entries_to_list",
+    "verify_list_authority",
+    "verify_revocation_list",
+]
+
 MAX_LIST_BYTES = 64 * 1024 * 1024
-MAX_LIST_LIFE = timedelta(days=366)
-"""The longest a list is valid; whoever can replay one hides later revocations until it ends."""
-_MAX_NUMBER_BITS = _MAX_SERIAL_BITS = 159
-"""RFC 5280, sections 4.1.2.2 and 5.2.3: at most 20 octets, the first bit of which is the sign."""
 _VERSION_2 = der.integer(1)
 _ENUMERATED = 0x0A
-
-
-class Reason(IntEnum):
-    """Why a certificate was revoked (RFC 5280, section 5.3.1).
-
-    certificateHold and removeFromCRL are left out: nothing here takes a revocation back.
-    """
-
-    UNSPECIFIED = 0
-    KEY_COMPROMISE = 1
-    CA_COMPROMISE = 2
-    AFFILIATION_CHANGED = 3
-    SUPERSEDED = 4
-    CESSATION_OF_OPERATION = 5
-    PRIVILEGE_WITHDRAWN = 9
-
-
 _FLAGS = {
     Reason.KEY_COMPROMISE: x509.ReasonFlags.key_compromise,
     Reason.CA_COMPROMISE: x509.ReasonFlags.ca_compromise,
@@ -66,78 +63,6 @@ _FLAGS = {
     Reason.PRIVILEGE_WITHDRAWN: x509.ReasonFlags.privilege_withdrawn,
 }
 _REASONS = {flag: reason for reason, flag in _FLAGS.items()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revocation:
-    """One entry of a list.
-
-    Args:
-        serial: of the revoked certificate.
-        revoked_at: when it was revoked, UTC, whole seconds.
-        reason: why.
-
-    Raises:
-        InvalidRequest: for a serial or a time that no list can hold.
-    """
-
-    serial: int
-    revoked_at: datetime
-    reason: Reason
-
-    def __post_init__(self) -> None:
-        if not 0 < self.serial < 1 << _MAX_SERIAL_BITS:
-            raise InvalidRequest(f"expected a positive serial of at most {_MAX_SERIAL_BITS} bits")
-        if self.revoked_at.tzinfo is not UTC or self.revoked_at.microsecond or self.revoked_at.year < 1950:
-            raise InvalidRequest("expected a revocation in UTC, of whole seconds, from 1950 on")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevokedCertificate:
-    """A revocation together with the end of the certificate's life, UTC, by which its entry can go."""
-
-    revocation: Revocation
-    not_after: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevocationList:
-    """What a list says.
-
-    Args:
-        number: cRLNumber.
-        validity: thisUpdate and nextUpdate.
-        entries: by ascending serial, each serial once.
-    """
-
-    number: int
-    validity: Validity
-    entries: tuple[Revocation, ...]
-
-
-def entries_to_list(
-    revoked: Iterable[RevokedCertificate], *, this_update: datetime, previous_update: datetime | None
-) -> tuple[Revocation, ...]:
-    """Choose the entries of the next list.
-
-    An entry stays until it has been on a list issued after its certificate ended (RFC 5280, section 3.3). Whether it
-    has been is told from the times alone.
-
-    Args:
-        revoked: every revocation ever made.
-        this_update: thisUpdate of the list to be made, UTC.
-        previous_update: thisUpdate of the list before, UTC; None for the first list.
-
-    Returns:
-        the entries by ascending serial.
-    """
-    if previous_update is None:
-        return _sorted(one.revocation for one in revoked)
-    # NOTE: after a clock that ran ahead, the previous list is later than this one. Its time says nothing of what has
-    # ended, and an entry that is left out too early makes a revoked certificate good again.
-    listed_until = min(previous_update, this_update)
-    # What happened in the very second of the previous list may not have been on it.
-    return _sorted(one.revocation for one in revoked if max(one.not_after, one.revocation.revoked_at) >= listed_until)
 
 
 def build_revocation_list(issuer: Issuer, *, number: int, validity: Validity, entries: Sequence[Revocation]) -> bytes:
@@ -157,7 +82,7 @@ def build_revocation_list(issuer: Issuer, *, number: int, validity: Validity, en
         InvalidCertificate: when the issuer may not sign lists, or what came out differs from what was asked.
     """
     verify_list_authority(issuer.certificate)
-    asked = _verify_bounds(RevocationList(number=number, validity=validity, entries=_sorted(entries)))
+    asked = verify_bounds(RevocationList(number=number, validity=validity, entries=by_serial(entries)))
     tbs = _tbs(asked, issuer.algorithm, issuer.certificate)
     list_der = _envelope(tbs, issuer.algorithm, issuer.sign(tbs))
     if verify_revocation_list(list_der, authority=issuer.certificate) != asked:
@@ -184,7 +109,7 @@ def verify_revocation_list(list_der: bytes, *, authority: x509.Certificate) -> R
     key, _ = accept_key(authority.public_key(), refusal=InvalidCertificate)
     try:
         parsed = x509.load_der_x509_crl(list_der)
-        found = _verify_bounds(_read(parsed))
+        found = verify_bounds(_read(parsed))
         algorithm = algorithm_of(parsed.signature_algorithm_oid.dotted_string, key, refusal=InvalidCertificate)
         tbs, signature = parsed.tbs_certlist_bytes, parsed.signature
     except (*PARSE_ERRORS, InvalidRequest) as error:
@@ -206,22 +131,6 @@ def verify_list_authority(certificate: x509.Certificate) -> x509.Certificate:
         if isinstance(extension.value, x509.KeyUsage) and not extension.value.crl_sign:
             raise InvalidCertificate("expected a certificate of an authority, with key usage cRLSign")
     return certificate
-
-
-def _sorted(entries: Iterable[Revocation]) -> tuple[Revocation, ...]:
-    return tuple(sorted(entries, key=attrgetter("serial")))
-
-
-def _verify_bounds(wanted: RevocationList) -> RevocationList:
-    if not 0 <= wanted.number < 1 << _MAX_NUMBER_BITS:
-        raise InvalidRequest(f"expected a list number of 0 to {_MAX_NUMBER_BITS} bits")
-    if wanted.validity.not_after - wanted.validity.not_before > MAX_LIST_LIFE:
-        raise InvalidRequest(f"expected a next list within {MAX_LIST_LIFE.days} days")
-    if len(wanted.entries) > MAX_ENTRIES:
-        raise InvalidRequest(f"expected at most {MAX_ENTRIES} revocations, got {len(wanted.entries)}")
-    if any(one.serial >= other.serial for one, other in pairwise(wanted.entries)):
-        raise InvalidRequest("expected every serial once, in ascending order")
-    return wanted
 
 
 def _envelope(tbs: bytes, algorithm: SignatureAlgorithm, signature: bytes) -> bytes:

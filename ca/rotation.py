@@ -34,7 +34,7 @@ from ca.rotation_events import (
     Reissued,
     Retire,
 )
-from ca.rotation_state import NODE_SETS, Phase, Rotation, is_fingerprint, phase_of
+from ca.rotation_state import MAX_NODES, NODE_SETS, Phase, Rotation, is_fingerprint, phase_of
 
 __all__ = [
     "Abort",
@@ -202,6 +202,8 @@ def _enrolled(state: Rotation, node: str) -> Rotation:
     if state.is_known(node) and node not in state.excluded:
         return state
     _verify_names({node})
+    if len(state.nodes) == MAX_NODES and not state.is_known(node):
+        raise RotationRefused(f"expected at most {MAX_NODES} nodes")
     issues_new = state.phase in (Phase.REISSUING, Phase.CONVERGING)
     return _moved(state, frozenset({node}), to="reissued" if issues_new else "pending")
 

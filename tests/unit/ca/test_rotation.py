@@ -206,6 +206,14 @@ def test_who_enrols_during_a_rotation_gets_what_the_phase_gives(phase: Phase) ->
     assert advance(state, Enrolled(node="dora")) is state
 
 
+def test_no_more_nodes_enrol_than_a_record_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ca.rotation.MAX_NODES", len(NODES))
+    state = advance(at(Phase.DISTRIBUTING), without(ANNA))
+    with pytest.raises(RotationRefused, match="at most 3 nodes"):
+        advance(state, Enrolled(node="dora"))
+    assert advance(state, Enrolled(node=ANNA)).pending == set(NODES)
+
+
 def test_a_node_that_was_left_out_can_come_back() -> None:
     state = run([without(ANNA), *(BundleAcknowledged(node=node) for node in NODES)], at(Phase.DISTRIBUTING))
     assert state.phase is Phase.REISSUING
