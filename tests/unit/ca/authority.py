@@ -45,6 +45,21 @@ class KeySigner:
         return self.key.sign(message, ec.ECDSA(chosen))
 
 
+class LyingSigner(KeySigner):
+    """Claims one key and signs with another, as a token with two keys of one label does."""
+
+    def sign(self, message: bytes) -> bytes:
+        return KeySigner(key=p256()).sign(message)
+
+
+class LaterLiar(KeySigner):
+    """Signs the probe with its key and everything after it with another."""
+
+    def sign(self, message: bytes) -> bytes:
+        honest = message.startswith(b"swarmsec:")
+        return super().sign(message) if honest else KeySigner(key=p256()).sign(message)
+
+
 def p256() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 

@@ -29,6 +29,7 @@ from ca.templates import key_identifier
 from tests.unit.ca.authority import (
     NOW,
     KeySigner,
+    LaterLiar,
     PrivateKey,
     assert_extensions,
     key_id_of,
@@ -208,14 +209,6 @@ def test_only_roots_are_cross_signed() -> None:
 def test_a_serial_is_checked() -> None:
     with pytest.raises(InvalidRequest, match="positive serial"):
         cross_sign(OLD, new_root=NEW.certificate, serial=1, validity=GOOD_WEEK)
-
-
-class LaterLiar(KeySigner):
-    """Signs the probe with its key and everything after it with another."""
-
-    def sign(self, message: bytes) -> bytes:
-        honest = message.startswith(b"swarmsec:")
-        return super().sign(message) if honest else KeySigner(key=p256()).sign(message)
 
 
 def test_a_wrong_signature_does_not_leave() -> None:

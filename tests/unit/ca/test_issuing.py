@@ -25,11 +25,11 @@ from tests.unit.ca.authority import (
     NOW,
     VECTORS,
     KeySigner,
+    LyingSigner,
     assert_extensions,
     key_id_of,
     new_identity,
     new_issuer,
-    new_root,
     new_serial,
     ninety_days,
     openssl,
@@ -231,31 +231,6 @@ def test_a_key_that_is_none_does_not_leave(spki_der: bytes) -> None:
 def test_a_leaf_may_end_with_its_issuer() -> None:
     limits = replace(ninety_days(ISSUER), not_after=ISSUER.not_after)
     assert issue(Profile.SERVER, validity=limits).not_valid_after_utc == ISSUER.not_after
-
-
-class LyingSigner(KeySigner):
-    """Claims one key and signs with another, as a token with two keys of one label does."""
-
-    def sign(self, message: bytes) -> bytes:
-        return KeySigner(key=p256()).sign(message)
-
-
-def test_an_issuer_needs_its_own_key() -> None:
-    key = p256()
-    root = new_root(KeySigner(key=key))
-    with pytest.raises(InvalidCertificate, match="got another key"):
-        Issuer(root, KeySigner(key=p256()))
-    with pytest.raises(InvalidCertificate, match="signature is not valid"):
-        Issuer(root, LyingSigner(key=key))
-    with pytest.raises(InvalidCertificate, match="expected sha256"):
-        Issuer(root, KeySigner(key=key, signature_hash="sha1"))
-
-
-def test_a_leaf_is_no_issuer() -> None:
-    key = p256()
-    leaf = issue(Profile.SERVER, spki_der=spki_of(key))
-    with pytest.raises(InvalidCertificate, match="CA:TRUE"):
-        Issuer(leaf, KeySigner(key=key))
 
 
 def test_a_root_signed_with_another_key_does_not_leave() -> None:

@@ -37,6 +37,7 @@ from tests.unit.ca.authority import (
     HASHES,
     NOW,
     KeySigner,
+    LaterLiar,
     PrivateKey,
     new_identity,
     new_issuer,
@@ -221,14 +222,6 @@ def test_a_list_of_an_imported_root_names_its_key_as_the_root_does() -> None:
     parsed = x509.load_der_x509_crl(made(issuer=issuer))
     named = parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
     assert named.key_identifier == b"made elsewhere"
-
-
-class LaterLiar(KeySigner):
-    """Signs the probe with its key and everything after it with another."""
-
-    def sign(self, message: bytes) -> bytes:
-        honest = message.startswith(b"swarmsec:")
-        return super().sign(message) if honest else KeySigner(key=p256()).sign(message)
 
 
 def test_a_wrong_signature_does_not_leave() -> None:
