@@ -85,7 +85,7 @@ class Abort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retire:
-    """The old root is no longer trusted by anybody."""
+    """The old root is given up: the new one alone is served from now on."""
 
 
 NodeEvent = Enrolled | BundleAcknowledged | Reissued | Converged | Failed
