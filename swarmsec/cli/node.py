@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say
+
+if TYPE_CHECKING:
+    from swarmsec.wiring.renewing import Renewal
+
+MIN_EVERY = timedelta(seconds=1)
+_directory = click.option(
+    "--dir",
+    "directory",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The node's files, as 'swarmsec node join' wrote them.",
+)
+_server = click.option("--server", required=True, metavar="URL", help="The authority: https://HOST:PORT.")
 
 
 @click.group()
 def node() -> None:
-    """Join a node to the authority."""
+    """Join a node to the authority, and renew its certificate."""
 
 
 @node.command()
-@click.option("--server", required=True, metavar="URL", help="The authority: https://HOST:PORT.")
+@_server
 @click.option("--token", required=True, metavar="TOKEN", help="A join token, from: swarmsec ca token worker.")
 @click.option(
     "--dir",
@@ -55,3 +74,51 @@ def join(context: click.Context, server: str, token: str, directory: Path, name:
         return
     click.echo(joined.identity.node_id)
     say(f"joined cluster {joined.identity.cluster_id} as a {joined.identity.role.word}, until {not_after[:10]}")
+
+
+@node.command()
+@_server
+@_directory
+@click.option("--if-due", is_flag=True, help="Only in the second half of the certificate's life.")
+@click.option("--daemon", is_flag=True, help="Go on renewing until TERM, each time when it is due.")
+@click.option("--every", type=DURATION, default="60s", show_default=True, help="How often --daemon looks.")
+@click.pass_context
+def renew(context: click.Context, server: str, directory: Path, if_due: bool, daemon: bool, every: timedelta) -> None:
+    """Renew this node's certificate, with a new key.
+
+    The present certificate proves who asks; node id and role stay. --if-due keeps to a moment between 50 and 80 percent
+    of the certificate's life, drawn once and kept in DIR. --daemon keeps to it too, and renews at once when the
+    authority has other roots. A certificate that has expired cannot renew itself.
+
+    \b
+    Examples:
+      swarmsec node renew --server https://ca.example.internal:8443 --dir ./node --if-due
+      swarmsec node renew --server https://ca.example.internal:8443 --dir ./node --daemon
+    """
+    from swarmsec.errors import UsageProblem
+    from swarmsec.wiring import renewing
+
+    if every < MIN_EVERY:
+        raise UsageProblem(f"expected --every of at least 1s, got {int(every.total_seconds())}s")
+    if not daemon:
+        _report(context, renewing.renew(server, directory, if_due=if_due))
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    say(f"renewing in {directory}")
+    renewing.keep_renewed(server, directory, every=every, stop=stop, tell=lambda line: click.echo(line, err=True))
+
+
+def _report(context: click.Context, renewal: Renewal) -> None:
+    from swarmsec.clock import rfc3339_seconds
+
+    not_after = rfc3339_seconds(int(renewal.certificate.not_valid_after_utc.timestamp()))
+    due = rfc3339_seconds(int(renewal.due.timestamp()))
+    serial = f"{renewal.certificate.serial_number:x}"
+    if options_of(context).json:
+        document = {"node_id": renewal.identity.node_id, "role": renewal.identity.role.word, "serial": serial}
+        print_json({**document, "renewed": renewal.is_new, "not_after": not_after, "due": due})
+        return
+    click.echo(serial)
+    say(f"{'renewed, due again' if renewal.is_new else 'not due before'} {due}")

@@ -1,4 +1,4 @@
-"""The routes of nodes and people: the root bundle, joining, who am I, and the lists.
+"""The routes of nodes and people: the root bundle, joining and renewing, who am I, and the lists.
 
 Bodies are pydantic models, strict and closed; their JSON schemas are what the OpenAPI document shows.
 """
@@ -33,6 +33,12 @@ class JoinBody(_Model):
     name: str | None = Field(default=None, max_length=63)
 
 
+class RenewBody(_Model):
+    """What a node sends to renew its certificate, which it shows in the handshake."""
+
+    csr: str = Field(max_length=12_288)
+
+
 class JoinAnswer(_Model):
     """What it gets."""
 
@@ -49,12 +55,13 @@ class NodeService(Protocol):
     async def join(
         self, caller: Caller, token: str, signing_request: SigningRequest, name: str | None, request_id: str
     ) -> JoinAnswer: ...
+    async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer: ...
     async def certificates(self) -> Sequence[Mapping[str, object]]: ...
     async def policies(self) -> Sequence[Mapping[str, object]]: ...
 
 
 def build_node_routes(service: NodeService) -> list[Route]:
-    """The routes ``ca.bundle``, ``node.join``, ``whoami``, ``ca.certificates`` and ``policies.list``."""
+    """The routes of nodes and people, in the order of their pages."""
 
     async def bundle(request: Request) -> Response:
         return Response(body=service.root_bundle(), content_type="application/x-pem-file")
@@ -63,6 +70,12 @@ def build_node_routes(service: NodeService) -> list[Route]:
         body = parse_body(JoinBody, request.body)
         signing_request = parse_signing_request(body.csr.encode())
         answer = await service.join(request.caller, body.token, signing_request, body.name, request.request_id)
+        return Response(body=answer.model_dump_json().encode())
+
+    async def renew(request: Request) -> Response:
+        body = parse_body(RenewBody, request.body)
+        signing_request = parse_signing_request(body.csr.encode())
+        answer = await service.renew(request.caller, signing_request, request.request_id)
         return Response(body=answer.model_dump_json().encode())
 
     async def whoami(request: Request) -> Response:
@@ -78,6 +91,14 @@ def build_node_routes(service: NodeService) -> list[Route]:
             operation=operation("Redeem a join token for a certificate", request=JoinBody, answer=JoinAnswer),
             body_limit=MAX_JOIN_BODY,
             attempt_keys=_join_keys,
+        ),
+        Route(
+            name="node.renew",
+            method="POST",
+            path="/api/v1/node/renew",
+            handler=renew,
+            operation=operation("Renew a node's certificate", request=RenewBody, answer=JoinAnswer),
+            body_limit=MAX_JOIN_BODY,
         ),
         Route(name="whoami", method="GET", path="/api/v1/whoami", handler=whoami, operation=operation("Who am I")),
         _list_route("ca.certificates", "/api/v1/ca/certificates", "Every certificate", service.certificates),

@@ -16,22 +16,23 @@ from unittest.mock import patch
 import click
 
 from ca import pem
-from ca.bundle import parse_bundle
+from ca.bundle import parse_bundle, write_bundle
 from ca.errors import InvalidRequest
 from ca.tokens import JoinToken
 from swarmsec.cli.root import root
-from swarmsec.errors import Denied, SwarmsecError, Unavailable, UsageProblem
+from swarmsec.errors import Denied, NotFound, SwarmsecError, Unavailable, UsageProblem
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.read_log import parse_action, parse_since
-from swarmsec.wiring import enrolment
+from swarmsec.wiring import authorityclient, enrolment, renewing
+from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, NEXT_CERTIFICATE, ROOTS, open_node_files
+from swarmsec.wiring.renewing import WINDOW
 from swarmsec.wiring.serving.session import Listening
 from swarmsec.wiring.unlocking import SOCKET_NAME, root_of_running_server, unlock_running_server
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import LEAF_PEM, NODE, NODE_SIGNER, PASSWORD, ROOT_PEM, ROOT_SIGNER, SECRET, signed, text_of
 from tests.fuzz.targets_ca import DER_WORDS, LEAF_TBS, PEM_WORDS, TOKEN
 
-_DIRECTORY = Path("/nonexistent")
 _NOW_MS = 1_777_000_000_000
 _LENGTH = struct.Struct(">I")
 
@@ -40,27 +41,30 @@ def _server_url(data: bytes) -> None:
     """An address with a login must not be repeated; one without holds no secret."""
     text = text_of(data)
     try:
-        base = enrolment._base_url(text)
+        base = authorityclient.parse_server(text)
     except UsageProblem as error:
         if "@" in text and PASSWORD in str(error):
             raise CheckFailed("expected no password in the error") from None
         raise
-    if enrolment._base_url(base) != base or not base.isprintable():
+    if authorityclient.parse_server(base) != base or not base.isprintable():
         raise CheckFailed("expected one address of a server")
 
 
 def _answer(data: bytes) -> None:
     """An answer to a join: its status in three digits, then its body. A refusal is repeated to the person."""
     status, body = int.from_bytes(data[:2], "big") % 600, data[2:]
-    with patch.object(enrolment, "_call", lambda *_, **__: (status, body)):
-        answer = enrolment._redeem("https://a", ROOT_PEM, JoinToken.parse(TOKEN), NODE_SIGNER.key, None)
-    _verify(answer)
+    with patch.object(authorityclient, "_call", lambda *_, **__: (status, body)):
+        issued = enrolment._redeem("https://a", ROOT_PEM, JoinToken.parse(TOKEN), NODE_SIGNER.key, None)
+    _verify_ours(issued)
 
 
 def _verify(answer: dict[str, object]) -> None:
-    joined = enrolment._verify_answer(answer, ROOT_PEM, NODE_SIGNER.key, _DIRECTORY)
-    joined.certificate.verify_directly_issued_by(parse_bundle(ROOT_PEM)[0])
-    if joined.certificate.public_key() != NODE_SIGNER.key.public_key():
+    _verify_ours(authorityclient.verify_answer(answer, NODE_SIGNER.key, bundle=ROOT_PEM))
+
+
+def _verify_ours(issued: authorityclient.Issued) -> None:
+    issued.certificate.verify_directly_issued_by(parse_bundle(ROOT_PEM)[0])
+    if issued.certificate.public_key() != NODE_SIGNER.key.public_key():
         raise CheckFailed("expected our own key in our certificate")
 
 
@@ -68,6 +72,34 @@ def _answer_signed(data: bytes) -> None:
     """What is signed of a node's certificate, signed by the root: the authority itself is what is wrong."""
     certificate = pem.write_block(signed(data, ROOT_SIGNER), "CERTIFICATE")
     _verify({"certificate": certificate.decode()})
+
+
+def _answered_bundle(data: bytes) -> None:
+    """The roots in an answer to a renewal, which a node trusts from then on."""
+    bundle = authorityclient.answered_bundle({"root_bundle": text_of(data)})
+    if write_bundle(parse_bundle(bundle)) != bundle:
+        raise CheckFailed("expected the one form of a bundle")
+
+
+def _node_files(data: bytes) -> None:
+    """A node's directory in which one file, named by the first byte, holds something else."""
+    names = (*_FILES, NEXT_CERTIFICATE)
+    with tempfile.TemporaryDirectory() as directory:
+        for name, content in _FILES.items():
+            Path(directory, name).write_bytes(content)
+        Path(directory, names[data[0] % len(names)] if data else KEY).write_bytes(data[1:])
+        files = open_node_files(Path(directory))
+    if files.pair.key.public_key() != files.pair.certificate.public_key() or SECRET in repr(files):
+        raise CheckFailed("expected a key and a certificate that belong together and do not show")
+
+
+def _window(data: bytes) -> None:
+    """What is kept of the moment of a renewal, beside the certificate."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, WINDOW).write_bytes(data)
+        part = renewing._kept_part(Path(directory, WINDOW), _KEPT_FOR)
+    if part is not None and not 0 <= part < 1_000_000:
+        raise CheckFailed("expected a part of the window")
 
 
 def _listening(data: bytes) -> None:
@@ -179,13 +211,42 @@ _JSON_WORDS = (
 )
 _REFUSALS: Sequence[type[Exception]] = (Denied, Unavailable, UsageProblem)
 
+_KEPT_FOR = "ab" * 32
+_FILES = {KEY: authorityclient.key_pem(NODE_SIGNER.key), CERTIFICATE: LEAF_PEM, ROOTS: ROOT_PEM}
+
 TARGETS = (
+    Target(
+        name="answered-bundle",
+        run=_answered_bundle,
+        seeds=(ROOT_PEM, ROOT_PEM + ROOT_PEM, LEAF_PEM),
+        allowed=(Denied,),
+        covers=("swarmsec.wiring.renewing.renew",),
+        words=PEM_WORDS,
+    ),
+    Target(
+        name="node-files",
+        run=_node_files,
+        seeds=tuple(bytes([number]) + content for number, content in enumerate([*_FILES.values(), LEAF_PEM])),
+        allowed=(NotFound, UsageProblem, Unavailable),
+        covers=("swarmsec.wiring.nodefiles.open_node_files",),
+        words=(*PEM_WORDS, b"kek-version: 1\n"),
+        is_slow=True,
+    ),
+    Target(
+        name="renewal-window",
+        run=_window,
+        seeds=(f"{_KEPT_FOR} 500000\n".encode(), f"{_KEPT_FOR} 1000000\n".encode()),
+        allowed=(),
+        covers=("swarmsec.wiring.renewing.renew",),
+        words=(b" ", b"-", b"999999"),
+        is_slow=True,
+    ),
     Target(
         name="server-url",
         run=_server_url,
         seeds=(b"https://ca.example.internal:8443", b"https://[2001:db8::1]/", b"https://a:%b@b" % PASSWORD.encode()),
         allowed=(UsageProblem, InvalidRequest),
-        covers=("swarmsec.wiring.enrolment.join",),
+        covers=("swarmsec.wiring.authorityclient.parse_server",),
         words=(b"https://", b"http://", b"@", b":", b"[", b"]", b"?", b"#", b"%", b"\t", b":0"),
     ),
     Target(

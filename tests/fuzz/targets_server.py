@@ -58,6 +58,9 @@ class _JoinService:
     ) -> JoinAnswer:
         return JoinAnswer(node_id=name or "", role="worker", certificate="", root_bundle="")
 
+    async def renew(self, caller: Caller, signing_request: object, request_id: str) -> JoinAnswer:
+        return JoinAnswer(node_id="", role="worker", certificate="", root_bundle="")
+
     async def certificates(self) -> list[dict[str, object]]:
         return []
 

@@ -18,6 +18,8 @@ from swarmsec.server.ports import Check, Refusal
 from swarmsec.services.authority import Authority, certificate_pem
 from swarmsec.services.join_node import JoinRequest, join_node
 from swarmsec.services.list_certificates import list_certificates
+from swarmsec.services.records import CertificateRecord
+from swarmsec.services.renew_node import renew_node
 from swarmsec.services.requester import Requester
 from swarmsec.services.sign_for_swarm import sign_for_swarm
 from swarmsec.storage.groupwriter import GroupWriter
@@ -38,7 +40,7 @@ def requester_of(caller: Caller, request_id: str) -> Requester:
 
 
 class AuthorityServices:
-    """Joining, signing and listing.
+    """Joining, renewing, signing and listing.
 
     Args:
         store, writer, keys, authority, identities: this server's own.
@@ -77,6 +79,18 @@ class AuthorityServices:
         record = await self._writer.write(
             lambda transaction: join_node(transaction, self._keys, self._authority, wanted, requester)
         )
+        return self._answer(record)
+
+    async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
+        """Renew the certificate that a node showed."""
+        presented = bytes.fromhex(caller.certificate_sha256)
+        requester = requester_of(caller, request_id)
+        record = await self._writer.write(
+            lambda transaction: renew_node(transaction, self._authority, presented, signing_request, requester)
+        )
+        return self._answer(record)
+
+    def _answer(self, record: CertificateRecord) -> JoinAnswer:
         return JoinAnswer(
             node_id=record.subject_id,
             role=record.profile.removeprefix("swarm-"),

@@ -28,6 +28,7 @@ FROM_AFAR = {
     "ca.bundle": EVERYBODY,
     "ca.crl": EVERYBODY,
     "node.join": EVERYBODY,
+    "node.renew": frozenset({RoleWord.NODE, RoleWord.SWARM_MANAGER}),
     "cfssl.sign": frozenset({RoleWord.SWARM_MANAGER}),
     "ca.certificates": READERS,
     "policies.list": READERS,

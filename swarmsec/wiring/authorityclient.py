@@ -1,0 +1,287 @@
+"""Speaking with an authority's server as a node does: bounded requests, answers believed only when verified.
+
+Nothing is followed, retried or kept open. What a server says in a refusal is repeated to a person without characters
+that could steer a terminal.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from ca import pem
+from ca.algorithms import PARSE_ERRORS
+from ca.bundle import parse_bundle, parse_certificate, write_bundle
+from ca.errors import CaError
+from ca.hosts import parse_host
+from ca.identity import NodeIdentity, identity_of
+from ca.tokens import JoinToken, digest_of_bundle
+from swarmsec.errors import Denied, Unavailable, UsageProblem
+
+MAX_ANSWER: Final = 262_144
+TIMEOUT_SECONDS: Final = 10.0
+BUNDLE_PATH: Final = "/api/v1/ca/bundle"
+_SERVER: Final = re.compile(
+    r"https://(?:\[(?P<address>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[1-9][0-9]{0,4}))?/?",
+    re.ASCII,
+)
+_USAGE_STATUSES: Final = frozenset({400, 404, 405, 409, 412, 413, 415})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPair:
+    """A node's private key with its certificate, to be shown in a handshake."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    def __repr__(self) -> str:
+        return f"<key pair {self.certificate.serial_number:x}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A verified answer: who the node is, its certificate, and the roots to trust from now on."""
+
+    identity: NodeIdentity
+    certificate: x509.Certificate
+    bundle: bytes
+
+
+def parse_server(server: str) -> str:
+    """Check ``--server`` and write it without a closing slash.
+
+    Raises:
+        UsageProblem: it is no ``https://HOST:PORT``.
+        ca.errors.InvalidRequest: the host is no name or address.
+    """
+    found = _SERVER.fullmatch(server)
+    if found is None or int(found["port"] or 443) > 65_535:
+        # What stands before an @ may be a password.
+        given = "one with a login" if "@" in server else f"{server!r:.100}"
+        raise UsageProblem(f"expected --server https://HOST:PORT, got {given}")
+    host = str(parse_host(found["address"] or found["name"]))
+    port = f":{found['port']}" if found["port"] else ""
+    return f"https://{f'[{host}]' if found['address'] else host}{port}"
+
+
+def fetch_bundle(base: str, token: JoinToken) -> bytes:
+    """Fetch the root bundle over a connection that proves nothing, and believe it for the token's digest alone.
+
+    Raises:
+        Denied: it is not the token's.
+        Unavailable: it cannot be had.
+    """
+    body = _bundle(base, roots=None)
+    digest = digest_of_bundle(body)
+    if not hmac.compare_digest(digest, token.digest):
+        raise Denied(
+            f"the root bundle of {base} does not match the token: expected SHA-256 {token.digest.hex()},"
+            f" got {digest.hex()}",
+            hint="check the address; if the root was rotated, get the present token",
+        )
+    if write_bundle(parse_bundle(body)) != body:
+        raise Denied("the root bundle is not in the form that this version writes")
+    return body
+
+
+def present_bundle(base: str, roots: bytes) -> bytes:
+    """The bundle that a server hands out now, over a connection verified under roots that are trusted already."""
+    return _bundle(base, roots=roots)
+
+
+def ask(
+    base: str, path: str, members: Mapping[str, object], *, roots: bytes, pair: KeyPair | None = None
+) -> dict[str, Any]:
+    """Post a JSON document and return the JSON answer.
+
+    Args:
+        base: from ``parse_server``.
+        path: of the route.
+        members: of the document.
+        roots: the server is verified under these, PEM.
+        pair: shown to the server, if given.
+
+    Raises:
+        Denied, UsageProblem, Unavailable: as the server says, or because nothing usable came.
+    """
+    status, body = _call("POST", f"{base}{path}", roots=roots, body=json.dumps(members).encode(), pair=pair)
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise Unavailable(f"expected JSON from {base}, got something else with HTTP status {status}")
+    if status != 200:
+        raise _worded(status, document)
+    return document
+
+
+def verify_answer(answer: Mapping[str, Any], key: ec.EllipticCurvePrivateKey, *, bundle: bytes) -> Issued:
+    """Believe a certificate only if it is for our key, and directly under a root of the bundle.
+
+    Args:
+        answer: the JSON members.
+        key: the node's.
+        bundle: the roots to hold it against, PEM.
+
+    Raises:
+        Denied: anything else.
+    """
+    refusal = Denied("the authority answered with a certificate that is not ours", hint="report this to its operator")
+    try:
+        (certificate_der,) = pem.parse_blocks(str(answer.get("certificate", "")).encode(), "CERTIFICATE")
+        certificate = parse_certificate(certificate_der)
+        identity = identity_of(certificate)
+        own = spki_of(certificate.public_key()) == spki_of(key.public_key())
+        roots = parse_bundle(bundle)
+    except (*PARSE_ERRORS, CaError):
+        raise refusal from None
+    if not own or not any(_issued_by(root, certificate) for root in roots):
+        raise refusal
+    return Issued(identity=identity, certificate=certificate, bundle=bundle)
+
+
+def answered_bundle(answer: Mapping[str, Any]) -> bytes:
+    """The root bundle of an answer, in exactly the form that this version writes.
+
+    Raises:
+        Denied: it is none.
+    """
+    refusal = Denied("the authority answered with a root bundle that is none", hint="report this to its operator")
+    try:
+        body = str(answer.get("root_bundle", "")).encode()
+        if write_bundle(parse_bundle(body)) == body:
+            return body
+    except (*PARSE_ERRORS, CaError):
+        raise refusal from None
+    raise refusal
+
+
+def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
+    """A certificate signing request as SwarmKit's nodes send it, with an empty subject, PEM."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return request.public_bytes(Encoding.PEM).decode("ascii")
+
+
+def spki_of(key: Any) -> bytes:
+    """A public key's SubjectPublicKeyInfo, DER."""
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A private key as PKCS #8, PEM."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    """A certificate, PEM."""
+    return certificate.public_bytes(Encoding.PEM)
+
+
+def _issued_by(root: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(root)
+    except (*PARSE_ERRORS, InvalidSignature):
+        return False
+    return True
+
+
+def _bundle(base: str, *, roots: bytes | None) -> bytes:
+    status, body = _call("GET", f"{base}{BUNDLE_PATH}", roots=roots)
+    if status != 200:
+        raise Unavailable(f"expected the root bundle from {base}, got HTTP status {status}")
+    return body
+
+
+def _worded(status: int, document: dict[str, Any]) -> Exception:
+    """The server's refusal in our own classes."""
+    error = document.get("error")
+    members = error if isinstance(error, dict) else {}
+    text = _printable(members.get("message")) or f"HTTP status {status}"
+    hint = _printable(members.get("hint")) or None
+    if status in {401, 403}:
+        return Denied(text, hint=hint)
+    if status in _USAGE_STATUSES:
+        return UsageProblem(text, hint=hint)
+    return Unavailable(text, hint=hint)
+
+
+def _printable(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    return "".join(character for character in text[:500] if character.isprintable())
+
+
+def _call(
+    method: str, url: str, *, roots: bytes | None, body: bytes | None = None, pair: KeyPair | None = None
+) -> tuple[int, bytes]:
+    """One bounded HTTPS request; without roots nothing about the peer is verified."""
+    import warnings
+
+    import urllib3
+
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    with (
+        urllib3.PoolManager(ssl_context=_context(roots, pair), timeout=TIMEOUT_SECONDS, retries=False) as pool,
+        warnings.catch_warnings(),
+    ):
+        # The one unverified request is meant: what it brings is believed for its digest alone.
+        warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+        try:
+            response = pool.request(method, url, body=body, headers=headers, redirect=False, preload_content=False)
+            data = response.read(MAX_ANSWER + 1)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise _unreachable(url, error) from None
+    if len(data) > MAX_ANSWER:
+        raise Unavailable(f"expected at most {MAX_ANSWER} bytes from {url}")
+    return response.status, data
+
+
+def _context(roots: bytes | None, pair: KeyPair | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if roots is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_verify_locations(cadata=roots.decode("ascii"))
+    if pair is not None:
+        with _in_memory(key_pem(pair.key) + certificate_pem(pair.certificate)) as path:
+            context.load_cert_chain(path)
+    return context
+
+
+@contextmanager
+def _in_memory(data: bytes) -> Iterator[str]:
+    """A file that is on no disk (memfd_create(2)): Python's TLS takes keys from files alone."""
+    descriptor = os.memfd_create("swarmsec", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        yield f"/proc/self/fd/{descriptor}"
+
+
+def _unreachable(url: str, error: Exception) -> Exception:
+    if "certificate verify failed" in str(error):
+        return Denied(
+            f"the server at {url} is not the expected authority, or its certificate does not name this address",
+            hint="start it with: swarmsec serve --name NAME",
+        )
+    return Unavailable(
+        f"{url} could not be reached: {_printable(str(error))[:200]}",
+        hint="check the address and that serve runs there",
+    )

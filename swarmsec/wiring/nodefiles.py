@@ -1,0 +1,210 @@
+"""A node's files, in the form that Docker's own have, and how a new pair takes the place of the old one.
+
+``swarm-node.key`` (0600), ``swarm-root-ca.crt`` and, always written last, ``swarm-node.crt``. A renewal writes the new
+key beside as ``.swarm-node.key`` before anybody is asked, then the new certificate as ``.swarm-node.crt``, then moves
+the key and last the certificate. Between the two moves the key is new and the certificate is old; every reader takes
+the waiting certificate then, and so does Docker (swarmkit, ca/keyreadwriter.go).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from ca import pem
+from ca.algorithms import PARSE_ERRORS
+from ca.bundle import parse_bundle, parse_certificate
+from ca.errors import CaError
+from ca.identity import NodeIdentity, identity_of
+from swarmsec.atomicfile import write_atomically
+from swarmsec.errors import NotFound, Unavailable, UsageProblem
+from swarmsec.wiring.authorityclient import KeyPair, certificate_pem, key_pem, spki_of
+
+CERTIFICATE: Final = "swarm-node.crt"
+KEY: Final = "swarm-node.key"
+ROOTS: Final = "swarm-root-ca.crt"
+NEXT_CERTIFICATE: Final = ".swarm-node.crt"
+NEXT_KEY: Final = ".swarm-node.key"
+MAX_FILE: Final = 262_144
+_ANOTHER_DIRECTORY: Final = "name the --dir that 'swarmsec node join' wrote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFiles:
+    """What a node's directory holds, read and held together."""
+
+    directory: Path
+    pair: KeyPair
+    identity: NodeIdentity
+    roots: bytes
+    """The root bundle, PEM."""
+    is_docker_s_key: bool
+    """Whether the key file has headers of Docker, which holds more than a key in it."""
+
+
+def open_node_files(directory: Path) -> NodeFiles:
+    """Read a node's files, and finish a replacement that was interrupted between its two moves.
+
+    Raises:
+        NotFound: a file is missing.
+        UsageProblem: a file is not what it should be, or key and certificate do not belong together.
+        Unavailable: a file cannot be read or moved.
+    """
+    with writing(directory):
+        key_text = _read(directory / KEY)
+        key = _key(key_text, directory / KEY)
+        certificate = _certificate(directory / CERTIFICATE)
+        if not _belong_together(key, certificate):
+            certificate = _waiting_certificate(directory, key)
+            _move(directory, NEXT_CERTIFICATE, CERTIFICATE)
+        roots = _read(directory / ROOTS)
+    try:
+        parse_bundle(roots)
+        identity = identity_of(certificate)
+    except CaError as error:
+        raise UsageProblem(f"expected a node's files in {directory}: {error}", hint=_ANOTHER_DIRECTORY) from None
+    pair = KeyPair(key=key, certificate=certificate)
+    docker = any(b":" in line for line in key_text.splitlines())
+    return NodeFiles(directory=directory, pair=pair, identity=identity, roots=roots, is_docker_s_key=docker)
+
+
+def make_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """A new private key in a file, or the one that is there already.
+
+    Raises:
+        UsageProblem: something else is there.
+        OSError: it cannot be read or written.
+    """
+    if path.exists():
+        return _key(path.read_bytes()[:MAX_FILE], path)
+    made = ec.generate_private_key(ec.SECP256R1())
+    write_atomically(path, key_pem(made), mode=0o600)
+    return made
+
+
+def replace_pair(directory: Path, certificate: x509.Certificate) -> None:
+    """Put the new key, which is in its place beside, and its certificate where the old ones are.
+
+    Raises:
+        OSError: a file cannot be written; the old pair or the new one is usable.
+    """
+    write_atomically(directory / NEXT_CERTIFICATE, certificate_pem(certificate), mode=0o644)
+    _move(directory, NEXT_KEY, KEY)
+    _move(directory, NEXT_CERTIFICATE, CERTIFICATE)
+
+
+def forget_renewal(directory: Path) -> None:
+    """Drop what an unfinished renewal left beside; who joins anew begins with another identity."""
+    for name in (NEXT_KEY, NEXT_CERTIFICATE):
+        (directory / name).unlink(missing_ok=True)
+
+
+def write_certificate(directory: Path, certificate: x509.Certificate) -> None:
+    """Write the certificate of the key that is in its place already."""
+    write_atomically(directory / CERTIFICATE, certificate_pem(certificate), mode=0o644)
+
+
+def write_roots(directory: Path, bundle: bytes) -> None:
+    """Write the root bundle."""
+    write_atomically(directory / ROOTS, bundle, mode=0o644)
+
+
+@contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """Word what the file system refuses.
+
+    Raises:
+        Unavailable: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"{error.filename or directory} could not be used: {error.strerror}",
+            hint="check owner, mode and free space of --dir",
+        ) from None
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Keep others from replacing files in a directory meanwhile; two renewals at once would mix their pairs.
+
+    Raises:
+        NotFound: there is no such directory.
+        Unavailable: somebody else is at work there.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotFound(f"{directory} cannot be opened: {error.strerror}", hint=_ANOTHER_DIRECTORY) from None
+    try:
+        _lock(descriptor, directory)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, directory: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Unavailable(f"another process renews in {directory}", hint="wait for it, or stop it") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except FileNotFoundError:
+        raise NotFound(f"no {path}", hint=_ANOTHER_DIRECTORY) from None
+    if len(data) > MAX_FILE:
+        raise UsageProblem(f"expected at most {MAX_FILE} bytes in {path}")
+    return data
+
+
+def _key(text: bytes, path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(text, password=None)
+    except (ValueError, TypeError, *PARSE_ERRORS):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise UsageProblem(f"expected an EC private key in {path}", hint="remove it or name another --dir")
+    return key
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        # Docker keeps intermediate certificates behind the node's own.
+        return parse_certificate(pem.parse_blocks(_read(path), "CERTIFICATE")[0])
+    except (*PARSE_ERRORS, CaError):
+        raise UsageProblem(f"expected a certificate in {path}", hint=_ANOTHER_DIRECTORY) from None
+
+
+def _waiting_certificate(directory: Path, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    if (directory / NEXT_CERTIFICATE).exists():
+        certificate = _certificate(directory / NEXT_CERTIFICATE)
+        if _belong_together(key, certificate):
+            return certificate
+    raise UsageProblem(f"expected a key and a certificate that belong together in {directory}", hint=_ANOTHER_DIRECTORY)
+
+
+def _belong_together(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bool:
+    return spki_of(key.public_key()) == spki_of(certificate.public_key())
+
+
+def _move(directory: Path, name: str, to: str) -> None:
+    (directory / name).replace(directory / to)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

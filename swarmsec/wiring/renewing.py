@@ -1,0 +1,208 @@
+"""The node's side of renewing: when it is time, with a key made here, over the handshake that the present one opens.
+
+The moment lies in SwarmKit's window (``ca.renewal``). Where in it is drawn once for each certificate and kept beside
+it, so that asking every minute does not draw until it suits.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from ca.identity import NodeIdentity
+from ca.renewal import renewal_time
+from swarmsec.atomicfile import write_atomically
+from swarmsec.errors import Denied, UsageProblem, describe
+from swarmsec.wiring.authorityclient import (
+    Issued,
+    answered_bundle,
+    ask,
+    parse_server,
+    present_bundle,
+    signing_request,
+    verify_answer,
+)
+from swarmsec.wiring.nodefiles import (
+    NEXT_KEY,
+    NodeFiles,
+    alone,
+    make_key,
+    open_node_files,
+    replace_pair,
+    write_roots,
+    writing,
+)
+
+WINDOW: Final = ".swarm-node.renewal"
+_PARTS: Final = 1_000_000
+Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """What a node has now, and whether it is new."""
+
+    identity: NodeIdentity
+    certificate: x509.Certificate
+    is_new: bool
+    due: datetime
+    """When the certificate is to be renewed, UTC."""
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def renew(server: str, directory: Path, *, if_due: bool = False, now: Now = utc_now) -> Renewal:
+    """Renew a node's certificate.
+
+    Args:
+        server: ``https://HOST:PORT`` of the authority.
+        directory: of the node's files.
+        if_due: leave a certificate alone whose moment has not come.
+        now: the wall clock.
+
+    Raises:
+        NotFound: the directory holds no node's files.
+        UsageProblem: the address, or files that are not a node's.
+        Denied: the certificate has expired, or the authority refuses.
+        Unavailable: the authority cannot be reached, a file cannot be written, or another process is at work.
+    """
+    base = parse_server(server)
+    with alone(directory):
+        files = open_node_files(directory)
+        _verify_renewable(files, now())
+        due = due_time(files)
+        if if_due and now() < due:
+            return Renewal(identity=files.identity, certificate=files.pair.certificate, is_new=False, due=due)
+        return _renew(base, files)
+
+
+def keep_renewed(
+    server: str,
+    directory: Path,
+    *,
+    every: timedelta,
+    stop: threading.Event,
+    tell: Callable[[str], None],
+    now: Now = utc_now,
+) -> None:
+    """Renew when it is time, and at once when the authority has other roots than the node, until told to stop.
+
+    Args:
+        every: how often to look.
+        stop: ends the work after what is under way.
+        tell: called with each line for the operator; a problem that stays is told once.
+
+    Raises:
+        UsageProblem: the address is none.
+    """
+    base = parse_server(server)
+    told = ""
+    while not stop.is_set():
+        try:
+            line = _look(base, directory, now)
+        except Exception as error:
+            description = describe(error)
+            if description.kind.word == "defect":
+                raise
+            line = f"not renewed: {description.text}" + (f" ({description.hint})" if description.hint else "")
+        if line and line != told:
+            tell(line)
+        told = line
+        stop.wait(every.total_seconds())
+
+
+def _look(base: str, directory: Path, now: Now) -> str:
+    """One round; returns what happened, or nothing."""
+    with alone(directory):
+        files = open_node_files(directory)
+        _verify_renewable(files, now())
+        is_due = now() >= due_time(files)
+        if not is_due and present_bundle(base, files.roots) == files.roots:
+            return ""
+        renewed = _renew(base, files)
+    serial = f"{renewed.certificate.serial_number:x}"
+    return f"renewed {renewed.identity.node_id}: {serial}, due {renewed.due:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def due_time(files: NodeFiles) -> datetime:
+    """When a node's certificate is to be renewed; drawn now if it was not yet.
+
+    Raises:
+        Unavailable: what is drawn cannot be kept.
+    """
+    certificate = files.pair.certificate
+    sha256 = certificate.fingerprint(hashes.SHA256()).hex()
+    path = files.directory / WINDOW
+    with writing(files.directory):
+        part = _kept_part(path, sha256)
+        if part is None:
+            part = secrets.randbelow(_PARTS)
+            write_atomically(path, f"{sha256} {part}\n".encode(), mode=0o644)
+    return renewal_time(certificate.not_valid_before_utc, certificate.not_valid_after_utc, part / _PARTS)
+
+
+def _kept_part(path: Path, sha256: str) -> int | None:
+    """What was drawn for this certificate; anything else in the file is drawn anew."""
+    try:
+        with path.open("rb") as file:
+            kept, _, digits = file.read(128).decode("ascii", "replace").rstrip("\n").partition(" ")
+    except FileNotFoundError:
+        return None
+    if kept != sha256 or not (digits.isdecimal() and digits.isascii() and len(digits) <= len(str(_PARTS - 1))):
+        return None
+    return int(digits)
+
+
+def _verify_renewable(files: NodeFiles, now: datetime) -> None:
+    certificate = files.pair.certificate
+    if files.is_docker_s_key:
+        raise UsageProblem(
+            f"the key in {files.directory} is kept by Docker, with more than a key in its file",
+            hint="a node of a Swarm renews by itself",
+        )
+    if now < certificate.not_valid_before_utc:
+        raise Denied(
+            f"the certificate counts only from {certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
+            hint="check this machine's clock",
+        )
+    if now >= certificate.not_valid_after_utc:
+        node = files.identity.node_id
+        raise Denied(
+            f"the certificate of {node} expired at {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
+            hint=f"get a token with: swarmsec ca token create --role recover --node-name {node},"
+            " then: swarmsec node recover",
+        )
+
+
+def _renew(base: str, files: NodeFiles) -> Renewal:
+    directory = files.directory
+    with writing(directory):
+        # The key is on disk before anybody is asked: an answer that is lost is asked for again with the same key.
+        key = make_key(directory / NEXT_KEY)
+        answer = ask(base, "/api/v1/node/renew", {"csr": signing_request(key)}, roots=files.roots, pair=files.pair)
+        issued = verify_answer(answer, key, bundle=answered_bundle(answer))
+        _verify_same_node(files, issued)
+        if issued.bundle != files.roots:
+            write_roots(directory, issued.bundle)
+        replace_pair(directory, issued.certificate)
+    renewed = open_node_files(directory)
+    return Renewal(identity=issued.identity, certificate=issued.certificate, is_new=True, due=due_time(renewed))
+
+
+def _verify_same_node(files: NodeFiles, issued: Issued) -> None:
+    if issued.identity != files.identity:
+        raise Denied(
+            f"the authority answered with a certificate of another node than {files.identity.node_id}",
+            hint="report this to its operator",
+        )

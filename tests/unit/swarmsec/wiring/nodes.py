@@ -1,0 +1,97 @@
+"""A node's directory, and the authority that its client speaks with, without a network between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from ca.identity import NodeRole
+from ca.requests import parse_signing_request
+from swarmsec.errors import Unavailable
+from swarmsec.services.authority import certificate_pem
+from swarmsec.services.records import CertificateRecord
+from swarmsec.services.renew_node import renew_node
+from swarmsec.wiring.authorityclient import KeyPair
+from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, make_key, write_certificate, write_roots
+from tests.unit.swarmsec.homes import OPERATOR
+from tests.unit.swarmsec.services.desk import Desk
+
+SERVER = "https://ca.example.internal:8443"
+
+
+@dataclass(kw_only=True)
+class FakeServer:
+    """Answers what the real routes answer, from a real authority; ``change`` may falsify an answer."""
+
+    desk: Desk
+    change: dict[str, Any] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    is_down: bool = False
+
+    def ask(
+        self, base: str, path: str, members: Mapping[str, object], *, roots: bytes, pair: KeyPair | None = None
+    ) -> dict[str, Any]:
+        """In place of ``authorityclient.ask``."""
+        self.asked.append(path)
+        assert (base, roots) == (SERVER, self.desk.authority.bundle_pem)
+        if self.is_down:
+            raise Unavailable("the server is away")
+        return self._answer(self.renewed(members, pair)) | self.change
+
+    def bundle(self, base: str, roots: bytes) -> bytes:
+        """In place of ``authorityclient.present_bundle``."""
+        self.asked.append("bundle")
+        if self.is_down:
+            raise Unavailable("the server is away")
+        return str(self.change.get("root_bundle", self.desk.authority.bundle_pem.decode())).encode()
+
+    def renewed(self, members: Mapping[str, object], pair: KeyPair | None) -> CertificateRecord:
+        assert pair is not None
+        request = parse_signing_request(str(members["csr"]).encode())
+        sha256 = _sha256(pair.certificate)
+        return self.desk.write(
+            lambda transaction, authority: renew_node(transaction, authority, sha256, request, OPERATOR)
+        )
+
+    def _answer(self, record: CertificateRecord) -> dict[str, Any]:
+        return {
+            "node_id": record.subject_id,
+            "role": record.profile.removeprefix("swarm-"),
+            "certificate": certificate_pem(record).decode(),
+            "root_bundle": self.desk.authority.bundle_pem.decode(),
+        }
+
+
+def _sha256(certificate: x509.Certificate) -> bytes:
+    return certificate.fingerprint(SHA256())
+
+
+def make_node(desk: Desk, directory: Path, node_id: str = "n1") -> ec.EllipticCurvePrivateKey:
+    """A joined node's directory; returns its key."""
+    directory.mkdir(exist_ok=True)
+    key = make_key(directory / KEY)
+    record = desk.issue(NodeRole.WORKER, node_id, key)
+    write_roots(directory, desk.authority.bundle_pem)
+    write_certificate(directory, x509.load_der_x509_certificate(record.der))
+    return key
+
+
+def certificate_in(directory: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((directory / CERTIFICATE).read_bytes())
+
+
+def part_of_life(certificate: x509.Certificate, part: float) -> datetime:
+    """A moment in a certificate's life."""
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return begins + timedelta(seconds=(ends - begins).total_seconds() * part)
+
+
+def present() -> datetime:
+    return datetime.now(UTC)
