@@ -10,21 +10,18 @@ import click
 from swarmsec.cli.castatus import status
 from swarmsec.cli.crl import crl
 from swarmsec.cli.frame import (
-    ask_passphrase,
-    close_home,
-    home_path,
     local_requester,
     opened_home,
     options_of,
     print_json,
     say,
 )
+from swarmsec.cli.init import init
 from swarmsec.cli.issue import issue
 from swarmsec.cli.tokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.ports import Transaction
     from swarmsec.wiring.home import Home
 
 MAX_PEM = 65_536
@@ -35,94 +32,10 @@ def ca() -> None:
     """The certificate authority: root, tokens, certificates."""
 
 
+ca.add_command(init)
 ca.add_command(issue)
 ca.add_command(crl)
 ca.add_command(status)
-
-
-@ca.command()
-@click.option("--cluster-id", metavar="ID", help="The Swarm's id (docker info); one is made where none is given.")
-@click.option("--key-type", type=click.Choice(["p256", "p384"]), default="p256", show_default=True)
-@click.option("--seal", type=click.Choice(["file", "passphrase"]), default="file", show_default=True)
-@click.option("--database", metavar="URL", help="Keep state in PostgreSQL: postgresql://USER@HOST/NAME.")
-@click.option(
-    "--recovery-out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the recovery key to FILE (mode 0600) instead of showing it once.",
-)
-@click.pass_context
-def init(
-    context: click.Context,
-    cluster_id: str | None,
-    key_type: str,
-    seal: str,
-    database: str | None,
-    recovery_out: Path | None,
-) -> None:
-    """Make this home the authority of one Swarm.
-
-    \b
-    Examples:
-      swarmsec --home ./authority ca init --recovery-out ./recovery.key
-      swarmsec --home ./authority ca init --cluster-id "$(docker info -f '{{.Swarm.Cluster.ID}}')"
-    """
-    from swarmsec.services.init_authority import init_authority
-    from swarmsec.services.records import KeyKind
-    from swarmsec.wiring.creating import (
-        DEFAULT_URL,
-        NewHome,
-        create_home,
-        home_exists,
-        keep_recovery_key,
-        recovery_to_finish,
-    )
-    from swarmsec.wiring.home import open_home
-
-    path = home_path(options_of(context))
-    made = None
-    interrupted = home_exists(path)
-    if interrupted:
-        home = open_home(path, requester=local_requester())
-    else:
-        wanted = NewHome(path=path, database_url=database or DEFAULT_URL, seal=seal, recovery_out=recovery_out)
-        created = create_home(wanted, lambda prompt: ask_passphrase(context, prompt), local_requester())
-        home, made = created.home, created.recovery
-        say(f"made a new home at {path}")
-    try:
-        keys = keys_of(context, home)
-        recovery = recovery_to_finish(home, recovery_out) if interrupted else made
-
-        def finish(transaction: Transaction) -> str:
-            if interrupted and recovery is not None:
-                keep_recovery_key(transaction, keys, recovery, local_requester())
-            return init_authority(
-                transaction, keys, local_requester(), cluster_id=cluster_id, key_kind=KeyKind(key_type)
-            )
-
-        chosen = home.store.write(finish)
-    finally:
-        close_home(home)
-    shown = recovery.identity.reveal().decode() if recovery and recovery_out is None else None
-    _report_init(context, path, chosen, recovery_out, shown)
-
-
-def _report_init(
-    context: click.Context, path: Path, cluster_id: str, recovery_out: Path | None, recovery_key: str | None
-) -> None:
-    if options_of(context).json:
-        document = {"home": str(path), "cluster_id": cluster_id}
-        if recovery_out is not None:
-            document["recovery_file"] = str(recovery_out)
-        if recovery_key is not None:
-            document["recovery_key"] = recovery_key
-        print_json(document)
-        return
-    click.echo(f"cluster {cluster_id}")
-    if recovery_key is not None:
-        say("the recovery key opens every backup of this home; it is shown this once, keep it elsewhere:")
-        click.echo(recovery_key)
-    say(f"next: swarmsec --home {path} serve")
 
 
 @ca.command()

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from ca.identity import NodeRole, new_id, parse_cluster_id
-from ca.issuing import issue_root, serial_from
+from ca.issuing import fingerprint, issue_root, serial_from
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import AlreadyExists
+from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.authority import SERIAL_BYTES, now_utc
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import AuthorityRecord, KeyKind
-from swarmsec.services.requester import Requester
+from swarmsec.services.requester import Field, Requester
 from swarmsec.services.standing_tokens import renew_standing_token
 
 FIRST_GENERATION = 1
 _ID_BYTES = 17
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedRoot:
+    """A root made elsewhere, checked together with its key."""
+
+    certificate: bytes
+    """DER."""
+    key: SecretBytes
+    """PKCS #8, DER, not encrypted."""
+    key_type: str
+    """``p256``, ``p384`` or ``rsa``."""
+
+
 def init_authority(
-    transaction: Transaction, keys: Keys, requester: Requester, *, cluster_id: str | None, key_kind: KeyKind
+    transaction: Transaction,
+    keys: Keys,
+    requester: Requester,
+    *,
+    cluster_id: str | None,
+    key_kind: KeyKind,
+    imported: ImportedRoot | None = None,
 ) -> str:
     """Make generation 1.
 
     Args:
         cluster_id: the Swarm's id where one exists; one is made where none is given.
-        key_kind: of the root key.
+        key_kind: of the root key, where one is made.
+        imported: the root to go on with; one is made without it.
 
     Returns:
         the cluster id.
@@ -39,8 +62,12 @@ def init_authority(
     clock = transaction.clock
     chosen = parse_cluster_id(cluster_id) if cluster_id else new_id(clock.random(_ID_BYTES))
     key_name = f"ca/root/{FIRST_GENERATION}"
-    signer = keys.create_signer(transaction, key_name, key_kind)
-    root = issue_root(signer, serial=serial_from(clock.random(SERIAL_BYTES)), now=now_utc(clock))
+    if imported is None:
+        signer = keys.create_signer(transaction, key_name, key_kind)
+        root = issue_root(signer, serial=serial_from(clock.random(SERIAL_BYTES)), now=now_utc(clock))
+    else:
+        keys.put(transaction, key_name, imported.key)
+        root = imported.certificate
     transaction.settings.put("cluster_id", chosen)
     transaction.authorities.add(
         AuthorityRecord(
@@ -52,7 +79,12 @@ def init_authority(
         )
     )
     target = ObjectRef(type="authority", id=chosen, version=FIRST_GENERATION)
-    transaction.log(requester.event(Action.CA_INIT, target, fields={"key_type": key_kind.value}))
+    fields: Mapping[str, Field] = {
+        "key_type": key_kind.value if imported is None else imported.key_type,
+        "imported": imported is not None,
+        "root_sha256": fingerprint(root),
+    }
+    transaction.log(requester.event(Action.CA_INIT, target, fields=fields))
     for role in NodeRole:
         renew_standing_token(transaction, keys, requester, role)
     return chosen

@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import click
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from swarmsec.cli.root import root
 from tests.unit.docs.commands import commands, resolve
 from tests.unit.docs.examples import PARSED_ONLY, Example, help_examples
 from tests.unit.docs.world import CASES, POLICIES, new_request, new_root
 from tests.unit.swarmsec.cli.program import Program
+from tests.unit.swarmsec.wiring.foreignroots import build_root, key_pem
 
 WIDTH = 100
 EXAMPLES = [example for path, command in commands().items() for example in help_examples(path, command)]
@@ -101,6 +103,9 @@ def no_home(program: Program, example: Example) -> None:
     """Where ``ca init`` begins."""
     shutil.rmtree(program.home)
     (program.directory / "recovery.key").unlink()
+    key = ec.generate_private_key(ec.SECP256R1())
+    program.write("root.pem", build_root(key))
+    (program.directory / program.write("root.key", key_pem(key))).chmod(0o600)
 
 
 def a_backup(program: Program, example: Example) -> None:

@@ -1,0 +1,152 @@
+"""``swarmsec ca init``: make this home the authority of one Swarm, with a new root or one made elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from swarmsec.cli.frame import (
+    ask_passphrase,
+    close_home,
+    home_path,
+    local_requester,
+    options_of,
+    print_json,
+    say,
+)
+from swarmsec.cli.unlock import keys_of
+
+if TYPE_CHECKING:
+    from swarmsec.services.init_authority import ImportedRoot
+    from swarmsec.services.ports import Transaction
+
+
+@click.command()
+@click.option("--cluster-id", metavar="ID", help="The Swarm's id (docker info); one is made where none is given.")
+@click.option("--key-type", type=click.Choice(["p256", "p384"]), help="Of the root's key. Default: p256.")
+@click.option(
+    "--import-cert",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Go on with this root certificate (PEM) instead of making one.",
+)
+@click.option(
+    "--import-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The private key of --import-cert (PEM, mode 0600); it is sealed in the home.",
+)
+@click.option("--seal", type=click.Choice(["file", "passphrase"]), default="file", show_default=True)
+@click.option("--database", metavar="URL", help="Keep state in PostgreSQL: postgresql://USER@HOST/NAME.")
+@click.option(
+    "--recovery-out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the recovery key to FILE (mode 0600) instead of showing it once.",
+)
+@click.pass_context
+def init(
+    context: click.Context,
+    cluster_id: str | None,
+    key_type: str | None,
+    import_cert: Path | None,
+    import_key: Path | None,
+    seal: str,
+    database: str | None,
+    recovery_out: Path | None,
+) -> None:
+    """Make this home the authority of one Swarm.
+
+    \b
+    Examples:
+      swarmsec --home ./authority ca init --recovery-out ./recovery.key
+      swarmsec --home ./authority ca init --cluster-id "$(docker info -f '{{.Swarm.Cluster.ID}}')"
+      swarmsec --home ./authority ca init --import-cert root.pem --import-key root.key
+    """
+    from swarmsec.services.init_authority import init_authority
+    from swarmsec.services.records import KeyKind
+    from swarmsec.wiring.creating import (
+        DEFAULT_URL,
+        NewHome,
+        create_home,
+        home_exists,
+        keep_recovery_key,
+        recovery_to_finish,
+    )
+    from swarmsec.wiring.home import open_home
+
+    path = home_path(options_of(context))
+    imported = _imported_root(import_cert, import_key, key_type)
+    made = None
+    interrupted = home_exists(path)
+    if interrupted:
+        home = open_home(path, requester=local_requester())
+    else:
+        wanted = NewHome(path=path, database_url=database or DEFAULT_URL, seal=seal, recovery_out=recovery_out)
+        created = create_home(wanted, lambda prompt: ask_passphrase(context, prompt), local_requester())
+        home, made = created.home, created.recovery
+        say(f"made a new home at {path}")
+    try:
+        keys = keys_of(context, home)
+        recovery = recovery_to_finish(home, recovery_out) if interrupted else made
+
+        def finish(transaction: Transaction) -> str:
+            if interrupted and recovery is not None:
+                keep_recovery_key(transaction, keys, recovery, local_requester())
+            return init_authority(
+                transaction,
+                keys,
+                local_requester(),
+                cluster_id=cluster_id,
+                key_kind=KeyKind(key_type or "p256"),
+                imported=imported,
+            )
+
+        chosen = home.store.write(finish)
+    finally:
+        close_home(home)
+    shown = recovery.identity.reveal().decode() if recovery and recovery_out is None else None
+    _report_init(context, path, chosen, recovery_out, shown)
+    if import_key is not None:
+        say(f"the root's private key is sealed in this home; {import_key} still has it in the clear: remove that file")
+
+
+def _imported_root(certificate: Path | None, key: Path | None, key_type: str | None) -> ImportedRoot | None:
+    """Read the root to go on with, before anything is made."""
+    from swarmsec.cli.secretinput import read_bounded, read_private_file
+    from swarmsec.clock import SystemClock
+    from swarmsec.errors import UsageProblem
+    from swarmsec.services.authority import now_utc
+    from swarmsec.wiring.importing import MAX_CERTIFICATE, MAX_KEY, parse_imported_root
+
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageProblem("expected --import-cert and --import-key together")
+    if key_type is not None:
+        raise UsageProblem("expected no --key-type with --import-key, which has a type of its own")
+    return parse_imported_root(
+        read_bounded(certificate, limit=MAX_CERTIFICATE),
+        read_private_file(key, limit=MAX_KEY),
+        now=now_utc(SystemClock()),
+    )
+
+
+def _report_init(
+    context: click.Context, path: Path, cluster_id: str, recovery_out: Path | None, recovery_key: str | None
+) -> None:
+    if options_of(context).json:
+        document = {"home": str(path), "cluster_id": cluster_id}
+        if recovery_out is not None:
+            document["recovery_file"] = str(recovery_out)
+        if recovery_key is not None:
+            document["recovery_key"] = recovery_key
+        print_json(document)
+        return
+    click.echo(f"cluster {cluster_id}")
+    if recovery_key is not None:
+        say("the recovery key opens every backup of this home; it is shown this once, keep it elsewhere:")
+        click.echo(recovery_key)
+    say(f"next: swarmsec --home {path} serve")
