@@ -66,7 +66,7 @@ def _members(record: object) -> dict[str, Any]:
     if type(version) is not int or version != VERSION:
         raise InvalidRotation(f"expected a rotation of version {VERSION}, got another version")
     if record.keys() != _MEMBERS:
-        different = sorted(str(name)[:80] for name in record.keys() ^ _MEMBERS)[:_NAMED]
+        different = sorted(ascii(str(name)[:80]) for name in record.keys() ^ _MEMBERS)[:_NAMED]
         raise InvalidRotation(f"expected exactly the members of version {VERSION}, got others: {', '.join(different)}")
     return record
 

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
-from tests.fuzz import targets_backups, targets_ca, targets_node, targets_policies, targets_server, targets_store
+from tests.fuzz import (
+    targets_authority,
+    targets_backups,
+    targets_ca,
+    targets_node,
+    targets_policies,
+    targets_server,
+    targets_store,
+)
 from tests.fuzz.engine import Target
 
 TARGETS: tuple[Target, ...] = (
     *targets_ca.TARGETS,
+    *targets_authority.TARGETS,
     *targets_policies.TARGETS,
     *targets_store.TARGETS,
     *targets_backups.TARGETS,

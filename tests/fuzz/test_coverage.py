@@ -27,6 +27,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.apply_policy.read_document": "load_documents over a record",
     "swarmsec.cli.policyfiles.read_documents": "load_documents over files",
     "swarmsec.cli.policyfiles.read_cases": "load_cases over files",
+    "swarmsec.services.publish_revocations.load_list_state": "a setting of our own, held by its row's digest",
     # They bring bytes and look at none of them.
     "swarmsec.cli.secretinput.read_bounded": "bytes of a file, uninterpreted",
     "swarmsec.cli.secretinput.read_private_file": "bytes of a file, uninterpreted",

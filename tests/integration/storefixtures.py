@@ -132,7 +132,7 @@ def _recovery_of(place: Place) -> RecoveryKey:
 
 
 def verify_no_leftovers(place: Place) -> None:
-    """No hidden file, and nothing that others may look into; the anchor's is no secret, and its next move removes it."""
+    """No hidden file but the anchor's, which is no secret and goes with its next move; nothing that others may see."""
     for path in (place.home, *place.home.rglob("*"), *place.state.rglob("*"), *place.recovery.parent.iterdir()):
         assert not path.name.startswith(".") or path.name.startswith(".anchor."), path
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path

@@ -105,7 +105,8 @@ def test_a_file_that_is_its_owners_alone_never_was_anybody_elses(
 
 
 def test_missing_directories_are_made_private_and_present_ones_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "open").mkdir(mode=0o755)
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o755)
     make_private_directory(tmp_path / "open" / "a" / "b")
     make_private_directory(tmp_path / "open" / "a" / "b")
     modes = [stat.S_IMODE((tmp_path / "open" / name).stat().st_mode) for name in (".", "a", "a/b")]
