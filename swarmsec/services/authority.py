@@ -222,13 +222,15 @@ def _retire_former(transaction: Transaction, new: CertificateRecord) -> int:
         how many were revoked.
     """
     revoked = 0
+    when = transaction.clock.unix_ms() // 1000
     for former in transaction.certificates.by_subject(new.subject_id):
-        if former.id == new.id or former.status is not CertificateStatus.VALID:
+        if former.id == new.id or former.status is CertificateStatus.REVOKED:
             continue
         if former.role == new.role:
-            transaction.certificates.change_status(former, status=CertificateStatus.SUPERSEDED)
-        else:
-            when = transaction.clock.unix_ms() // 1000
+            if former.status is CertificateStatus.VALID:
+                transaction.certificates.change_status(former, status=CertificateStatus.SUPERSEDED)
+        elif former.not_after > when:
+            # Superseded ones too: they count until they expire, and would give back the role that was taken.
             transaction.certificates.change_status(former, status=CertificateStatus.REVOKED, revoked=when)
             revoked += 1
     return revoked

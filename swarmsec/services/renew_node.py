@@ -6,6 +6,8 @@ its key. A certificate that was superseded still renews: the node may have lost 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ca.identity import NodeIdentity, NodeRole
 from ca.requests import SigningRequest
 from swarmsec.audit.actions import Action, Outcome
@@ -35,16 +37,19 @@ def renew_node(
         the new certificate's record; again the same one for the same key.
 
     Raises:
-        Refusal: the certificate is none of ours, not a node's, revoked or expired, or the key is not a new one.
+        Refusal: the certificate is none of ours, not a node's, revoked, expired or of a
+            former role, or the key is not a new one.
     """
     presented = transaction.certificates.by_sha256(presented_sha256)
     if presented is None:
         raise _refusal("only a certificate that this authority issued can be renewed here", None, requester)
-    if presented.profile not in {role.value for role in NodeRole}:
+    if not is_node_s(presented):
         raise _refusal("only a node's certificate can be renewed", presented, requester)
     now = unix_seconds(transaction.clock)
     if presented.status is CertificateStatus.REVOKED or not presented.not_before <= now < presented.not_after:
         raise _refusal("a certificate that is revoked or outside its dates cannot be renewed", presented, requester)
+    if records_of_node(transaction, presented.subject_id)[-1].role != presented.role:
+        raise _refusal("a certificate of a role that the node no longer has cannot be renewed", presented, requester)
     if bytes.fromhex(signing_request.spki_sha256) == presented.spki_sha256:
         raise _refusal("expected a new key, got the present one", presented, requester)
     via = f"renewal:{presented.serial}"
@@ -60,6 +65,16 @@ def identity_on_record(record: CertificateRecord) -> NodeIdentity:
         record: of a node's certificate.
     """
     return NodeIdentity(cluster_id=record.cluster_id, role=NodeRole(record.profile), node_id=record.subject_id)
+
+
+def records_of_node(transaction: Transaction, node_id: str) -> Sequence[CertificateRecord]:
+    """A node's certificates, oldest first; not those of people or programs of the same name."""
+    return [record for record in transaction.certificates.by_subject(node_id) if is_node_s(record)]
+
+
+def is_node_s(record: CertificateRecord) -> bool:
+    """Whether a certificate is a node's."""
+    return record.profile in {role.value for role in NodeRole}
 
 
 def _refusal(why: str, presented: CertificateRecord | None, requester: Requester) -> Refusal:

@@ -114,3 +114,22 @@ def test_all_of_it_stands_in_the_log(desk: Desk) -> None:
     _revoke(desk, "n1")
 
     assert verify_store(desk.home.store).entries > 0
+
+
+def test_a_role_that_was_taken_is_taken_from_superseded_certificates_too(desk: Desk) -> None:
+    first, second = (desk.issue(MANAGER, "n1", new_key()) for _ in range(2))
+    assert desk.states() == {first.serial: "superseded", second.serial: "valid"}
+
+    worker = desk.issue(WORKER, "n1", new_key())
+
+    assert desk.states() == {first.serial: "revoked", second.serial: "revoked", worker.serial: "valid"}
+    assert desk.last_entry()["fields"]["revoked"] == 2
+
+
+def test_certificates_that_have_expired_are_not_revoked_for_a_new_role(desk: Desk) -> None:
+    former = desk.issue(MANAGER, "n1", new_key())
+    desk.move_clock(timedelta(days=91))
+
+    desk.issue(WORKER, "n1", new_key())
+
+    assert desk.states()[former.serial] == "valid"

@@ -124,3 +124,18 @@ def test_an_identity_is_no_node(desk: Desk) -> None:
     )
 
     assert "only a node's certificate" in refused(desk, client)
+
+
+def test_a_superseded_certificate_of_a_former_role_gives_it_back_to_nobody(desk: Desk) -> None:
+    first = desk.issue(NodeRole.MANAGER, "n1", new_key())
+    renew(desk, first)
+    desk.issue(NodeRole.WORKER, "n1", new_key())
+
+    assert "revoked" in refused(desk, first)
+
+
+def test_a_person_of_the_same_name_changes_nothing_for_the_node(desk: Desk) -> None:
+    former = desk.issue(NodeRole.WORKER, "n1", new_key())
+    test_an_identity_is_no_node(desk)
+
+    assert renew(desk, former).role == former.role
