@@ -205,18 +205,22 @@ def test_records_of_every_kind_come_back_as_they_were_put(store: Store) -> None:
         transaction.key_terms.add(term)
         transaction.seals.add(seal)
         transaction.policies.add(policy)
+        transaction.certificates.add(certificate(3))
+        transaction.certificates.change_status(certificate(3), status=CertificateStatus.REVOKED, revoked=7)
         transaction.log(event())
 
     def check(transaction: Transaction) -> None:
         assert transaction.authorities.active() == authority
         assert list(transaction.authorities.all()) == [authority]
-        both = [certificate(1), certificate(2)]
-        assert list(transaction.certificates.all()) == both
-        assert list(transaction.certificates.by_subject("n1")) == both
-        assert list(transaction.certificates.by_public_key(b"k" * 32)) == both
-        assert list(transaction.certificates.by_serial("2")) == both[1:]
-        assert transaction.certificates.by_sha256(b"\x02" * 32) == both[1]
-        assert transaction.certificates.next_id() == 3
+        revoked = replace(certificate(3), status=CertificateStatus.REVOKED, revoked=7)
+        every = [certificate(1), certificate(2), revoked]
+        assert list(transaction.certificates.all()) == every
+        assert list(transaction.certificates.by_subject("n1")) == every
+        assert list(transaction.certificates.by_public_key(b"k" * 32)) == every
+        assert list(transaction.certificates.by_serial("2")) == [certificate(2)]
+        assert list(transaction.certificates.revoked()) == [revoked]
+        assert transaction.certificates.by_sha256(b"\x02" * 32) == certificate(2)
+        assert transaction.certificates.next_id() == 4
         assert transaction.tokens.standing("worker") == token
         assert list(transaction.tokens.all()) == [token]
         assert list(transaction.swarm_roots.all()) == [root]
@@ -231,7 +235,7 @@ def test_records_of_every_kind_come_back_as_they_were_put(store: Store) -> None:
 
     store.write(fill)
     store.read(check)
-    assert verify_store(store).rows == 10
+    assert verify_store(store).rows == 11
 
 
 def test_a_unit_reads_what_it_wrote_itself(store: Store) -> None:

@@ -63,13 +63,15 @@ class Engine:
     Args:
         host: where it runs; its name becomes the engine's host name.
         directory: kept between ``stop`` and ``start``; its path is short, because sockets live below it.
+        options: further ones of ``dockerd``.
     """
 
-    def __init__(self, host: Host, directory: Path) -> None:
+    def __init__(self, host: Host, directory: Path, options: Sequence[str] = ()) -> None:
         if len(str(directory)) + LONGEST_SOCKET_BELOW > LONGEST_SOCKET_PATH:
             raise PeerProblem(f"expected a directory short enough for sockets below it, got {str(directory)!r}")
         self.host = host
         self.directory = directory
+        self._options = tuple(options)
         self._control_group = host.namespace
         self._process_namespace: str | None = None
         self._process = ManagedProcess(self._command(), log=directory / "engine.log", forks_once=True)
@@ -236,6 +238,7 @@ class Engine:
             *("--host", self.url),
             *("--bridge=none", "--iptables=false", "--shutdown-timeout=2"),
             *("--exec-opt", "native.cgroupdriver=cgroupfs", f"--cgroup-parent=/{self._control_group}"),
+            *self._options,
         ]
         isolate = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         enter = ["sh", "-euc", _ENTER, "enter", self.host.name, str(self.directory / "run")]
