@@ -39,6 +39,13 @@ class RenewBody(_Model):
     csr: str = Field(max_length=12_288)
 
 
+class RecoverBody(_Model):
+    """What a node sends whose certificate has expired; its signing request is for the key that it had."""
+
+    token: str = Field(max_length=128, repr=False)
+    csr: str = Field(max_length=12_288)
+
+
 class JoinAnswer(_Model):
     """What it gets."""
 
@@ -56,6 +63,9 @@ class NodeService(Protocol):
         self, caller: Caller, token: str, signing_request: SigningRequest, name: str | None, request_id: str
     ) -> JoinAnswer: ...
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer: ...
+    async def recover(
+        self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str
+    ) -> JoinAnswer: ...
     async def certificates(self) -> Sequence[Mapping[str, object]]: ...
     async def policies(self) -> Sequence[Mapping[str, object]]: ...
 
@@ -76,6 +86,12 @@ def build_node_routes(service: NodeService) -> list[Route]:
         body = parse_body(RenewBody, request.body)
         signing_request = parse_signing_request(body.csr.encode())
         answer = await service.renew(request.caller, signing_request, request.request_id)
+        return Response(body=answer.model_dump_json().encode())
+
+    async def recover(request: Request) -> Response:
+        body = parse_body(RecoverBody, request.body)
+        signing_request = parse_signing_request(body.csr.encode())
+        answer = await service.recover(request.caller, body.token, signing_request, request.request_id)
         return Response(body=answer.model_dump_json().encode())
 
     async def whoami(request: Request) -> Response:
@@ -99,6 +115,15 @@ def build_node_routes(service: NodeService) -> list[Route]:
             handler=renew,
             operation=operation("Renew a node's certificate", request=RenewBody, answer=JoinAnswer),
             body_limit=MAX_JOIN_BODY,
+        ),
+        Route(
+            name="node.recover",
+            method="POST",
+            path="/api/v1/node/recover",
+            handler=recover,
+            operation=operation("Bring back a node with a token", request=RecoverBody, answer=JoinAnswer),
+            body_limit=MAX_JOIN_BODY,
+            attempt_keys=_join_keys,
         ),
         Route(name="whoami", method="GET", path="/api/v1/whoami", handler=whoami, operation=operation("Who am I")),
         _list_route("ca.certificates", "/api/v1/ca/certificates", "Every certificate", service.certificates),

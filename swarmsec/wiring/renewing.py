@@ -192,7 +192,7 @@ def _renew(base: str, files: NodeFiles) -> Renewal:
         key = make_key(directory / NEXT_KEY)
         answer = ask(base, "/api/v1/node/renew", {"csr": signing_request(key)}, roots=files.roots, pair=files.pair)
         issued = verify_answer(answer, key, bundle=answered_bundle(answer))
-        _verify_same_node(files, issued)
+        verify_same_node(files, issued)
         if issued.bundle != files.roots:
             write_roots(directory, issued.bundle)
         replace_pair(directory, issued.certificate)
@@ -200,7 +200,12 @@ def _renew(base: str, files: NodeFiles) -> Renewal:
     return Renewal(identity=issued.identity, certificate=issued.certificate, is_new=True, due=due_time(renewed))
 
 
-def _verify_same_node(files: NodeFiles, issued: Issued) -> None:
+def verify_same_node(files: NodeFiles, issued: Issued) -> None:
+    """Hold an answer against who the node was.
+
+    Raises:
+        Denied: it is another node's, or of another role or cluster.
+    """
     if issued.identity != files.identity:
         raise Denied(
             f"the authority answered with a certificate of another node than {files.identity.node_id}",

@@ -61,6 +61,9 @@ class _JoinService:
     async def renew(self, caller: Caller, signing_request: object, request_id: str) -> JoinAnswer:
         return JoinAnswer(node_id="", role="worker", certificate="", root_bundle="")
 
+    async def recover(self, caller: Caller, token: str, signing_request: object, request_id: str) -> JoinAnswer:
+        return JoinAnswer(node_id="", role="worker", certificate="", root_bundle="")
+
     async def certificates(self) -> list[dict[str, object]]:
         return []
 

@@ -19,6 +19,7 @@ from swarmsec.services.authority import Authority, certificate_pem
 from swarmsec.services.join_node import JoinRequest, join_node
 from swarmsec.services.list_certificates import list_certificates
 from swarmsec.services.records import CertificateRecord
+from swarmsec.services.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.renew_node import renew_node
 from swarmsec.services.requester import Requester
 from swarmsec.services.sign_for_swarm import sign_for_swarm
@@ -87,6 +88,17 @@ class AuthorityServices:
         requester = requester_of(caller, request_id)
         record = await self._writer.write(
             lambda transaction: renew_node(transaction, self._authority, presented, signing_request, requester)
+        )
+        return self._answer(record)
+
+    async def recover(
+        self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str
+    ) -> JoinAnswer:
+        """Bring back a node whose certificate has expired."""
+        wanted = RecoveryRequest(token=token, signing_request=signing_request)
+        requester = requester_of(caller, request_id)
+        record = await self._writer.write(
+            lambda transaction: recover_node(transaction, self._keys, self._authority, wanted, requester)
         )
         return self._answer(record)
 

@@ -18,6 +18,7 @@ import click
 
 PARSED_ONLY = {
     ("node", "join"): "needs a server",
+    ("node", "recover"): "needs a server",
     ("node", "renew"): "needs a server",
     ("serve",): "runs until it is stopped",
     ("unlock",): "needs a server that is locked",

@@ -29,6 +29,7 @@ FROM_AFAR = {
     "ca.crl": EVERYBODY,
     "node.join": EVERYBODY,
     "node.renew": frozenset({RoleWord.NODE, RoleWord.SWARM_MANAGER}),
+    "node.recover": EVERYBODY,
     "cfssl.sign": frozenset({RoleWord.SWARM_MANAGER}),
     "ca.certificates": READERS,
     "policies.list": READERS,

@@ -17,6 +17,7 @@ from ca.requests import parse_signing_request
 from swarmsec.errors import Unavailable
 from swarmsec.services.authority import certificate_pem
 from swarmsec.services.records import CertificateRecord
+from swarmsec.services.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.renew_node import renew_node
 from swarmsec.wiring.authorityclient import KeyPair
 from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, make_key, write_certificate, write_roots
@@ -43,9 +44,10 @@ class FakeServer:
         assert (base, roots) == (SERVER, self.desk.authority.bundle_pem)
         if self.is_down:
             raise Unavailable("the server is away")
-        return self._answer(self.renewed(members, pair)) | self.change
+        record = self.recovered(members, pair) if path.endswith("/recover") else self.renewed(members, pair)
+        return self._answer(record) | self.change
 
-    def bundle(self, base: str, roots: bytes) -> bytes:
+    def bundle(self, base: str, roots: object) -> bytes:
         """In place of ``authorityclient.present_bundle``."""
         self.asked.append("bundle")
         if self.is_down:
@@ -58,6 +60,14 @@ class FakeServer:
         sha256 = _sha256(pair.certificate)
         return self.desk.write(
             lambda transaction, authority: renew_node(transaction, authority, sha256, request, OPERATOR)
+        )
+
+    def recovered(self, members: Mapping[str, object], pair: KeyPair | None) -> CertificateRecord:
+        assert pair is None
+        request = parse_signing_request(str(members["csr"]).encode())
+        wanted = RecoveryRequest(token=str(members["token"]), signing_request=request)
+        return self.desk.write(
+            lambda transaction, authority: recover_node(transaction, self.desk.keys, authority, wanted, OPERATOR)
         )
 
     def _answer(self, record: CertificateRecord) -> dict[str, Any]:
