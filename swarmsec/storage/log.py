@@ -15,7 +15,7 @@ from swarmsec.audit.chain import StoredEntry
 from swarmsec.audit.entry import GENESIS, HASH_BYTES, Event, Place, RowChange, encode_entry, leaf_hash, uuid7
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.clock import Clock, rfc3339
-from swarmsec.storage.rows import InsertBuffer, insert_plain
+from swarmsec.storage.rows import InsertBuffer
 from swarmsec.storage.tables import audit_entries
 
 _BATCH = 2000
@@ -50,7 +50,6 @@ class LogAppender:
     """Gives entries their place and keeps them, and the new rows they speak of, until ``flush``."""
 
     def __init__(self, connection: Connection, clock: Clock, head: LogHead | None = None) -> None:
-        self._connection = connection
         self._clock = clock
         self._size, self._last_hash = head or read_head(connection)
         self._pending: list[tuple[int, bytes, bytes]] = []
@@ -87,7 +86,7 @@ class LogAppender:
         self.inserts.flush()
         if self._pending:
             rows = [{"seq": seq, "data": data, "leaf_hash": hashed} for seq, data, hashed in self._pending]
-            insert_plain(self._connection, audit_entries, rows)
+            self.inserts.write(audit_entries, [self.inserts.bind(audit_entries, row) for row in rows])
             self._pending.clear()
 
 

@@ -123,7 +123,8 @@ class InsertBuffer:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._driver = driver_of(connection)
+        self._dialect = connection.dialect
         self._is_positional = bool(connection.dialect.positional)
         self._rows: dict[Table, list[Any]] = {}
 
@@ -147,25 +148,26 @@ class InsertBuffer:
     def flush(self) -> None:
         """Write the rows; what the database says of one of them is raised here."""
         for table, rows in self._rows.items():
-            _insert_many(self._connection, table, rows)
+            self.write(table, rows)
         self._rows.clear()
+
+    def write(self, table: Table, bound: Sequence[Any]) -> None:
+        """Write rows whose values are in the driver's form already."""
+        text = _compiled("insert", table, self._dialect).text
+        if len(bound) == 1:
+            self._driver.execute(text, bound[0])
+            return
+        cursor = self._driver.cursor()
+        cursor.executemany(text, bound)
+        cursor.close()
+
+    def bind(self, table: Table, values: Row) -> Any:
+        """A row of a table without a digest, in the driver's form."""
+        return _compiled("insert", table, self._dialect).bind(values)
 
     def forget(self) -> None:
         """Drop the rows unwritten."""
         self._rows.clear()
-
-
-def insert_plain(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows of a table without a digest column, many in one call."""
-    statement = _compiled("insert", table, connection.dialect)
-    _insert_many(connection, table, [statement.bind(row) for row in rows])
-
-
-def _insert_many(connection: Connection, table: Table, bound: Sequence[Any]) -> None:
-    statement = _compiled("insert", table, connection.dialect)
-    cursor = driver_of(connection).cursor()
-    cursor.executemany(statement.text, bound)
-    cursor.close()
 
 
 def update_row(connection: Connection, table: Table, row: Row) -> bytes:

@@ -208,17 +208,17 @@ class Store:
 
     def _commit(self, run: Callable[[Connection, LogAppender], list[Outcome]]) -> list[Outcome]:
         with self._locked_connection() as connection:
-            appender = LogAppender(connection, self.clock, self._known_head(connection))
+            appender = LogAppender(connection, self.clock, self._known_head(driver_of(connection)))
             outcomes = run(connection, appender)
             appender.flush()
         self._head = self._written = appender.head
         return outcomes
 
-    def _known_head(self, connection: Connection) -> LogHead | None:
+    def _known_head(self, driver: Any) -> LogHead | None:
         """The head that this connection wrote last, if nobody has written since; None to read it."""
         if not self.is_sqlite:
             return None
-        (version,) = driver_of(connection).execute("PRAGMA data_version").fetchone()
+        (version,) = driver.execute("PRAGMA data_version").fetchone()
         if version != self._data_version:
             self._data_version = version
             return None
