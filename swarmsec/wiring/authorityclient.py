@@ -1,4 +1,4 @@
-"""Speaking with an authority's server as a node does: bounded requests, answers believed only when verified.
+"""Speaking with an authority's server as a node does: bounded requests to a verified peer.
 
 Nothing is followed, retried or kept open. What a server says in a refusal is repeated to a person without characters
 that could steer a terminal.
@@ -17,17 +17,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from ca import pem
-from ca.algorithms import PARSE_ERRORS
-from ca.bundle import parse_bundle, parse_certificate, write_bundle
-from ca.errors import CaError
+from ca.bundle import parse_bundle, write_bundle
 from ca.hosts import parse_host
-from ca.identity import NodeIdentity, identity_of
 from ca.tokens import JoinToken, digest_of_bundle
 from swarmsec.errors import Denied, Unavailable, UsageProblem
 
@@ -50,15 +45,6 @@ class KeyPair:
 
     def __repr__(self) -> str:
         return f"<key pair {self.certificate.serial_number:x}>"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
-    """A verified answer: who the node is, its certificate, and the roots to trust from now on."""
-
-    identity: NodeIdentity
-    certificate: x509.Certificate
-    bundle: bytes
 
 
 def parse_server(server: str) -> str:
@@ -130,47 +116,6 @@ def ask(
     return document
 
 
-def verify_answer(answer: Mapping[str, Any], key: ec.EllipticCurvePrivateKey, *, bundle: bytes) -> Issued:
-    """Believe a certificate only if it is for our key, and directly under a root of the bundle.
-
-    Args:
-        answer: the JSON members.
-        key: the node's.
-        bundle: the roots to hold it against, PEM.
-
-    Raises:
-        Denied: anything else.
-    """
-    refusal = Denied("the authority answered with a certificate that is not ours", hint="report this to its operator")
-    try:
-        (certificate_der,) = pem.parse_blocks(str(answer.get("certificate", "")).encode(), "CERTIFICATE")
-        certificate = parse_certificate(certificate_der)
-        identity = identity_of(certificate)
-        own = spki_of(certificate.public_key()) == spki_of(key.public_key())
-        roots = parse_bundle(bundle)
-    except (*PARSE_ERRORS, CaError):
-        raise refusal from None
-    if not own or not any(_issued_by(root, certificate) for root in roots):
-        raise refusal
-    return Issued(identity=identity, certificate=certificate, bundle=bundle)
-
-
-def answered_bundle(answer: Mapping[str, Any]) -> bytes:
-    """The root bundle of an answer, in exactly the form that this version writes.
-
-    Raises:
-        Denied: it is none.
-    """
-    refusal = Denied("the authority answered with a root bundle that is none", hint="report this to its operator")
-    try:
-        body = str(answer.get("root_bundle", "")).encode()
-        if write_bundle(parse_bundle(body)) == body:
-            return body
-    except (*PARSE_ERRORS, CaError):
-        raise refusal from None
-    raise refusal
-
-
 def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
     """A certificate signing request as SwarmKit's nodes send it, with an empty subject, PEM."""
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
@@ -191,14 +136,6 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def certificate_pem(certificate: x509.Certificate) -> bytes:
     """A certificate, PEM."""
     return certificate.public_bytes(Encoding.PEM)
-
-
-def _issued_by(root: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(root)
-    except (*PARSE_ERRORS, InvalidSignature):
-        return False
-    return True
 
 
 def _bundle(base: str, *, roots: bytes | None) -> bytes:

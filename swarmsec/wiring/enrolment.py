@@ -14,14 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ca.identity import NodeIdentity
 from ca.tokens import JoinToken
 from swarmsec.errors import AlreadyExists
-from swarmsec.wiring.authorityclient import (
-    Issued,
-    ask,
-    fetch_bundle,
-    parse_server,
-    signing_request,
-    verify_answer,
-)
+from swarmsec.wiring.answers import Issued, verify_answer
+from swarmsec.wiring.authorityclient import ask, fetch_bundle, parse_server, signing_request
 from swarmsec.wiring.nodefiles import (
     CERTIFICATE,
     KEY,

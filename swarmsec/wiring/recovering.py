@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ca.tokens import JoinToken
 from swarmsec.errors import Denied
-from swarmsec.wiring.authorityclient import Issued, ask, fetch_bundle, parse_server, signing_request, verify_answer
+from swarmsec.wiring.answers import Issued, verify_answer
+from swarmsec.wiring.authorityclient import ask, fetch_bundle, parse_server, signing_request
 from swarmsec.wiring.nodefiles import alone, open_node_files, write_certificate, write_roots, writing
 from swarmsec.wiring.renewing import Now, utc_now, verify_same_node
 

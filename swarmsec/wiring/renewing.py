@@ -21,15 +21,8 @@ from ca.identity import NodeIdentity
 from ca.renewal import renewal_time
 from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import Denied, UsageProblem, describe
-from swarmsec.wiring.authorityclient import (
-    Issued,
-    answered_bundle,
-    ask,
-    parse_server,
-    present_bundle,
-    signing_request,
-    verify_answer,
-)
+from swarmsec.wiring.answers import Issued, answered_bundle, verify_answer
+from swarmsec.wiring.authorityclient import ask, parse_server, present_bundle, signing_request
 from swarmsec.wiring.nodefiles import (
     NEXT_KEY,
     NodeFiles,

@@ -24,7 +24,7 @@ from swarmsec.errors import Denied, NotFound, SwarmsecError, Unavailable, UsageP
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.read_log import parse_action, parse_since
-from swarmsec.wiring import authorityclient, enrolment, renewing
+from swarmsec.wiring import answers, authorityclient, enrolment, renewing
 from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, NEXT_CERTIFICATE, ROOTS, open_node_files
 from swarmsec.wiring.renewing import WINDOW
 from swarmsec.wiring.serving.session import Listening
@@ -59,10 +59,10 @@ def _answer(data: bytes) -> None:
 
 
 def _verify(answer: dict[str, object]) -> None:
-    _verify_ours(authorityclient.verify_answer(answer, NODE_SIGNER.key, bundle=ROOT_PEM))
+    _verify_ours(answers.verify_answer(answer, NODE_SIGNER.key, bundle=ROOT_PEM))
 
 
-def _verify_ours(issued: authorityclient.Issued) -> None:
+def _verify_ours(issued: answers.Issued) -> None:
     issued.certificate.verify_directly_issued_by(parse_bundle(ROOT_PEM)[0])
     if issued.certificate.public_key() != NODE_SIGNER.key.public_key():
         raise CheckFailed("expected our own key in our certificate")
@@ -76,7 +76,7 @@ def _answer_signed(data: bytes) -> None:
 
 def _answered_bundle(data: bytes) -> None:
     """The roots in an answer to a renewal, which a node trusts from then on."""
-    bundle = authorityclient.answered_bundle({"root_bundle": text_of(data)})
+    bundle = answers.answered_bundle({"root_bundle": text_of(data)})
     if write_bundle(parse_bundle(bundle)) != bundle:
         raise CheckFailed("expected the one form of a bundle")
 

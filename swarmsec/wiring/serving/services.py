@@ -91,9 +91,7 @@ class AuthorityServices:
         )
         return self._answer(record)
 
-    async def recover(
-        self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str
-    ) -> JoinAnswer:
+    async def recover(self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
         """Bring back a node whose certificate has expired."""
         wanted = RecoveryRequest(token=token, signing_request=signing_request)
         requester = requester_of(caller, request_id)
