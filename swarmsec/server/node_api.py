@@ -5,6 +5,7 @@ Bodies are pydantic models, strict and closed; their JSON schemas are what the O
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
@@ -162,13 +163,17 @@ def operation(
 
 
 def _join_keys(request: Request) -> tuple[str, ...]:
-    """Wrong guesses count against the token's public half and the wanted name, beside the address."""
+    """Failed attempts count against the whole token, beside the address.
+
+    Neither its public half nor the wanted name may count: every token of a root shares the one and anybody can say
+    the other, so a stranger could keep everybody else from joining.
+    """
     try:
         body = parse_body(JoinBody, request.body)
     except UsageProblem:
         return ()
-    public = "-".join(body.token.split("-")[:-1])[:80]
-    return (f"token:{public}", *((f"node:{body.name}",) if body.name else ()))
+    digest = hashlib.sha256(body.token.encode("utf-8", "surrogatepass")).hexdigest()
+    return (f"token:{digest}",)
 
 
 def _list_route(
