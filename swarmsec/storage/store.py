@@ -73,8 +73,8 @@ class Store:
         self._anchored_at = -ANCHOR_INTERVAL_US
         self._anchor_failed = False
         self._head: LogHead | None = None
+        # The head that this store wrote last, while nobody else has written since.
         self._written: LogHead | None = None
-        self._data_version = -1
 
     @property
     def is_sqlite(self) -> bool:
@@ -123,7 +123,7 @@ class Store:
 
     def migrate(self, event: Event | None = None) -> None:
         """Bring the schema to this version's, in one transaction; ``event`` is its entry, None for a new store."""
-        with self._locked_connection() as connection:
+        with self._locked_connection() as (connection, _):
             verify_known(read_revisions(connection))
             migrate(connection)
             if event is not None:
@@ -145,7 +145,7 @@ class Store:
     @contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """A writing transaction for work on the database as a whole; the caller sees to the log."""
-        with self._locked_connection() as connection:
+        with self._locked_connection() as (connection, _):
             yield connection
 
     def truncate_write_ahead_log(self) -> None:
@@ -207,31 +207,25 @@ class Store:
             self._engine.dispose()
 
     def _commit(self, run: Callable[[Connection, LogAppender], list[Outcome]]) -> list[Outcome]:
-        with self._locked_connection() as connection:
-            appender = LogAppender(connection, self.clock, self._known_head(driver_of(connection)))
+        with self._locked_connection() as (connection, known):
+            appender = LogAppender(connection, self.clock, known)
             outcomes = run(connection, appender)
             appender.flush()
-        self._head = self._written = appender.head
+            self._written = appender.head
+        self._head = appender.head
         return outcomes
 
-    def _known_head(self, driver: Any) -> LogHead | None:
-        """The head that this connection wrote last, if nobody has written since; None to read it."""
-        if not self.is_sqlite:
-            return None
-        (version,) = driver.execute("PRAGMA data_version").fetchone()
-        if version != self._data_version:
-            self._data_version = version
-            return None
-        return self._written
-
     @contextmanager
-    def _locked_connection(self) -> Iterator[Connection]:
-        with translated(), self._turn, self._lock.held() if self._lock else nullcontext():
+    def _locked_connection(self) -> Iterator[tuple[Connection, LogHead | None]]:
+        """The writing connection inside a transaction, and the head of the log where it is known without a look."""
+        with translated(), self._turn, self._lock.held() if self._lock else nullcontext(False) as is_turn_kept:
+            # Taken away until it is set again: whoever writes otherwise makes it untrue.
+            known, self._written = self._written if is_turn_kept else None, None
             connection = self._writing_connection()
             try:
                 driver = driver_of(connection)
                 driver.execute(_BEGIN_SQLITE if self.is_sqlite else _BEGIN_POSTGRESQL)
-                yield connection
+                yield connection, known
                 driver.commit()
                 if connection.in_transaction():
                     # Reading through SQLAlchemy made it believe in a transaction of its own, which is over now.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -31,13 +32,16 @@ class WriterLock:
         self._path = path
         self._wait = wait
         self._descriptor: int | None = None
-        self._note = f"process {os.getpid()} ({Path(sys.argv[0] or 'python').name})".ljust(_NOTE_BYTES)[
-            :_NOTE_BYTES
-        ].encode()
+        # The random end tells two locks of one process apart, and a process from an earlier one of the same number.
+        name = Path(sys.argv[0] or "python").name.encode("ascii", "replace")[:64]
+        self._note = b"process %d (%s) %s" % (os.getpid(), name, secrets.token_hex(8).encode())
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[bool]:
         """Hold the lock.
+
+        Returns:
+            whether nobody else has held it since this lock last did.
 
         Raises:
             StoreBusy: names the holder.
@@ -46,12 +50,19 @@ class WriterLock:
         descriptor = self._open()
         self._acquire(descriptor)
         try:
-            # The note serves whoever waits; on a full disk the turn is taken without it.
-            with suppress(OSError):
-                os.pwrite(descriptor, self._note, 0)
-            yield
+            yield self._leave_note(descriptor)
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _leave_note(self, descriptor: int) -> bool:
+        """Say who holds the lock; only where it says something else, because a write here makes every sync dearer."""
+        if os.pread(descriptor, _NOTE_BYTES, 0) == self._note:
+            return True
+        # On a full disk the turn is taken without a note; then it must not name whoever came before.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, self._note, 0)
+        return False
 
     def close(self) -> None:
         """Close the lock file."""
@@ -89,5 +100,5 @@ class WriterLock:
 
     @staticmethod
     def _holder(descriptor: int) -> str:
-        text = os.pread(descriptor, _NOTE_BYTES, 0).decode("utf-8", "replace").strip()
+        text = os.pread(descriptor, _NOTE_BYTES, 0).decode("utf-8", "replace").rpartition(" ")[0]
         return text if text.isprintable() and text else "another process"
