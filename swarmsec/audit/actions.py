@@ -27,8 +27,6 @@ class Action(StrEnum):
     BACKUP_CREATE = "backup.create"
     BACKUP_RESTORE = "backup.restore"
     BACKUP_ACCEPT = "backup.accept"
-    LEASE_TAKE = "lease.take"
-    INTENT_RESOLVE = "intent.resolve"
     CLOCK_STEP = "clock.step"
     SERVE_START = "serve.start"
     SERVE_STOP = "serve.stop"

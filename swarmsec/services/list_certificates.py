@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ca.issuing import fingerprint
+from ca.renewal import is_overdue, renewal_time
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 
-RENEW_AFTER = 0.5
-RENEW_BEFORE = 0.8
-"""SwarmKit's renewal window, as fractions of the whole life."""
 EXPIRED = "expired"
 
 
@@ -49,14 +48,13 @@ def list_certificates(transaction: Transaction) -> Iterator[ListedCertificate]:
     issuers = {record.generation: fingerprint(record.certificate) for record in transaction.authorities.all()}
     now = unix_seconds(transaction.clock)
     for record in transaction.certificates.all():
-        life = record.not_after - record.not_before
+        life = (datetime.fromtimestamp(record.not_before, UTC), datetime.fromtimestamp(record.not_after, UTC))
         expired = record.not_after <= now and record.status is not CertificateStatus.REVOKED
         status = EXPIRED if expired else record.status.value
-        late = now > record.not_before + RENEW_BEFORE * life
         yield ListedCertificate(
             record=record,
             issuer=issuers.get(record.generation, ""),
             status=status,
-            renew_after=record.not_before + int(RENEW_AFTER * life),
-            overdue=late and status == CertificateStatus.VALID,
+            renew_after=int(renewal_time(*life, 0).timestamp()),
+            overdue=status == CertificateStatus.VALID and is_overdue(*life, now=datetime.fromtimestamp(now, UTC)),
         )

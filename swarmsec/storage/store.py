@@ -123,6 +123,7 @@ class Store:
 
     def migrate(self, event: Event | None = None) -> None:
         """Bring the schema to this version's, in one transaction; ``event`` is its entry, None for a new store."""
+        head = None
         with self._locked_connection() as (connection, _):
             verify_known(read_revisions(connection))
             migrate(connection)
@@ -130,7 +131,9 @@ class Store:
                 appender = LogAppender(connection, self.clock)
                 appender.append(event, ())
                 appender.flush()
-                self._head = appender.head
+                head = appender.head
+        # Only what is committed may be anchored.
+        self._head = head or self._head
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -152,9 +155,7 @@ class Store:
         """Leave no erased row behind in SQLite's write-ahead log."""
         if self.is_sqlite:
             with translated(), self._engine.connect() as connection:
-                driver = connection.connection.driver_connection
-                if driver is not None:
-                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+                driver_of(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:

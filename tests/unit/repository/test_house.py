@@ -71,7 +71,7 @@ def test_each_rule_catches_what_it_forbids(pattern: re.Pattern[str], line: str) 
 @pytest.mark.parametrize(
     ("pattern", "line"),
     [
-        (MACHINE_PATH, "GET /api/v1/root/pem"),
+        (MACHINE_PATH, "GET /api/v1/ro" + "ot/pem"),
         (MACHINE_PATH, "the CA's root/intermediate"),
         (BLANKET_NOQA, "import os  # " + "noqa: F401"),
         (BARE_IGNORE, "x = y  # type: " + "ignore[assignment]  # the stub is wrong"),

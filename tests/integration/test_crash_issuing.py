@@ -1,4 +1,4 @@
-"""Identities and policies are added whole or not at all, wherever the command is killed."""
+"""Identities, issued certificates and policies are there whole or not at all, wherever the command is killed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ import pytest
 from tests.integration.commands import DURABLE_CALLS, Commands, kills
 from tests.integration.storefixtures import Place, make_home, verify_whole
 
-FILES = {"root-ca.crt", "swarmsec.crt", "swarmsec.key"}
 POLICIES = """\
 apiVersion: swarmsec.dev/v1
 kind: SecretAccessPolicy
@@ -39,37 +39,62 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return make_home(tmp_path_factory.mktemp("finished") / "place")
 
 
-def test_an_identity_killed_at_any_step_can_be_withdrawn_and_made_again(
-    commands: Commands, finished: Place, tmp_path: Path
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A command that issues a certificate into files; the files in the order in which they are written."""
+
+    group: str
+    make: tuple[str, ...]
+    name: str
+    files: tuple[str, str, str]
+
+
+IDENTITY = Issued(
+    group="access",
+    make=("add", "alice", "--role", "operator"),
+    name="alice",
+    files=("root-ca.crt", "swarmsec.key", "swarmsec.crt"),
+)
+SERVICE = Issued(
+    group="ca",
+    make=("issue", "--profile", "server", "--san", "docker-1"),
+    name="docker-1",
+    files=("ca.pem", "key.pem", "cert.pem"),
+)
+
+
+@pytest.mark.parametrize("issued", [IDENTITY, SERVICE], ids=lambda issued: issued.group)
+def test_files_killed_at_any_step_can_be_withdrawn_and_made_again(
+    issued: Issued, commands: Commands, finished: Place, tmp_path: Path
 ) -> None:
-    out = tmp_path / "alice"
+    out, files = tmp_path / "out", set(issued.files)
 
     def arguments(place: Place, *more: str) -> tuple[str, ...]:
-        return ("--home", str(place.home), "access", *more)
+        return ("--home", str(place.home), issued.group, *more)
 
-    add = ("add", "alice", "--role", "operator", "--out", str(out))
+    make = (*issued.make, "--out", str(out))
     counted = finished.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*arguments(counted, *add), state=counted.state, calls=DURABLE_CALLS)
+    ended, calls = commands.count_calls(*arguments(counted, *make), state=counted.state, calls=DURABLE_CALLS)
     ended.verify(0)
     files_seen = set()
     for kill in kills(calls):
         shutil.rmtree(out, ignore_errors=True)
         place = finished.copy(tmp_path / "place")
-        commands.run(*arguments(place, *add), state=place.state, kill=kill).verify(-9)
+        commands.run(*arguments(place, *make), state=place.state, kill=kill).verify(-9)
         verify_whole(place)
         listed = json.loads(commands.run(*arguments(place, "list", "--json"), state=place.state).verify(0).stdout)
         written = {path.name for path in out.glob("[!.]*")}
         files_seen.add(frozenset(written))
-        if "swarmsec.crt" in written:
-            assert written == FILES, kill
+        if issued.files[-1] in written:
+            assert written == files, kill
         if written:
             assert [item["status"] for item in listed] == ["valid"], kill
         if listed:
-            commands.run(*arguments(place, "revoke", "alice"), state=place.state).verify(0)
+            commands.run(*arguments(place, "revoke", issued.name), state=place.state).verify(0)
         shutil.rmtree(out, ignore_errors=True)
-        commands.run(*arguments(place, *add), state=place.state).verify(0)
-        assert {path.name for path in out.iterdir()} == FILES, kill
-    assert {frozenset(), frozenset({"root-ca.crt"}), frozenset({"root-ca.crt", "swarmsec.key"})} <= files_seen
+        commands.run(*arguments(place, *make), state=place.state).verify(0)
+        assert {path.name for path in out.iterdir()} == files, kill
+    assert {frozenset(issued.files[:count]) for count in range(3)} <= files_seen
 
 
 def test_policies_killed_at_any_step_are_in_force_together_or_not_at_all(
