@@ -73,7 +73,9 @@ def parse_root_request(data: bytes) -> RootRequest:
     if len(data) > MAX_REQUEST_BYTES:
         raise InvalidRequest(f"expected a signing request of at most {MAX_REQUEST_BYTES} bytes, got {len(data)}")
     try:
-        request = x509.load_der_x509_csr(_der_of(data))
+        request_der = _der_of(data)
+        request = x509.load_der_x509_csr(request_der)
+        _verify_whole_octets(request_der, request.signature)
         key, key_type = accept_key(request.public_key(), refusal=InvalidRequest)
         _verify_possession(request, key)
         # Nothing of these is used; reading them is what refuses a request that is malformed inside.
@@ -94,6 +96,13 @@ def _der_of(data: bytes) -> bytes:
     if len(blocks) != 1:
         raise InvalidRequest(f"expected one certificate signing request, got {len(blocks)}")
     return blocks[0]
+
+
+def _verify_whole_octets(request_der: bytes, signature: bytes) -> None:
+    """Refuse a signature of which bits do not count: ``cryptography`` reads it as if all did, so it had two forms."""
+    *_, encoded = der.children(request_der)
+    if encoded != der.bit_string(signature):
+        raise InvalidRequest("expected a signature of whole octets")
 
 
 def _verify_possession(request: x509.CertificateSigningRequest, key: PublicKey) -> None:

@@ -182,3 +182,17 @@ def test_a_changed_byte_is_refused(position: int, difference: int) -> None:
     changed[position] ^= difference
     with pytest.raises(CaError):
         parse_signing_request(bytes(changed))
+
+
+def test_a_signature_with_unused_bits_is_refused() -> None:
+    info, algorithm, _ = der.children(GOOD_DER)
+    # The last bit may only be left out where it is zero, which half of all signatures have.
+    signature = next(made for made in iter(lambda: KEY.sign(info, ec.ECDSA(hashes.SHA256())), b"") if not made[-1] & 1)
+    unused = bytearray(der.bit_string(signature))
+    unused[-len(signature) - 1] = 1
+
+    assert parse_signing_request(der.sequence(info, algorithm, der.bit_string(signature))) == parse_signing_request(
+        GOOD
+    )
+    with pytest.raises(InvalidRequest, match="whole octets"):
+        parse_signing_request(der.sequence(info, algorithm, bytes(unused)))
