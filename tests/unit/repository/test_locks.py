@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from tests.unit.repository.tree import ROOT, pyproject
 
-LOCKS = ("runtime", "postgresql", "build", "dev", "lock")
+LOCKS = ("runtime", "postgresql", "hsm", "build", "dev", "lock")
 LINUX = {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"}
 HASHED = re.compile(r"(?P<requirement>[^\\]+?)(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})+)")
 
@@ -39,13 +39,14 @@ def pins(name: str) -> dict[str, str]:
 def wanted(name: str) -> list[Requirement]:
     """What pyproject.toml asks of a lock."""
     project, groups = pyproject()["project"], pyproject()["dependency-groups"]
-    extra = project["optional-dependencies"]["postgresql"]
+    extras = project["optional-dependencies"]
     plain = [entry for entry in groups["dev"] if isinstance(entry, str)]
     texts = {
         "runtime": project["dependencies"],
-        "postgresql": [*project["dependencies"], *extra],
+        "postgresql": [*project["dependencies"], *extras["postgresql"]],
+        "hsm": [*project["dependencies"], *extras["hsm"]],
         "build": [*groups["build"], *pyproject()["build-system"]["requires"]],
-        "dev": [*project["dependencies"], *extra, *groups["build"], *plain],
+        "dev": [*project["dependencies"], *extras["postgresql"], *extras["hsm"], *groups["build"], *plain],
         "lock": groups["lock"],
     }
     return [Requirement(text) for text in texts[name]]
@@ -77,7 +78,7 @@ def test_no_lock_names_an_index_or_a_path(name: str) -> None:
     assert re.findall(r"://|index-url|find-links|trusted-host|^-|(?<=\s)/\S+", text, re.MULTILINE) == []
 
 
-@pytest.mark.parametrize("name", ["runtime", "postgresql", "build"])
+@pytest.mark.parametrize("name", ["runtime", "postgresql", "hsm", "build"])
 def test_development_tests_what_users_install(name: str) -> None:
     assert pins(name).items() <= pins("dev").items()
 
