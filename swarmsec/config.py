@@ -42,6 +42,9 @@ class CaSettings:
     """Certificates: how long they live, and how long a Swarm's former root is kept after its last use."""
 
     certificate_hours: int = 2160
+    allow_short_lifetimes: bool = False
+    certificate_minutes: int = 0
+    """How long certificates live that renew by themselves, where it shall be less than an hour; 0 for the hours."""
     former_root_minutes: int = 5
 
 
@@ -76,6 +79,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
 }
 _BOUNDS: Final = {
     "certificate_hours": (1, 24 * 3650),
+    "certificate_minutes": (0, 59),
     "former_root_minutes": (0, 7 * 24 * 60),
     "max_connections": (1, 65_536),
     "max_concurrent_requests": (1, 4096),
@@ -128,7 +132,21 @@ def parse_config(data: bytes, *, source: str) -> Config:
         if name not in _SECTIONS or not isinstance(table, dict):
             raise UsageProblem(f"{source}: unknown section {name!r:.60}", hint=f"known: {', '.join(_SECTIONS)}")
         sections[name] = _section(_SECTIONS[name], table, f"{source}: [{name}]")
-    return Config(**sections)
+    config = Config(**sections)
+    _verify_lifetime(config.ca, f"{source}: [ca]")
+    return config
+
+
+def _verify_lifetime(settings: CaSettings, where: str) -> None:
+    """A life below an hour must be meant: by two settings that agree."""
+    minutes = settings.certificate_minutes
+    if minutes == 1:
+        raise UsageProblem(f"{where} certificate_minutes: expected 2 to 59, or 0 for certificate_hours, got 1")
+    if minutes and not settings.allow_short_lifetimes:
+        raise UsageProblem(
+            f"{where} certificate_minutes: expected allow_short_lifetimes = true beside it",
+            hint="a node whose clock runs late refuses certificates of less than an hour; allow it, or use hours",
+        )
 
 
 def _section(kind: type[Any], table: dict[str, Any], where: str) -> Any:
@@ -145,13 +163,16 @@ def _checked(value: object, default: object, where: str) -> object:
     match default:
         case str() if _is_text(value):
             return value
+        case bool():
+            if isinstance(value, bool):
+                return value
         case int() if isinstance(value, int) and not isinstance(value, bool):
             return _bounded(value, where)
         case tuple() if isinstance(value, list) and len(value) <= MAX_NAMES and all(map(_is_text, value)):
             return tuple(value)
-        case _:
-            # The value itself may hold a password: a database URL does.
-            raise UsageProblem(f"{where}: expected a value like {default!r}, got another {type(value).__name__}")
+    # The value itself may hold a password: a database URL does.
+    shown = str(default).lower() if isinstance(default, bool) else repr(default)
+    raise UsageProblem(f"{where}: expected a value like {shown}, got another {type(value).__name__}")
 
 
 def _is_text(value: object) -> bool:
@@ -183,6 +204,8 @@ url = {_quoted(database_url)}
 
 # [ca]
 # certificate_hours = {ca.certificate_hours}
+# allow_short_lifetimes = {str(ca.allow_short_lifetimes).lower()}
+# certificate_minutes = {ca.certificate_minutes}
 # former_root_minutes = {ca.former_root_minutes}
 
 # [serve]

@@ -22,13 +22,18 @@ def status(context: click.Context) -> None:
     The exit code is 0 whatever it finds.
     """
     from swarmsec.services.authority_status import authority_status
+    from swarmsec.services.short_lifetimes import short_lifetime_findings
+    from swarmsec.wiring.authority import served_lifetime_of
 
     with opened_home(context) as home:
         found = home.store.read(authority_status)
+        findings = short_lifetime_findings(found.short_lived, served_lifetime_of(home.config))
     if options_of(context).json:
-        print_json(_members(found))
+        print_json(_members(found) | {"findings": [finding.members() for finding in findings]})
     else:
         _print(found)
+        for finding in findings:
+            click.echo(f"finding       {finding.text}")
 
 
 def _members(found: AuthorityStatus) -> dict[str, object]:
@@ -41,6 +46,7 @@ def _members(found: AuthorityStatus) -> dict[str, object]:
         "certificates": found.certificates,
         "due": list(found.due),
         "overdue": list(found.overdue),
+        "short_lived": list(found.short_lived),
         "crl": present and {"number": present.number, "next_update": rfc3339_seconds(present.next_update)},
         "swarm_roots": [{"sha256": root.sha256, "added": rfc3339_seconds(root.added)} for root in found.swarm_roots],
         "tokens": [

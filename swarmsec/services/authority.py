@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from ca.bundle import write_bundle
 from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.issuing import Issuer, issue_leaf, serial_from
-from ca.profiles import Profile, swarm_node, validity
+from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, swarm_node, validity
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import Clock
@@ -40,6 +40,7 @@ class Authority:
     issuer: Issuer
     cluster_id: str
     lifetime: timedelta
+    """Of its leaves; below an hour only where the settings allow it, and then without backdate."""
 
     @property
     def bundle_pem(self) -> bytes:
@@ -106,6 +107,7 @@ def issue_for_node(
         "via": via,
         "spki_sha256": record.spki_sha256.hex(),
         "revoked": revoked,
+        **short_life(record),
     }
     transaction.log(requester.event(Action.CA_ISSUE, reference_of(record), fields=fields))
     return record
@@ -134,9 +136,16 @@ def issue_for_host(
         "profile": record.profile,
         "role": record.role,
         "hosts": list(hosts),
+        **short_life(record),
     }
     transaction.log(requester.event(Action.CA_ISSUE, reference_of(record), fields=fields))
     return record
+
+
+def short_life(record: CertificateRecord) -> dict[str, Field]:
+    """What an entry says of a certificate that lives for less than an hour, which has to be allowed."""
+    seconds = record.not_after - record.not_before
+    return {"lifetime_seconds": seconds} if seconds < MIN_LIFETIME.total_seconds() else {}
 
 
 def certificate_pem(record: CertificateRecord) -> bytes:
@@ -184,7 +193,14 @@ def _issue(
     role: Role | None,
 ) -> CertificateRecord:
     clock = transaction.clock
-    span = validity(now_utc(clock), authority.lifetime, issuer_not_after=authority.issuer.not_after)
+    is_short = authority.lifetime < MIN_LIFETIME
+    span = validity(
+        now_utc(clock),
+        authority.lifetime,
+        timedelta(0) if is_short else BACKDATE,
+        issuer_not_after=authority.issuer.not_after,
+        allow_short=is_short,
+    )
     serial = serial_from(clock.random(SERIAL_BYTES))
     leaf = issue_leaf(
         authority.issuer,

@@ -32,6 +32,8 @@ class AuthorityStatus:
     """Whose newest certificate may be renewed now."""
     overdue: Sequence[str]
     """Whose newest certificate should have been renewed."""
+    short_lived: Sequence[str]
+    """Whose newest certificate lives for less than an hour."""
     revocation_list: ListState | None
     swarm_roots: Sequence[SwarmRoot]
     standing_tokens: Sequence[TokenRecord]
@@ -60,6 +62,7 @@ def authority_status(transaction: Transaction) -> AuthorityStatus:
         certificates={state: states[state] for state in (*map(str, CertificateStatus), EXPIRED)},
         due=_subjects(item for item in newest if item.renew_after <= now and not item.overdue),
         overdue=_subjects(item for item in newest if item.overdue),
+        short_lived=_subjects(item for item in newest if item.is_short_lived),
         revocation_list=load_list_state(transaction),
         swarm_roots=list(transaction.swarm_roots.all()),
         standing_tokens=[token for token in transaction.tokens.all() if token.state == "active"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ca.issuing import fingerprint
+from ca.profiles import MIN_LIFETIME
 from ca.renewal import is_overdue, renewal_time
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.services.ports import Transaction
@@ -26,6 +27,11 @@ class ListedCertificate:
     renew_after: int
     overdue: bool
 
+    @property
+    def is_short_lived(self) -> bool:
+        """Whether it lives for less than an hour, without backdate."""
+        return self.record.not_after - self.record.not_before < MIN_LIFETIME.total_seconds()
+
     def members(self) -> dict[str, object]:
         """The certificate as JSON members."""
         record = self.record
@@ -40,6 +46,7 @@ class ListedCertificate:
             "status": self.status,
             "renew_after": rfc3339_seconds(self.renew_after),
             "overdue": self.overdue,
+            "short_lived": self.is_short_lived,
         }
 
 

@@ -77,6 +77,18 @@ def open_node_files(directory: Path) -> NodeFiles:
     return NodeFiles(directory=directory, pair=pair, identity=identity, roots=roots, is_docker_s_key=docker)
 
 
+def present_certificate(directory: Path) -> x509.Certificate:
+    """The certificate alone, as it is now; nothing is held together or moved.
+
+    Raises:
+        NotFound: there is none.
+        UsageProblem: it is none.
+        Unavailable: it cannot be read.
+    """
+    with writing(directory):
+        return _certificate(directory / CERTIFICATE)
+
+
 def make_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """A new private key in a file, or the one that is there already.
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -31,10 +31,11 @@ from swarmsec.server.revocation_api import build_revocation_route
 from swarmsec.server.settings import ServerSettings
 from swarmsec.services.authority import load_authority
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.short_lifetimes import AuthorityFinding, short_lifetime_findings
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.following import LogFollower
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.wiring.authority import lifetime_of
+from swarmsec.wiring.authority import served_lifetime_of
 from swarmsec.wiring.descriptors import SPARE_DESCRIPTORS, raise_descriptor_limit
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.intents import resolve_intents
@@ -94,6 +95,7 @@ class Session:
         self._keys: SealedKeys | None = None
         self._unlocked = asyncio.Event()
         self._metrics = Metrics(version=__version__)
+        self._findings: Sequence[AuthorityFinding] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set.
@@ -147,7 +149,10 @@ class Session:
         home, store, keys = self._home, self._home.store, self._keys
         if keys is None:
             raise KeysLocked("the home is locked", hint="unlock with: swarmsec unlock")
-        lifetime = lifetime_of(home.config)
+        lifetime = served_lifetime_of(home.config)
+        self._findings = short_lifetime_findings((), lifetime)
+        for finding in self._findings:
+            self._announce(f"warning: {finding.text}; {finding.hint}")
         authority = store.read(lambda transaction: load_authority(transaction, keys, lifetime))
         follower = LogFollower(store, store.head().size)
         self._identities = IssuedIdentities(store, home.clock, authority.cluster_id)
@@ -229,6 +234,8 @@ class Session:
         if action is Action.SERVE_START:
             settings = hashlib.sha256((self._home.path / FILE_NAME).read_bytes()).hexdigest()
             fields = {"names": list(self._tls.names), "settings_sha256": settings}
+            for finding in self._findings:
+                fields["finding"] = finding.text
         event = self._requester.event(action, self._reference(), fields=fields)
         self._home.store.write(lambda transaction: transaction.log(event))
 

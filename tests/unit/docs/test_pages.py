@@ -104,6 +104,8 @@ def test_every_setting_is_on_its_page_with_its_default_and_bounds() -> None:
 
 def toml_text(value: object) -> str:
     """A default as TOML has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(list(value) if isinstance(value, tuple) else value)
 
 

@@ -32,6 +32,15 @@ def test_a_new_authority(program: Program) -> None:
     ]
     assert all(token["age_seconds"] >= 0 for token in found["tokens"])
     assert found["open_limited_tokens"] == 0
+    assert (found["short_lived"], found["findings"]) == ([], [])
+
+
+def test_lifetimes_below_an_hour_are_a_finding(program: Program) -> None:
+    settings = program.home / "swarmsec.toml"
+    settings.write_text(settings.read_text() + "\n[ca]\nallow_short_lifetimes = true\ncertificate_minutes = 4\n")
+    (finding,) = program.good("ca", "status", "--json").document["findings"]
+    assert (finding["id"], finding["severity"]) == ("ca-short-lifetimes", "medium")
+    assert "finding       new certificates of nodes live for 4 minutes" in program.good("ca", "status").out
 
 
 def test_who_is_due_and_who_is_late_is_named(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:

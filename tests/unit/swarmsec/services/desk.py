@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.authority import Authority, issue_for_node, load_authority
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
-from swarmsec.wiring.authority import lifetime_of
+from swarmsec.wiring.authority import served_lifetime_of
 from swarmsec.wiring.home import Home
 from tests.unit.swarmsec.homes import OPERATOR
 
@@ -63,7 +63,7 @@ class Desk:
         return self.home.store.write(lambda transaction: service(transaction, self.authority_in(transaction)))
 
     def authority_in(self, transaction: Transaction) -> Authority:
-        return load_authority(transaction, self.keys, lifetime_of(self.home.config))
+        return load_authority(transaction, self.keys, served_lifetime_of(self.home.config))
 
     @property
     def authority(self) -> Authority:
@@ -89,6 +89,11 @@ class Desk:
         stored = self.home.store.read(lambda transaction: next(iter(transaction.log_entries.newest_first())))
         entry: dict[str, Any] = json.loads(stored.data)
         return entry
+
+    def allow_minutes(self, minutes: int) -> None:
+        """From now on certificates of nodes live for so many minutes."""
+        settings = replace(self.home.config.ca, allow_short_lifetimes=True, certificate_minutes=minutes)
+        self.home.config = replace(self.home.config, ca=settings)
 
     def move_clock(self, later: timedelta) -> None:
         """From now on it is later."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -283,6 +283,49 @@ def test_the_daemon_hides_no_defect(server: FakeServer, node: Path, monkeypatch:
     monkeypatch.setattr(renewing, "present_bundle", fail)
     with pytest.raises(RuntimeError):
         run_rounds(node, server, 1, at(node, 0.1))
+
+
+@pytest.mark.parametrize("minutes", [2, 4, 59])
+@pytest.mark.parametrize("lost", range(3))
+def test_the_daemon_keeps_up_with_lives_of_minutes_and_answers_that_are_lost(
+    minutes: int, lost: int, server: FakeServer, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.allow_minutes(minutes)
+    make_node(desk, tmp_path / "node")
+    begun = desk.home.store.clock.unix_ms() / 1000
+    passed = 0.0
+    tries = 0
+
+    class Passing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal passed
+            assert timeout is not None
+            passed += timeout
+            desk.move_clock(timedelta(seconds=passed))
+            if passed > 5 * 60 * minutes:
+                self.set()
+            return self.is_set()
+
+    def ask(*arguments: object, **named: object) -> dict[str, object]:
+        nonlocal tries
+        tries += 1
+        if tries % (lost + 1):
+            raise Unavailable("the server is away")
+        return server.ask(*arguments, **named)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(renewing, "ask", ask)
+    told: list[str] = []
+    keep_renewed(
+        SERVER,
+        tmp_path / "node",
+        every=timedelta(seconds=60),
+        stop=Passing(),
+        tell=told.append,
+        now=lambda: datetime.fromtimestamp(begun + passed, UTC),
+    )
+
+    assert not any("expired" in line for line in told), told
+    assert sum(line.startswith("renewed n1: ") for line in told) >= 5
 
 
 def test_told_to_stop_before_it_began_the_daemon_asks_nobody(server: FakeServer, node: Path) -> None:
