@@ -2,7 +2,12 @@
 
 NotaryError
 ├── InvalidReference    text that is no image reference
-└── InvalidDigest       text that is no digest
+├── InvalidDigest       text that is no digest
+├── InvalidKey          bytes that are no public key, or of a kind that does not count
+├── ChangeRefused       a change of the repository that may not be made
+├── SignatureRefused    a signature that does not count
+└── NotTrusted          a decision against
+    └── InvalidMetadata bytes that are no TUF metadata
 """
 
 from __future__ import annotations
@@ -27,3 +32,23 @@ class InvalidReference(NotaryError):
 
 class InvalidDigest(NotaryError):
     """Text that is no digest."""
+
+
+class InvalidKey(NotaryError):
+    """Bytes that are no public key, or of a kind that does not count."""
+
+
+class ChangeRefused(NotaryError):
+    """A change of the repository that may not be made."""
+
+
+class SignatureRefused(NotaryError):
+    """A signature that does not count: of another key, of other bytes, or one too many."""
+
+
+class NotTrusted(NotaryError):
+    """A decision against: what was shown does not earn trust."""
+
+
+class InvalidMetadata(NotTrusted):
+    """Bytes that are no TUF metadata."""

@@ -165,6 +165,7 @@ def _leaf_kind(error: BaseException) -> Kind | None:
         (ca_errors.InvalidToken, Kind.USAGE),
         (ca_errors.RequestRefused, Kind.DENIED),
         (ca_errors.CaError, Kind.USAGE),
+        (notary_errors.NotTrusted, Kind.DENIED),
         (notary_errors.NotaryError, Kind.USAGE),
         (policy_errors.PolicyDenied, Kind.DENIED),
         (policy_errors.PolicyError, Kind.USAGE),

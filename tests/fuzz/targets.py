@@ -13,6 +13,7 @@ from tests.fuzz import (
     targets_policies,
     targets_server,
     targets_store,
+    targets_trust,
 )
 from tests.fuzz.engine import Target
 
@@ -24,5 +25,6 @@ TARGETS: tuple[Target, ...] = (
     *targets_backups.TARGETS,
     *targets_server.TARGETS,
     *targets_node.TARGETS,
+    *targets_trust.TARGETS,
 )
 BY_NAME = {target.name: target for target in TARGETS}

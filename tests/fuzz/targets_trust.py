@@ -1,0 +1,98 @@
+"""Targets of the trust service's own formats: metadata, keys, signatures."""
+
+from __future__ import annotations
+
+import json
+
+from notary.errors import InvalidKey, InvalidMetadata, InvalidReference
+from notary.roles import parse_repository
+from notary.signing import parse_document
+from notary.strictjson import canonical, encode_json, parse_strict
+from notary.trustkeys import key_of_spki, material_of, parse_key, parse_public_key
+from tests.fuzz.engine import CheckFailed, Target
+from tests.fuzz.material import text_of
+
+_PEM = b"""-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt
+6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==
+-----END PUBLIC KEY-----
+"""
+_KEY = json.dumps({"keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": {"public": _PEM.decode()}}).encode()
+_FILE = (
+    b'{"signatures":[{"keyid":"aa","sig":"00"}],"signed":{"_type":"targets","expires":"2027-01-01T00:00:00Z",'
+    b'"spec_version":"1.0.31","targets":{"r/a/1":{"hashes":{"sha256":"00"},"length":1}},"version":1}}'
+)
+_JSON_WORDS = (b'"', b"{", b"}", b"[", b"]", b":", b",", b"\\u", b"\\ud800", b"NaN", b"1e9", b"-0", b"\xef\xbb\xbf")
+
+
+def _strict(data: bytes) -> None:
+    value = parse_strict(data, limit=100_000)
+    canonical(value)
+    if parse_strict(encode_json(value), limit=1_000_000) != value:
+        raise CheckFailed("expected the value to read alike once it is written")
+
+
+def _document(data: bytes) -> None:
+    document = parse_document("targets", data)
+    if parse_document("targets", document.encode()) != document:
+        raise CheckFailed("expected the document to read alike once it is written")
+
+
+def _key(data: bytes) -> None:
+    key = parse_key("id", parse_strict(data, limit=100_000))
+    if not material_of(key):
+        raise CheckFailed("expected a key with material")
+
+
+def _public_key(data: bytes) -> None:
+    if key_of_spki(material_of(parse_public_key(data))).keytype not in {"ecdsa", "ed25519", "rsa"}:
+        raise CheckFailed("expected a kind that counts")
+
+
+def _repository(data: bytes) -> None:
+    name = parse_repository(text_of(data))
+    if parse_repository(name) != name:
+        raise CheckFailed("expected a name in full form to stay as it is")
+
+
+TARGETS: tuple[Target, ...] = (
+    Target(
+        name="strict-json",
+        run=_strict,
+        seeds=(_FILE, b'{"a":[1,true,null,{"b":"\\u00e9\\n"}]}'),
+        allowed=(InvalidMetadata,),
+        covers=("notary.strictjson.parse_strict",),
+        words=_JSON_WORDS,
+    ),
+    Target(
+        name="trust-document",
+        run=_document,
+        seeds=(_FILE,),
+        allowed=(InvalidMetadata,),
+        covers=("notary.signing.parse_document",),
+        words=_JSON_WORDS,
+    ),
+    Target(
+        name="trust-key",
+        run=_key,
+        seeds=(_KEY,),
+        allowed=(InvalidKey, InvalidMetadata),
+        covers=("notary.trustkeys.parse_key",),
+        words=(*_JSON_WORDS, b"ed25519", b"rsa", b"rsassa-pss-sha256"),
+    ),
+    Target(
+        name="trust-public-key",
+        run=_public_key,
+        seeds=(_PEM,),
+        allowed=(InvalidKey,),
+        covers=("notary.trustkeys.parse_public_key",),
+    ),
+    Target(
+        name="trust-repository",
+        run=_repository,
+        seeds=(b"registry.example:5000/team/app", b"nginx"),
+        allowed=(InvalidReference,),
+        covers=("notary.roles.parse_repository",),
+        words=(b"/", b":", b"@", b".."),
+    ),
+)
