@@ -1,12 +1,16 @@
 """Errors of the log's values.
 
 IntegrityFailure
-└── EntryInvalid   bytes that are not an entry of this log
+├── EntryInvalid         bytes that are not an entry of this log
+├── CheckpointInvalid    a checkpoint that its log, or a witness of it, did not sign, or that does not fit the log
+└── ProofInvalid         hashes that do not lead where they must
+UsageProblem
+└── LogFormatInvalid     a text that is no key, note, checkpoint, proof, tile or request at all
 """
 
 from __future__ import annotations
 
-from swarmsec.errors import IntegrityFailure
+from swarmsec.errors import IntegrityFailure, UsageProblem
 
 
 class EntryInvalid(IntegrityFailure):
@@ -20,3 +24,15 @@ class EntryInvalid(IntegrityFailure):
     def __init__(self, message: str, *, seq: int | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.seq = seq
+
+
+class CheckpointInvalid(IntegrityFailure):
+    """A checkpoint without the signatures that it needs, or one that contradicts the log."""
+
+
+class ProofInvalid(IntegrityFailure):
+    """The hashes of a proof do not lead to the root."""
+
+
+class LogFormatInvalid(UsageProblem):
+    """The text is not of the form that its specification says."""
