@@ -9,6 +9,7 @@ from tests.fuzz import (
     targets_authority,
     targets_backups,
     targets_ca,
+    targets_docker,
     targets_log,
     targets_node,
     targets_policies,
@@ -28,5 +29,6 @@ TARGETS: tuple[Target, ...] = (
     *targets_server.TARGETS,
     *targets_node.TARGETS,
     *targets_trust.TARGETS,
+    *targets_docker.TARGETS,
 )
 BY_NAME = {target.name: target for target in TARGETS}
