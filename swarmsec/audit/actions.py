@@ -47,6 +47,12 @@ class Action(StrEnum):
     ACCESS_ADD = "access.add"
     ACCESS_REVOKE = "access.revoke"
     POLICY_APPLY = "policy.apply"
+    SECRET_CREATE = "secret.create"  # noqa: S105  # the name of an action
+    SECRET_PUT = "secret.put"  # noqa: S105  # the name of an action
+    SECRET_DELETE = "secret.delete"  # noqa: S105  # the name of an action
+    SECRET_UNDELETE = "secret.undelete"  # noqa: S105  # the name of an action
+    SECRET_DESTROY = "secret.destroy"  # noqa: S105  # the name of an action
+    SECRET_REVEAL = "secret.reveal"  # noqa: S105  # the name of an action
 
 
 class Outcome(StrEnum):

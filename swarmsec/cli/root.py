@@ -20,6 +20,7 @@ _GROUPS = {
     "node": ("swarmsec.cli.node:node", "Join a node to the authority"),
     "policy": ("swarmsec.cli.policy:policy", "Apply, check and explain policy documents"),
     "restore": ("swarmsec.cli.backup:restore", "Restore a home from a backup"),
+    "secrets": ("swarmsec.cli.secrets:secrets", "Secrets in versions, and who may see them"),
     "serve": ("swarmsec.cli.serve:serve", "Serve nodes and Swarms over HTTPS"),
     "unlock": ("swarmsec.cli.unlock:unlock", "Unlock a running server"),
 }

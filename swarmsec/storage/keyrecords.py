@@ -34,6 +34,12 @@ class Sealed:
         else:
             self._transaction.update(tables.sealed_records, present, **asdict(row))
 
+    def remove(self, name: str) -> None:
+        """Erase a record; nothing happens where there is none."""
+        row = self._transaction.find(tables.sealed_records, name=name)
+        if row is not None:
+            self._transaction.delete(tables.sealed_records, row)
+
     def not_under(self, term: int, limit: int, after: str = "") -> Sequence[SealedRow]:
         """At most ``limit`` records whose key is wrapped under another term, by name, beginning after a name."""
         table = tables.sealed_records

@@ -151,11 +151,17 @@ class Store:
         with self._locked_connection() as (connection, _):
             yield connection
 
-    def truncate_write_ahead_log(self) -> None:
-        """Leave no erased row behind in SQLite's write-ahead log."""
-        if self.is_sqlite:
-            with translated(), self._engine.connect() as connection:
-                driver_of(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    def truncate_write_ahead_log(self) -> bool:
+        """Leave no erased row behind in SQLite's write-ahead log.
+
+        Returns:
+            False if a reader kept the log from being emptied.
+        """
+        if not self.is_sqlite:
+            return True
+        with translated(), self._engine.connect() as connection:
+            busy, _, _ = driver_of(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:

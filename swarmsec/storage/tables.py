@@ -154,3 +154,23 @@ policy_documents = _state_table(
     Column("state", Text, nullable=False),
     Column("applied", BigInteger, nullable=False),
 )
+
+secrets = _state_table(
+    "secrets",
+    _key("name", Text),
+    Column("created", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("current", BigInteger, nullable=False),
+    Column("previous", BigInteger, nullable=False),
+    Column("max_versions", BigInteger, nullable=False),
+    Column("labels", Text, nullable=False),
+)
+
+secret_versions = _state_table(
+    "secret_versions",
+    _key("name", Text),
+    _key("version", BigInteger),
+    Column("created", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+)

@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from swarmsec.audit.entry import Event, RowChange
 from swarmsec.clock import Clock
-from swarmsec.storage import coordination, keyrecords, records, rows
+from swarmsec.storage import coordination, keyrecords, records, rows, secretrecords
 from swarmsec.storage.log import LogAppender, LogEntries
 from swarmsec.storage.rows import InsertBuffer, Row
 
@@ -78,6 +78,11 @@ class Transaction:
     def policies(self) -> records.Policies:
         """Policy documents."""
         return records.Policies(self)
+
+    @property
+    def secrets(self) -> secretrecords.Secrets:
+        """Secrets, without their values."""
+        return secretrecords.Secrets(self)
 
     @property
     def intents(self) -> coordination.Intents:

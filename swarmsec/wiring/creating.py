@@ -14,7 +14,7 @@ from typing import Final
 
 from swarmsec.atomicfile import make_private_directory, write_atomically
 from swarmsec.audit.actions import Action
-from swarmsec.audit.entry import ObjectRef
+from swarmsec.audit.entry import ObjectRef, parse_entry
 from swarmsec.clock import Clock, SystemClock, rfc3339, unix_seconds
 from swarmsec.config import FILE_NAME, Config, initial_text, load_config
 from swarmsec.errors import AlreadyExists, NotFound, Unavailable, UsageProblem
@@ -34,6 +34,17 @@ from swarmsec.wiring.home import Ask, Home, is_initialised, open_home, open_stor
 BACKUP_MAC_KEY: Final = "core/backup-mac-key"
 RECOVERY_RECIPIENT: Final = "recovery_recipient"
 DEFAULT_URL: Final = "sqlite:///state.db"
+_MAKING: Final = frozenset(
+    {
+        Action.HOME_CREATE,
+        Action.HOME_MIGRATE,
+        Action.HOME_ANCHOR_MISSING,
+        Action.SEAL_CREATE,
+        Action.KEY_CREATE,
+        Action.KEY_RECOVERY,
+    }
+)
+"""What the log of a home says that was made and never used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +156,7 @@ def recovery_to_finish(home: Home, path: Path | None) -> RecoveryKey | None:
     Raises:
         AlreadyExists: the file holds another.
     """
-    if home.store.read(lambda transaction: transaction.authorities.active()) is not None:
+    if home.store.read(_is_in_use):
         return None
     if path is None or not path.exists():
         return _fresh_recovery_key(path)
@@ -153,6 +164,11 @@ def recovery_to_finish(home: Home, path: Path | None) -> RecoveryKey | None:
     if _read_recovery_file(path).recipient != known:
         raise _recovery_file_exists(path)
     return None
+
+
+def _is_in_use(transaction: Transaction) -> bool:
+    """Whether anything followed the making of the home: then its recovery key was shown."""
+    return any(parse_entry(stored.data)["action"] not in _MAKING for stored in transaction.log_entries.since(0))
 
 
 def _fresh_recovery_key(path: Path | None) -> RecoveryKey:

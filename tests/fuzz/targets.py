@@ -13,6 +13,7 @@ from tests.fuzz import (
     targets_log,
     targets_node,
     targets_policies,
+    targets_secrets,
     targets_server,
     targets_store,
     targets_trust,
@@ -30,5 +31,6 @@ TARGETS: tuple[Target, ...] = (
     *targets_node.TARGETS,
     *targets_trust.TARGETS,
     *targets_docker.TARGETS,
+    *targets_secrets.TARGETS,
 )
 BY_NAME = {target.name: target for target in TARGETS}

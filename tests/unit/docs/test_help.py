@@ -82,7 +82,8 @@ RUN = [example for example in EXAMPLES if not example.needs_a_shell and resolve(
 @pytest.mark.parametrize("example", RUN, ids=names)
 def test_every_example_does_what_it_says(program: Program, example: Example) -> None:
     prepare(program, example)
-    answer = program(*(word.replace("/mnt/offsite", "offsite") for word in example.words))
+    words = (word.replace("/mnt/offsite", "offsite") for word in example.words)
+    answer = program(*words, stdin=b"a value" if example.read_file else b"")
     assert answer.code == 0, answer.err
 
 
@@ -97,6 +98,18 @@ def prepare(program: Program, example: Example) -> None:
     extra = WORLDS.get(resolve(example.words))
     if extra is not None:
         extra(program, example)
+
+
+def a_secret(program: Program, example: Example) -> None:
+    """A secret with two versions, and its name on the command line."""
+    program.good("secrets", "create", "team/app/db", stdin=b"one")
+    if "--cas" not in example.words:
+        program.good("secrets", "put", "team/app/db", stdin=b"two")
+
+
+def no_secret(program: Program, example: Example) -> None:
+    """Where ``secrets create`` begins."""
+    (program.directory / program.write("key.pem", b"a key")).chmod(0o600)
 
 
 def no_home(program: Program, example: Example) -> None:
@@ -131,4 +144,6 @@ WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("restore",): a_backup,
     ("access", "revoke"): an_identity,
     ("keys", "recovery"): no_recovery_file,
+    ("secrets", "create"): no_secret,
+    **{("secrets", verb): a_secret for verb in ("put", "versions", "delete", "destroy")},
 }

@@ -1,0 +1,32 @@
+"""Secrets and their versions."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "secrets_0001"
+down_revision = None
+branch_labels = ("secrets",)
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "secrets",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("changed", sa.BigInteger, nullable=False),
+        sa.Column("current", sa.BigInteger, nullable=False),
+        sa.Column("previous", sa.BigInteger, nullable=False),
+        sa.Column("max_versions", sa.BigInteger, nullable=False),
+        sa.Column("labels", sa.Text, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "secret_versions",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+    )

@@ -1,0 +1,51 @@
+"""Secrets and their versions over tables; the values are sealed records (``keyrecords``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
+from swarmsec.storage import tables
+
+if TYPE_CHECKING:
+    from swarmsec.storage.transaction import Transaction
+
+
+class Secrets:
+    """Secrets by name."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def get(self, name: str) -> SecretRecord | None:
+        """The secret, or None."""
+        row = self._transaction.find(tables.secrets, name=name)
+        return None if row is None else SecretRecord(**{field: row[field] for field in SecretRecord.__slots__})
+
+    def put(self, record: SecretRecord) -> None:
+        """Write a secret over the one of the same name."""
+        row = self._transaction.find(tables.secrets, name=record.name)
+        if row is None:
+            self._transaction.insert(tables.secrets, **asdict(record))
+        else:
+            self._transaction.update(tables.secrets, row, **asdict(record))
+
+    def all(self) -> Sequence[SecretRecord]:
+        """Every secret, by name."""
+        rows = self._transaction.select(tables.secrets)
+        return [SecretRecord(**{field: row[field] for field in SecretRecord.__slots__}) for row in rows]
+
+    def versions(self, name: str) -> Sequence[SecretVersionRecord]:
+        """The versions of a secret, oldest first."""
+        rows = self._transaction.find_all(tables.secret_versions, name=name)
+        return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
+
+    def put_version(self, record: SecretVersionRecord) -> None:
+        """Write a version over the one of the same number."""
+        row = self._transaction.find(tables.secret_versions, name=record.name, version=record.version)
+        if row is None:
+            self._transaction.insert(tables.secret_versions, **asdict(record))
+        elif {field: row[field] for field in SecretVersionRecord.__slots__} != asdict(record):
+            self._transaction.update(tables.secret_versions, row, **asdict(record))
