@@ -53,6 +53,9 @@ class Action(StrEnum):
     SECRET_UNDELETE = "secret.undelete"  # noqa: S105  # the name of an action
     SECRET_DESTROY = "secret.destroy"  # noqa: S105  # the name of an action
     SECRET_REVEAL = "secret.reveal"  # noqa: S105  # the name of an action
+    SECRET_ATTACH = "secret.attach"  # noqa: S105  # the name of an action
+    SECRET_DETACH = "secret.detach"  # noqa: S105  # the name of an action
+    SECRET_DELIVER = "secret.deliver"  # noqa: S105  # the name of an action
 
 
 class Outcome(StrEnum):

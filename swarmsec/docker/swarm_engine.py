@@ -60,7 +60,7 @@ class DockerSwarm:
             state = self.swarm()
             self._write_spec(change(state, copy.deepcopy(dict(state.spec))), state.version, query)
 
-        _again_if_changed(write)
+        again_if_changed(write)
 
     def try_spec(self, change: ChangeSpec) -> None:
         """Have the Swarm's leader check a specification without taking it.
@@ -86,7 +86,7 @@ class DockerSwarm:
             spec: Spec = {**node.spec, "Role": role}
             self._api.call("POST", f"/nodes/{node_id}/update", query={"version": str(node.version)}, body=spec)
 
-        _again_if_changed(write)
+        again_if_changed(write)
 
     def remove_node(self, node_id: str) -> None:
         """Remove a node, whatever its state."""
@@ -111,7 +111,12 @@ class DockerSwarm:
         self._api.call("POST", "/swarm/update", query={"version": str(version), **query}, body=spec)
 
 
-def _again_if_changed(write: Callable[[], T]) -> T:
+def again_if_changed(write: Callable[[], T]) -> T:
+    """Read and write once more where somebody else was faster.
+
+    Raises:
+        Changed: twice.
+    """
     for _ in range(TRIES - 1):
         try:
             return write()

@@ -25,15 +25,15 @@ def parse_info(document: object) -> EngineInfo:
     Raises:
         Unavailable: it is not that.
     """
-    info = _members(document, "/info")
-    swarm = _sub(info, "Swarm")
+    info = members_of(document, "/info")
+    swarm = sub_members(info, "Swarm")
     return EngineInfo(
-        version=_text(info, "ServerVersion"),
-        swarm_state=_text(swarm, "LocalNodeState") or "inactive",
-        node_id=_text(swarm, "NodeID"),
+        version=text_of(info, "ServerVersion"),
+        swarm_state=text_of(swarm, "LocalNodeState") or "inactive",
+        node_id=text_of(swarm, "NodeID"),
         is_manager=swarm.get("ControlAvailable") is True,
-        unix_time=_unix_time(_text(info, "SystemTime")),
-        problem=_text(swarm, "Error"),
+        unix_time=_unix_time(text_of(info, "SystemTime")),
+        problem=text_of(swarm, "Error"),
     )
 
 
@@ -43,20 +43,20 @@ def parse_swarm(document: object) -> SwarmState:
     Raises:
         Unavailable: it is not that.
     """
-    swarm = _members(document, "/swarm")
-    spec = _members(swarm.get("Spec"), "Spec of /swarm")
-    tls = _sub(swarm, "TLSInfo")
-    authorities = _sub(spec, "CAConfig").get("ExternalCAs") or []
+    swarm = members_of(document, "/swarm")
+    spec = members_of(swarm.get("Spec"), "Spec of /swarm")
+    tls = sub_members(swarm, "TLSInfo")
+    authorities = sub_members(spec, "CAConfig").get("ExternalCAs") or []
     if not isinstance(authorities, list):
         raise _unexpected("ExternalCAs of /swarm")
     return SwarmState(
-        id=_required(swarm, "ID", "/swarm"),
-        version=_version(swarm),
+        id=required_text(swarm, "ID", "/swarm"),
+        version=object_version(swarm),
         spec=spec,
-        root_pem=_required(tls, "TrustRoot", "TLSInfo of /swarm"),
+        root_pem=required_text(tls, "TrustRoot", "TLSInfo of /swarm"),
         issuer=_issuer(tls),
         is_rotating=swarm.get("RootRotationInProgress") is True,
-        is_autolocked=_sub(spec, "EncryptionConfig").get("AutoLockManagers") is True,
+        is_autolocked=sub_members(spec, "EncryptionConfig").get("AutoLockManagers") is True,
         external_cas=tuple(_external(item) for item in authorities),
     )
 
@@ -78,33 +78,33 @@ def parse_node(document: object) -> SwarmNode:
     Raises:
         Unavailable: it is not that.
     """
-    node = _members(document, "/nodes")
-    spec, description, status = _sub(node, "Spec"), _sub(node, "Description"), _sub(node, "Status")
-    manager, tls = _sub(node, "ManagerStatus"), _sub(description, "TLSInfo")
-    wanted = _text(spec, "Role") or "worker"
+    node = members_of(document, "/nodes")
+    spec, description, status = sub_members(node, "Spec"), sub_members(node, "Description"), sub_members(node, "Status")
+    manager, tls = sub_members(node, "ManagerStatus"), sub_members(description, "TLSInfo")
+    wanted = text_of(spec, "Role") or "worker"
     return SwarmNode(
-        id=_required(node, "ID", "/nodes"),
-        version=_version(node),
-        hostname=_text(description, "Hostname"),
+        id=required_text(node, "ID", "/nodes"),
+        version=object_version(node),
+        hostname=text_of(description, "Hostname"),
         # The API shows no role but the wished one; being listed as a manager is what shows the real one.
         role="manager" if manager else "worker",
         wanted_role=wanted,
-        state=_text(status, "State") or "unknown",
-        address=_text(status, "Addr"),
-        engine_version=_text(_sub(description, "Engine"), "EngineVersion"),
+        state=text_of(status, "State") or "unknown",
+        address=text_of(status, "Addr"),
+        engine_version=text_of(sub_members(description, "Engine"), "EngineVersion"),
         is_leader=manager.get("Leader") is True,
-        root_pem=_text(tls, "TrustRoot"),
+        root_pem=text_of(tls, "TrustRoot"),
         issuer=_issuer(tls),
         spec=spec,
     )
 
 
 def _external(item: object) -> ExternalCa:
-    members = _members(item, "ExternalCAs of /swarm")
+    members = members_of(item, "ExternalCAs of /swarm")
     return ExternalCa(
-        protocol=_text(members, "Protocol") or "cfssl",
-        url=_text(members, "URL"),
-        root_pem=_text(members, "CACert"),
+        protocol=text_of(members, "Protocol") or "cfssl",
+        url=text_of(members, "URL"),
+        root_pem=text_of(members, "CACert"),
     )
 
 
@@ -115,7 +115,7 @@ def _issuer(tls: Mapping[str, Any]) -> IssuerName:
 
 def _bytes(members: Mapping[str, Any], name: str) -> bytes:
     with suppress(ValueError):
-        return base64.b64decode(_text(members, name), validate=True)
+        return base64.b64decode(text_of(members, name), validate=True)
     return b""
 
 
@@ -126,31 +126,48 @@ def _unix_time(text: str) -> float | None:
     return None
 
 
-def _version(members: Mapping[str, Any]) -> int:
-    index = _sub(members, "Version").get("Index")
+def object_version(members: Mapping[str, Any]) -> int:
+    """The version of an object, which a write must name.
+
+    Raises:
+        Unavailable: it has none.
+    """
+    index = sub_members(members, "Version").get("Index")
     if not isinstance(index, int) or isinstance(index, bool) or index < 0:
         raise _unexpected("Version")
     return index
 
 
-def _members(value: object, where: str) -> Mapping[str, Any]:
+def members_of(value: object, where: str) -> Mapping[str, Any]:
+    """The members of a JSON object.
+
+    Raises:
+        Unavailable: it is none; ``where`` names it.
+    """
     if not isinstance(value, dict):
         raise _unexpected(where)
     return value
 
 
-def _sub(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def sub_members(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The members of an object within; none where there is no such object."""
     value = members.get(name)
     return value if isinstance(value, dict) else _EMPTY
 
 
-def _text(members: Mapping[str, Any], name: str) -> str:
+def text_of(members: Mapping[str, Any], name: str) -> str:
+    """A text within; empty where there is none."""
     value = members.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _required(members: Mapping[str, Any], name: str, where: str) -> str:
-    text = _text(members, name)
+def required_text(members: Mapping[str, Any], name: str, where: str) -> str:
+    """A text that must be there.
+
+    Raises:
+        Unavailable: it is not; ``where`` names the object.
+    """
+    text = text_of(members, name)
     if not text:
         raise _unexpected(f"{name} in {where}")
     return text

@@ -14,6 +14,7 @@ from swarmsec.audit.entry import Event
 from swarmsec.clock import Clock
 from swarmsec.errors import SwarmsecError
 from swarmsec.secretbytes import SecretBytes
+from swarmsec.services.delivery_records import Attachment
 from swarmsec.services.records import (
     AuthorityRecord,
     CertificateRecord,
@@ -113,6 +114,16 @@ class SecretRecords(Protocol):
     def put_version(self, record: SecretVersionRecord) -> None: ...
 
 
+class AttachmentRecords(Protocol):
+    """Services that secrets are attached to."""
+
+    def get(self, name: str, service_id: str) -> Attachment | None: ...
+    def put(self, record: Attachment) -> None: ...
+    def remove(self, name: str, service_id: str) -> None: ...
+    def of_secret(self, name: str) -> Sequence[Attachment]: ...
+    def all(self) -> Sequence[Attachment]: ...
+
+
 class KeyTermRecords(Protocol):
     """The terms of the key ring."""
 
@@ -200,6 +211,8 @@ class Transaction(Protocol):
     def policies(self) -> PolicyRecords: ...
     @property
     def secrets(self) -> SecretRecords: ...
+    @property
+    def attachments(self) -> AttachmentRecords: ...
     @property
     def log_entries(self) -> LogEntries: ...
     @property

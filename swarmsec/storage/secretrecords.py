@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from swarmsec.services.delivery_records import Attachment
 from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
 from swarmsec.storage import tables
 
@@ -49,3 +50,40 @@ class Secrets:
             self._transaction.insert(tables.secret_versions, **asdict(record))
         elif {field: row[field] for field in SecretVersionRecord.__slots__} != asdict(record):
             self._transaction.update(tables.secret_versions, row, **asdict(record))
+
+
+class Attachments:
+    """Services that secrets are attached to."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def get(self, name: str, service_id: str) -> Attachment | None:
+        """The attachment of a secret to a service, or None."""
+        row = self._transaction.find(tables.secret_attachments, name=name, service_id=service_id)
+        return None if row is None else Attachment(**{field: row[field] for field in Attachment.__slots__})
+
+    def put(self, record: Attachment) -> None:
+        """Write an attachment over the one of the same secret and service."""
+        table = tables.secret_attachments
+        row = self._transaction.find(table, name=record.name, service_id=record.service_id)
+        if row is None:
+            self._transaction.insert(table, **asdict(record))
+        else:
+            self._transaction.update(table, row, **asdict(record))
+
+    def remove(self, name: str, service_id: str) -> None:
+        """Remove an attachment; nothing happens where there is none."""
+        row = self._transaction.find(tables.secret_attachments, name=name, service_id=service_id)
+        if row is not None:
+            self._transaction.delete(tables.secret_attachments, row)
+
+    def of_secret(self, name: str) -> Sequence[Attachment]:
+        """The services that a secret is attached to."""
+        rows = self._transaction.find_all(tables.secret_attachments, name=name)
+        return [Attachment(**{field: row[field] for field in Attachment.__slots__}) for row in rows]
+
+    def all(self) -> Sequence[Attachment]:
+        """Every attachment."""
+        rows = self._transaction.select(tables.secret_attachments)
+        return [Attachment(**{field: row[field] for field in Attachment.__slots__}) for row in rows]

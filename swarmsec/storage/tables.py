@@ -174,3 +174,14 @@ secret_versions = _state_table(
     Column("state", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
 )
+
+secret_attachments = _state_table(
+    "secret_attachments",
+    _key("name", Text),
+    _key("service_id", Text),
+    Column("service_name", Text, nullable=False),
+    Column("docker_secret", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)

@@ -85,6 +85,11 @@ class Transaction:
         return secretrecords.Secrets(self)
 
     @property
+    def attachments(self) -> secretrecords.Attachments:
+        """Services that secrets are attached to."""
+        return secretrecords.Attachments(self)
+
+    @property
     def intents(self) -> coordination.Intents:
         """What was begun outside the database."""
         return coordination.Intents(self)

@@ -8,6 +8,8 @@ import msgspec
 
 from swarmsec.docker.endpoint import DockerEndpoint
 from swarmsec.docker.engine import engine_words, refusal_of
+from swarmsec.docker.secret_driver import parse_secret_request
+from swarmsec.docker.service_objects import parse_secret, parse_service, parse_task
 from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, parse_swarm
 from swarmsec.errors import Unavailable, UsageProblem
 from tests.fuzz.engine import CheckFailed, Target
@@ -71,6 +73,41 @@ def _refusal(data: bytes) -> None:
         raise CheckFailed("expected printable words")
 
 
+def _service(data: bytes) -> None:
+    service = parse_service(_document(data))
+    if not service.id or not service.name:
+        raise CheckFailed("expected a service with its id and name")
+
+
+def _task(data: bytes) -> None:
+    if not parse_task(_document(data)).id:
+        raise CheckFailed("expected a task with its id")
+
+
+def _secret(data: bytes) -> None:
+    if not parse_secret(_document(data)).name:
+        raise CheckFailed("expected a secret with its name")
+
+
+def _secret_request(data: bytes) -> None:
+    request = parse_secret_request(data)
+    if not all((text + "a").isalnum() for text in (request.task_id, request.service_id, request.node_id)):
+        raise CheckFailed("expected plain ids")
+    request.secret_name.encode()
+
+
+_CONTAINER = {"Image": "a/b:c", "Secrets": [{"File": {"Name": "db", "Mode": 256}, "SecretID": "s", "SecretName": "n"}]}
+_SERVICE = {"ID": "a", "Version": {"Index": 1}, "Spec": {"Name": "n", "TaskTemplate": {"ContainerSpec": _CONTAINER}}}
+_TASK = {"ID": "a", "ServiceID": "b", "NodeID": "c", "Spec": {"ContainerSpec": _CONTAINER}, "Status": {"State": "new"}}
+_SECRET = {"ID": "a", "Spec": {"Name": "n", "Labels": {"k": "v"}, "Driver": {"Name": "swarmsec"}}}
+_REQUEST = {
+    "SecretName": "team.app.db",
+    "SecretLabels": {"io.swarmsec.name": "team/app/db"},
+    "ServiceID": "a1",
+    "ServiceName": "shop_api",
+    "TaskID": "b2",
+    "NodeID": "c3",
+}
 _WORDS = (b'"', b"{}", b"[]", b",", b":", b"null", b"true", b"-1", b"1e400", b'"TLSInfo"', b'"\\ud800"')
 
 TARGETS = (
@@ -113,5 +150,37 @@ TARGETS = (
         allowed=(),
         covers=("swarmsec.docker.engine.engine_words",),
         words=(b"rpc error: code = ", b" desc = ", b'"message":', b"\\u001b"),
+    ),
+    Target(
+        name="docker-service",
+        run=_service,
+        seeds=(json.dumps(_SERVICE).encode(),),
+        allowed=(Unavailable,),
+        covers=("swarmsec.docker.service_objects.parse_service",),
+        words=_WORDS,
+    ),
+    Target(
+        name="docker-task",
+        run=_task,
+        seeds=(json.dumps(_TASK).encode(),),
+        allowed=(Unavailable,),
+        covers=("swarmsec.docker.service_objects.parse_task",),
+        words=_WORDS,
+    ),
+    Target(
+        name="docker-secret",
+        run=_secret,
+        seeds=(json.dumps(_SECRET).encode(),),
+        allowed=(Unavailable,),
+        covers=("swarmsec.docker.service_objects.parse_secret",),
+        words=_WORDS,
+    ),
+    Target(
+        name="secret-request",
+        run=_secret_request,
+        seeds=(json.dumps(_REQUEST).encode(), b"{}"),
+        allowed=(UsageProblem,),
+        covers=("swarmsec.docker.secret_driver.parse_secret_request",),
+        words=(*_WORDS, b'"TaskID":', b'"SecretLabels":{', b"NaN"),
     ),
 )

@@ -20,6 +20,7 @@ PARSED_ONLY = {
     ("node", "join"): "needs a server",
     ("node", "recover"): "needs a server",
     ("node", "renew"): "needs a server",
+    ("driver",): "runs until it is stopped",
     ("serve",): "runs until it is stopped",
     ("unlock",): "needs a server that is locked",
     ("keys", "seal", "add"): "asks a person for a passphrase",

@@ -1,4 +1,4 @@
-"""Secrets and their versions."""
+"""Secrets, their versions, and the services that they are attached to."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,5 +28,16 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "secret_attachments",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("service_id", sa.Text, primary_key=True),
+        sa.Column("service_name", sa.Text, nullable=False),
+        sa.Column("docker_secret", sa.Text, nullable=False),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("mode", sa.Text, nullable=False),
+        sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
     )

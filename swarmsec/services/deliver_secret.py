@@ -1,0 +1,216 @@
+"""Give a task its secret: hold the request against the manager, the records and the policy; log; then answer.
+
+Nothing that the engine's request says is believed for itself, for its labels are written by whoever may make a
+service. What decides is what the manager says of the task, what ``secrets attach`` put on record, and the secret access
+documents in force. The entry is durable before the value leaves; so an entry may speak of a value that a dying driver
+did not send, but no value leaves without its entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from notary.errors import NotaryError
+from notary.reference import ImageReference
+from policies.decisions import Denied
+from policies.secret_access import SecretRequestFacts, decide_secret_access
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.entry import ObjectRef
+from swarmsec.clock import unix_seconds
+from swarmsec.errors import Denied as DeniedError
+from swarmsec.errors import NotFound, SwarmsecError, UsageProblem
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.secretstore.envelope import frame
+from swarmsec.secretstore.names import SecretName
+from swarmsec.services.apply_policy import active_documents
+from swarmsec.services.delivery_records import CheckedTask, SecretRequest
+from swarmsec.services.keep_secrets import KeptSecret, find_secret, fingerprint_key, open_version
+from swarmsec.services.ports import Keys, Refusal, Transaction
+from swarmsec.services.records import CertificateStatus
+from swarmsec.services.requester import Field, Requester
+from swarmsec.services.service_records import NAME_LABEL, VERSION_LABEL
+
+_NAME_CONTEXT: Final = b"swarmsec/secret-name/v1"
+_NAME_FINGERPRINT_BYTES: Final = 10
+_MAX_VERSION_DIGITS: Final = 9
+EVENTS_HINT: Final = "see: swarmsec secrets events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A value on its way, and which version it is."""
+
+    name: SecretName
+    version: int
+    value: SecretBytes
+
+
+def deliver_secret(
+    transaction: Transaction,
+    keys: Keys,
+    request: SecretRequest,
+    task: CheckedTask,
+    requester: Requester,
+    *,
+    image_trusted: bool = False,
+    requires_node_certificate: bool = False,
+) -> Delivery:
+    """Decide over a request and open the value.
+
+    Args:
+        transaction: of this unit; the caller answers after it is durable.
+        keys: the open key store.
+        request: as the engine sent it.
+        task: what the manager says of the task.
+        requester: the driver.
+        image_trusted: whether the task's image was verified under the trust policy.
+        requires_node_certificate: whether the task's node must hold a certificate of ours: true on an adopted Swarm.
+
+    Raises:
+        Refusal: the request is denied; the reason is on record.
+        RecordUnreadable: the value does not open.
+    """
+    try:
+        name = secret_name_of(request)
+        _verify_task(request, task)
+        kept = find_secret(transaction, name)
+        _verify_node(transaction, task, required=requires_node_certificate)
+        facts = _facts(transaction, name, task, image_trusted=image_trusted)
+        decision = decide_secret_access(active_documents(transaction), facts)
+        if isinstance(decision, Denied):
+            raise DeniedError(f"{decision.reason}{f': {decision.basis}' if decision.basis else ''}")
+        number = version_of(transaction, keys, kept, task)
+        value = open_version(transaction, keys, kept, number)
+    except (DeniedError, NotFound, UsageProblem) as error:
+        raise refuse_delivery(request, error, requester) from None
+    fields = _fields(request, rule=str(decision.basis))
+    target = ObjectRef(type="secret", name=name.text, version=number)
+    transaction.log(requester.event(Action.SECRET_DELIVER, target, fields=fields))
+    return Delivery(name=name, version=number, value=value)
+
+
+def needs_trusted_image(transaction: Transaction, request: SecretRequest, task: CheckedTask) -> bool:
+    """Whether the decision hangs on the image alone, so that verifying it is worth the time."""
+    from policies.decisions import DenialCode
+
+    try:
+        name = secret_name_of(request)
+    except UsageProblem:
+        return False
+    decision = decide_secret_access(active_documents(transaction), _facts(transaction, name, task, image_trusted=False))
+    return isinstance(decision, Denied) and decision.code is DenialCode.IMAGE_NOT_TRUSTED
+
+
+def refuse_delivery(request: SecretRequest, error: SwarmsecError, requester: Requester) -> Refusal:
+    """Word a refusal for the engine and for the log."""
+    target = ObjectRef(type="secret", name=request.secret_labels.get(NAME_LABEL, request.secret_name))
+    event = requester.event(
+        Action.SECRET_DELIVER, target, outcome=Outcome.DENIED, reason=str(error), fields=_fields(request)
+    )
+    return Refusal(DeniedError(str(error), hint=EVENTS_HINT), event)
+
+
+def secret_name_of(request: SecretRequest) -> SecretName:
+    """The secret that a request is about, by the label of its Docker secret.
+
+    Raises:
+        UsageProblem: the label is missing or no name, or the Docker secret is called differently.
+    """
+    text = request.secret_labels.get(NAME_LABEL)
+    if text is None:
+        raise UsageProblem(f"the Docker secret {request.secret_name!r:.80} has no label {NAME_LABEL}")
+    return SecretName.parse(text)
+
+
+def version_label(transaction: Transaction, keys: Keys, name: SecretName) -> str:
+    """The label of a service that says which version of a secret its tasks get.
+
+    The name is in it as a keyed fingerprint: service labels are read by more people than names of secrets are.
+    """
+    key = fingerprint_key(transaction, keys)
+    digest = hmac.digest(key.reveal(), frame(_NAME_CONTEXT, name.text.encode()), hashlib.sha256)
+    return VERSION_LABEL + digest[:_NAME_FINGERPRINT_BYTES].hex()
+
+
+def version_of(transaction: Transaction, keys: Keys, kept: KeptSecret, task: CheckedTask) -> int:
+    """The version for a task: the one that its service's label names, else the current one.
+
+    Raises:
+        UsageProblem: the label names no version.
+    """
+    text = task.service_labels.get(version_label(transaction, keys, SecretName.parse(kept.record.name)))
+    if text is None:
+        return kept.record.current
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_VERSION_DIGITS):
+        raise UsageProblem(f"expected a version in the label of service {task.service_name}, got {text!r:.20}")
+    return int(text)
+
+
+def checked_labels(claimed: SecretRequest, present: dict[str, str], previous: dict[str, str]) -> dict[str, str]:
+    """The labels of the specification that a task was made from.
+
+    A task may be of the present specification of its service or, while an update or rollback runs, of the one before.
+    The engine says which by the labels that it sends; they count only if they are one of the two.
+
+    Raises:
+        UsageProblem: they are neither.
+    """
+    for labels in (present, previous):
+        if dict(claimed.service_labels) == labels:
+            return labels
+    raise UsageProblem("the labels in the request are not those of the service")
+
+
+def _verify_task(request: SecretRequest, task: CheckedTask) -> None:
+    pairs = (
+        ("task", request.task_id, task.task_id),
+        ("service", request.service_id, task.service_id),
+        ("node", request.node_id, task.node_id),
+    )
+    for what, claimed, found in pairs:
+        if not claimed or claimed != found:
+            raise UsageProblem(f"the manager knows another {what} for this task: expected {claimed!r}, got {found!r}")
+
+
+def _verify_node(transaction: Transaction, task: CheckedTask, *, required: bool) -> None:
+    now = unix_seconds(transaction.clock)
+    records = [r for r in transaction.certificates.by_subject(task.node_id) if r.profile.startswith("swarm-")]
+    if any(r.status is CertificateStatus.VALID and now < r.not_after for r in records):
+        return
+    if records:
+        raise DeniedError(f"node {task.node_id} holds no certificate that counts: revoked or expired")
+    if required:
+        raise DeniedError(f"node {task.node_id} holds no certificate of this authority")
+
+
+def _facts(transaction: Transaction, name: SecretName, task: CheckedTask, *, image_trusted: bool) -> SecretRequestFacts:
+    return SecretRequestFacts(
+        secret=name.text,
+        service=task.service_name,
+        image=_repository(task.image),
+        nodes=(task.node_id, task.hostname) if task.hostname else (task.node_id,),
+        labels=task.service_labels,
+        attached=transaction.attachments.get(name.text, task.service_id) is not None,
+        image_trusted=image_trusted,
+    )
+
+
+def _repository(image: str) -> str | None:
+    try:
+        return ImageReference.parse(image).repository
+    except NotaryError:
+        return None
+
+
+def _fields(request: SecretRequest, **more: Field) -> dict[str, Field]:
+    return {
+        "task": request.task_id,
+        "service": request.service_id,
+        "service_name": request.service_name,
+        "node": request.node_id,
+        "image": request.task_image,
+        **more,
+    }

@@ -1,0 +1,58 @@
+"""A task's request for a secret: what the engine says of it, and what the manager was found to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRequest:
+    """What an engine sends to a secret driver; each member is a claim until it was checked.
+
+    ``secret_labels`` and ``service_labels`` are written by whoever may make secrets and services.
+    """
+
+    secret_name: str
+    secret_labels: Mapping[str, str]
+    service_id: str
+    service_name: str
+    service_labels: Mapping[str, str]
+    task_id: str
+    task_name: str
+    task_image: str
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedTask:
+    """What the manager says of the task that a request names.
+
+    Args:
+        service_labels: of the specification that the task was made from: the present one or the one before.
+        image: as the task's own specification names it.
+        hostname: of its node; empty where the manager did not say.
+    """
+
+    task_id: str
+    service_id: str
+    service_name: str
+    service_labels: Mapping[str, str]
+    image: str
+    node_id: str
+    hostname: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A service that ``secrets attach`` gave a secret to."""
+
+    name: str
+    service_id: str
+    service_name: str
+    docker_secret: str
+    """The name of the Docker secret."""
+    target: str
+    mode: str
+    """``driver`` or ``native``."""
+    created: int

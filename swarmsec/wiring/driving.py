@@ -1,0 +1,115 @@
+"""The secret driver over a home: requests of the engine in, values or refusals out, within half a second.
+
+NOTE: while a node's stream of assignments begins, SwarmKit waits for the driver with its store locked for writing. A
+driver that hangs stops every change of the Swarm. So whatever is behind it (the manager's API, the store) gets a share
+of half a second, and then the answer is a refusal. The task fails, and Docker's restart policy makes another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from swarmsec.audit.entry import Actor
+from swarmsec.docker.secret_driver import answer_with, answer_with_error, parse_secret_request
+from swarmsec.errors import SwarmsecError, Unavailable, describe
+from swarmsec.keys.signers import SealedKeys
+from swarmsec.services.deliver_secret import Delivery, deliver_secret, refuse_delivery
+from swarmsec.services.delivery_ports import TaskChecker
+from swarmsec.services.delivery_records import CheckedTask, SecretRequest
+from swarmsec.services.ports import Transaction
+from swarmsec.services.requester import Requester
+from swarmsec.storage.groupwriter import GroupWriter
+
+ANSWER_SECONDS: Final = 0.45
+"""From the last byte of a request to the first of its answer; the contract says 0.5."""
+MANAGER_SECONDS: Final = 0.2
+"""How long one answer of the manager's API may take."""
+MAX_CHECKS: Final = 16
+"""Requests that are held against the manager at one time."""
+MAX_WAITING: Final = 512
+
+Report = Callable[[str], None]
+"""Takes a line for the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverParts:
+    """What a driver works with."""
+
+    writer: GroupWriter
+    keys: SealedKeys
+    checker: TaskChecker
+    requires_node_certificate: bool
+    report: Report
+
+
+class SecretDriver:
+    """Answers requests for secrets.
+
+    Args:
+        parts: the open home and the manager.
+    """
+
+    def __init__(self, parts: DriverParts) -> None:
+        self._parts = parts
+        self._requester = Requester(actor=Actor(type="service", id="driver"))
+        self._checks = ThreadPoolExecutor(MAX_CHECKS, thread_name_prefix="manager")
+        self._waiting = 0
+
+    async def answer(self, body: bytes) -> bytes:
+        """The body of a request in, the body of its answer out."""
+        try:
+            request = parse_secret_request(body)
+        except SwarmsecError as error:
+            return self._refused(None, error)
+        if self._waiting >= MAX_WAITING:
+            return self._refused(request, Unavailable("too many requests are waiting"))
+        self._waiting += 1
+        try:
+            delivery = await asyncio.wait_for(self._deliver(request), ANSWER_SECONDS)
+        except TimeoutError:
+            return self._refused(request, Unavailable("the manager or the store did not answer in time"))
+        except Exception as error:  # noqa: BLE001  # the engine gets an answer whatever happens here
+            return self._refused(request, error)
+        finally:
+            self._waiting -= 1
+        answer = answer_with(delivery.value)
+        delivery.value.wipe()
+        return answer
+
+    def close(self) -> None:
+        """Wait for no check any more."""
+        self._checks.shutdown(wait=False, cancel_futures=True)
+
+    async def _deliver(self, request: SecretRequest) -> Delivery:
+        loop = asyncio.get_running_loop()
+        try:
+            task: CheckedTask = await loop.run_in_executor(self._checks, self._parts.checker.check, request)
+        except SwarmsecError as error:
+            refusal = refuse_delivery(request, error, self._requester)
+            await self._parts.writer.write(lambda transaction: transaction.log(refusal.event))
+            raise
+
+        def unit(transaction: Transaction) -> Delivery:
+            return deliver_secret(
+                transaction,
+                self._parts.keys,
+                request,
+                task,
+                self._requester,
+                requires_node_certificate=self._parts.requires_node_certificate,
+            )
+
+        return await self._parts.writer.write(unit)
+
+    def _refused(self, request: SecretRequest | None, error: Exception) -> bytes:
+        text = describe(error).text
+        if request is not None:
+            self._parts.report(f"refused {request.secret_name} to task {request.task_id}: {text}")
+        else:
+            self._parts.report(f"refused a request: {text}")
+        return answer_with_error(f"swarmsec: {text}")

@@ -1,0 +1,113 @@
+"""The secret driver beside real engines: tasks get their secrets, and nobody else does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.peers.engines import Engine, StartEngines
+from tests.peers.namespaces import Site
+from tests.peers.processes import wait_for
+from tests.peers.secret_driver import DriverProcess
+from tests.peers.swarmsec_host import SwarmsecHost
+
+MARKER = "marker-8c1f0e-value"
+NAME = "team/app/db"
+DOCKER_NAME = "team.app.db"
+LABEL = f"io.swarmsec.name={NAME}"
+POLICY = """
+apiVersion: swarmsec.dev/v1
+kind: SecretAccessPolicy
+metadata: {name: shop}
+spec:
+  rules:
+    - {secrets: ["team/app/*"], services: ["shop_*"], images: ["busybox"], requireAttached: false, effect: allow}
+"""
+
+
+@pytest.fixture
+def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
+    """A home with one secret and a policy that gives it to the services of a shop."""
+    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
+        value = host.directory / "value"
+        value.write_text(MARKER)
+        value.chmod(0o600)
+        host.run("secrets", "create", NAME, "--file", str(value), "--recovery-out", str(host.directory / "recovery"))
+        policy = host.directory / "policy.yaml"
+        policy.write_text(POLICY)
+        host.run("policy", "apply", str(policy))
+        yield host
+
+
+@pytest.fixture
+def manager(engines: StartEngines) -> Engine:
+    """A Swarm of one."""
+    (engine,) = engines("m1")
+    engine.swarm_init()
+    engine.import_busybox_image()
+    return engine
+
+
+def make_service(engine: Engine, name: str, *options: str) -> None:
+    """A service that wants the secret in a file of mode 0400."""
+    secret = f"source={DOCKER_NAME},target=db,mode=0400"
+    limits = ("--detach", "--no-resolve-image", "--restart-max-attempts", "1", "--restart-delay", "100ms")
+    engine.docker("service", "create", *limits, "--name", name, "--secret", secret, *options, "busybox:local")
+
+
+def tasks_of(engine: Engine, name: str) -> list[dict[str, Any]]:
+    filters = quote(json.dumps({"service": {name: True}}))
+    return list(engine.api("GET", f"/v1.41/tasks?filters={filters}").json())
+
+
+def states(engine: Engine, name: str) -> list[str]:
+    return [str(task["Status"]["State"]) for task in tasks_of(engine, name)]
+
+
+def errors_of(engine: Engine, name: str) -> list[str]:
+    return [task["Status"]["Err"] for task in tasks_of(engine, name) if "Err" in task["Status"]]
+
+
+def in_container(engine: Engine, name: str, *command: str) -> str:
+    container = engine.docker("ps", "--quiet", "--filter", f"name={name}").stdout.split()[0]
+    return engine.docker("exec", container, *command).stdout
+
+
+def test_a_task_gets_its_secret_and_everybody_else_a_reason(
+    authority: SwarmsecHost, manager: Engine, peer_directory: Path
+) -> None:
+    with DriverProcess(authority, manager) as driver:
+        manager.docker("secret", "create", "--driver", "swarmsec", "--label", LABEL, DOCKER_NAME)
+
+        make_service(manager, "shop_api")
+        wait_for(lambda: "running" in states(manager, "shop_api"), timeout=30, what="a task with its secret")
+        assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == MARKER
+        assert in_container(manager, "shop_api", "stat", "-c", "%a %u:%g", "/run/secrets/db").strip() == "400 0:0"
+
+        make_service(manager, "stranger")
+        errors = wait_for(lambda: errors_of(manager, "stranger"), timeout=30, what="a task without it")
+        assert all("unable to get secret from secret store" in error for error in errors)
+        assert "no rule allows it" in driver.log
+
+        entries = [json.loads(line) for line in authority.run("--json", "audit", "log").stdout.splitlines()]
+        delivered = [entry for entry in entries if entry["action"] == "secret.deliver"]
+        given = [entry for entry in delivered if entry["outcome"] == "success"]
+        assert {entry["fields"]["service_name"] for entry in given} == {"shop_api"}
+        refused = [entry for entry in delivered if entry["outcome"] == "denied"]
+        assert {entry["fields"]["service_name"] for entry in refused} == {"stranger"}
+        assert all(entry["reason"] == "no rule allows it" for entry in refused)
+
+    # The value is where it belongs and nowhere else: not in raft, not in what Docker shows, not in our files.
+    manager.docker("service", "rm", "shop_api", "stranger")
+    shown = manager.docker("secret", "inspect", DOCKER_NAME).stdout
+    assert MARKER not in shown + driver.log + authority.run("audit", "log").stdout
+    (authority.directory / "value").unlink()
+    for root in (manager.data_root / "swarm", authority.home):
+        for file in root.rglob("*"):
+            if file.is_file():
+                assert MARKER.encode() not in file.read_bytes(), file
