@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.measure import Figure
 
-SUITES = ("durable_write", "startup")
+SUITES = ("engine", "durable_write", "startup")
 
 
 def main(names: list[str]) -> int:

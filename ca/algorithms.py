@@ -7,6 +7,7 @@ with SHA-256, SHA-384 or SHA-512. A node would refuse a root with anything else,
 from __future__ import annotations
 
 from enum import Enum, StrEnum
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -55,25 +56,15 @@ class SignatureAlgorithm(Enum):
     RSA_SHA384 = ("1.2.840.113549.1.1.12", True, "sha384")
     RSA_SHA512 = ("1.2.840.113549.1.1.13", True, "sha512")
 
-    @property
-    def oid(self) -> str:
+    def __init__(self, oid: str, is_rsa: bool, hash_name: str) -> None:
+        self.oid = oid
         """The object identifier in dotted form."""
-        return self.value[0]
-
-    @property
-    def is_rsa(self) -> bool:
+        self.is_rsa = is_rsa
         """Whether an RSA key signs, PKCS #1 v1.5; otherwise an ECDSA key."""
-        return self.value[1]
-
-    @property
-    def hash_name(self) -> str:
+        self.hash_name = hash_name
         """``sha256``, ``sha384`` or ``sha512``."""
-        return self.value[2]
-
-    @property
-    def der(self) -> bytes:
+        self.der = der.sequence(der.oid(oid), der.NULL if is_rsa else b"")
         """The AlgorithmIdentifier: parameters are NULL for RSA and absent for ECDSA (RFC 5758, section 3.2)."""
-        return der.sequence(der.oid(self.oid), der.NULL if self.is_rsa else b"")
 
 
 _HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -81,6 +72,10 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
+_ECDSA = {name: ec.ECDSA(chosen_hash) for name, chosen_hash in _HASHES.items()}
+P256_SPKI_START = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+"""What a SubjectPublicKeyInfo on P-256 begins with; the 64 octets of the point follow (RFC 5480, section 2)."""
+P256_SPKI_LENGTH = 91
 
 
 def parse_public_key(spki_der: bytes, *, refusal: type[CaError]) -> PublicKey:
@@ -94,9 +89,12 @@ def parse_public_key(spki_der: bytes, *, refusal: type[CaError]) -> PublicKey:
         CaError: the ``refusal``, for anything but an accepted key in its canonical form.
     """
     try:
-        key = serialization.load_der_public_key(spki_der)
+        key = _read_key(spki_der)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise refusal("expected a public key in DER") from error
+    # An uncompressed point on P-256 has one encoding, and cryptography has just read that one.
+    if spki_der.startswith(P256_SPKI_START) and isinstance(key, ec.EllipticCurvePublicKey):
+        return key
     accepted, _ = accept_key(key, refusal=refusal)
     if spki_der_of(accepted) != spki_der:
         raise refusal("expected a public key in its canonical DER")
@@ -170,14 +168,19 @@ def verify_signature(
     Raises:
         CaError: the ``refusal``, when the signature is not valid.
     """
-    chosen_hash = _HASHES[algorithm.hash_name]
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, message, padding.PKCS1v15(), chosen_hash)
+            key.verify(signature, message, padding.PKCS1v15(), _HASHES[algorithm.hash_name])
         else:
-            key.verify(signature, message, ec.ECDSA(chosen_hash))
+            key.verify(signature, message, _ECDSA[algorithm.hash_name])
     except InvalidSignature as error:
         raise refusal("signature is not valid") from error
+
+
+@lru_cache(maxsize=512)
+def _read_key(spki_der: bytes) -> object:
+    """A public key of any kind; a request's is asked for again when its certificate is made."""
+    return serialization.load_der_public_key(spki_der)
 
 
 def _accept_rsa(key: rsa.RSAPublicKey, refusal: type[CaError]) -> rsa.RSAPublicKey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
@@ -63,12 +64,12 @@ def general_names(hosts: Iterable[Host]) -> list[x509.GeneralName]:
 
 def general_names_der(hosts: Iterable[Host]) -> bytes:
     """The names as DER GeneralNames (RFC 5280, section 4.2.1.6)."""
-    return der.sequence(
-        *(
-            der.implicit(_DNS_TAG, host.encode()) if isinstance(host, str) else der.implicit(_IP_TAG, host.packed)
-            for host in hosts
-        )
-    )
+    return der.sequence(*[_general_name_der(host) for host in hosts])
+
+
+@lru_cache(maxsize=256)
+def _general_name_der(host: Host) -> bytes:
+    return der.implicit(_DNS_TAG, host.encode()) if isinstance(host, str) else der.implicit(_IP_TAG, host.packed)
 
 
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:

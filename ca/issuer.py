@@ -5,7 +5,6 @@ The private key is behind ``Signer``, which only signs bytes, so it may live in 
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Protocol
 
 from cryptography import x509
@@ -49,7 +48,7 @@ class Issuer:
         InvalidCertificate: when the certificate is no authority's, or the key is not its key.
     """
 
-    __slots__ = ("_signer", "_templates", "algorithm", "certificate", "key_id", "name", "spki_der")
+    __slots__ = ("_signer", "_templates", "algorithm", "certificate", "key_id", "name", "not_after", "spki_der")
 
     def __init__(self, certificate: x509.Certificate, signer: Signer) -> None:
         key = parse_public_key(signer.public_key_der, refusal=InvalidCertificate)
@@ -57,6 +56,8 @@ class Issuer:
         if certificate.public_key() != key:
             raise InvalidCertificate("expected the key of the issuer's certificate, got another key")
         self.certificate = certificate
+        self.not_after = certificate.not_valid_after_utc
+        """The last second of the issuer's own certificate, UTC."""
         self.spki_der = spki_der_of(key)
         self.name = subject_name(certificate)
         self.key_id = subject_key_id(certificate, self.spki_der)
@@ -65,11 +66,6 @@ class Issuer:
         probe = signer.sign(_POSSESSION_PROBE)
         verify_signature(key, self.algorithm, probe, _POSSESSION_PROBE, refusal=InvalidCertificate)
         self._templates = {profile: self._template(profile) for profile in Profile if profile is not Profile.ROOT}
-
-    @property
-    def not_after(self) -> datetime:
-        """The last second of the issuer's own certificate, UTC."""
-        return self.certificate.not_valid_after_utc
 
     def template(self, profile: Profile) -> Template:
         """The prebuilt pieces for a profile.

@@ -20,11 +20,11 @@ from ca.bundle import parse_certificate
 from ca.checking import verify_issued, verify_issued_signature
 from ca.cross_requests import CrossSignSubject
 from ca.errors import InvalidCertificate, InvalidRequest
-from ca.hosts import parse_hosts
+from ca.hosts import Host, parse_hosts
 from ca.identity import CA_HOST, NodeIdentity, hosts_of
 from ca.imported_roots import verify_usable_root
 from ca.issuer import Issuer, Signer, subject_key_id
-from ca.profiles import BACKDATE, CROSS_LIFETIME, ROOT_LIFETIME, Profile, Validity, root_validity
+from ca.profiles import BACKDATE, CROSS_LIFETIME, ROOT_LIFETIME, Profile, Validity, root_validity, swarm_node
 from ca.templates import Contents, Template, subject_der_of
 
 __all__ = [
@@ -122,12 +122,9 @@ def issue_leaf(
         raise InvalidRequest("expected a key of the holder, got the issuer's own key")
     if validity.not_after > issuer.not_after:
         raise InvalidRequest("expected a validity that ends with the issuer's or before")
+    subject_der, names = _subject_and_names(profile, subject, hosts)
     contents = Contents(
-        serial=_verify_serial(serial),
-        validity=validity,
-        subject=_subject_for(profile, subject, hosts),
-        spki_der=spki_der,
-        hosts=parse_hosts(hosts),
+        serial=_verify_serial(serial), validity=validity, subject=subject_der, spki_der=spki_der, hosts=names
     )
     try:
         tbs = template.tbs(contents)
@@ -237,19 +234,23 @@ def _subject_and_key(root: x509.Certificate) -> tuple[bytes, bytes]:
     return subject, spki_der
 
 
-def _subject_for(profile: Profile, subject: NodeIdentity | x509.Name, hosts: Sequence[str]) -> bytes:
-    """The subject's DER, once it is clear that subject and hosts are what the profile is for."""
+def _subject_and_names(
+    profile: Profile, subject: NodeIdentity | x509.Name, hosts: Sequence[str]
+) -> tuple[bytes, tuple[Host, ...]]:
+    """The subject's DER and the parsed hosts, once it is clear that they are what the profile is for."""
     if isinstance(subject, NodeIdentity):
-        if profile.role is not subject.role:
+        if profile is not swarm_node(subject.role):
             raise InvalidRequest(f"expected the profile of a {subject.role.word}, got {profile.value!r}")
-        if tuple(hosts) != hosts_of(subject):
-            raise InvalidRequest(f"expected exactly the hosts {', '.join(hosts_of(subject))}")
-        return subject_der_of(subject)
+        names = hosts_of(subject)
+        if tuple(hosts) != names:
+            raise InvalidRequest(f"expected exactly the hosts {', '.join(names)}")
+        # The names of an identity are DNS names in lower case, or there would be no such identity.
+        return subject_der_of(subject), names
     if profile.role is not None:
         raise InvalidRequest(f"expected a node's identity for the profile {profile.value!r}")
     if not subject.rdns:
         raise InvalidRequest("expected a subject that is not empty")
-    return subject.public_bytes()
+    return subject.public_bytes(), parse_hosts(hosts)
 
 
 def _common_name(text: str) -> x509.Name:

@@ -5,9 +5,11 @@ Lenient readers skip what they do not understand, which lets one file mean diffe
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
+from functools import lru_cache
+
+_LINE = re.compile(rb".{1,64}")
 
 
 def parse_blocks(data: bytes, label: str) -> tuple[bytes, ...]:
@@ -23,7 +25,7 @@ def parse_blocks(data: bytes, label: str) -> tuple[bytes, ...]:
     Raises:
         ValueError: for anything else than such blocks with white space around them.
     """
-    block = re.compile(rb"\s*-----BEGIN %b-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END %b-----" % ((label.encode(),) * 2))
+    block = _block(label)
     blocks: list[bytes] = []
     position = 0
     while found := block.match(data, position):
@@ -36,13 +38,19 @@ def parse_blocks(data: bytes, label: str) -> tuple[bytes, ...]:
 
 def write_block(der: bytes, label: str) -> bytes:
     """Write one block: lines of 64 characters, each ended by a single newline, as Go and OpenSSL write them."""
-    text = base64.b64encode(der)
-    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
-    return b"\n".join([b"-----BEGIN %b-----" % label.encode(), *lines, b"-----END %b-----\n" % label.encode()])
+    name = label.encode()
+    lines = b"\n".join(_LINE.findall(binascii.b2a_base64(der, newline=False)))
+    return b"-----BEGIN %b-----\n%b\n-----END %b-----\n" % (name, lines, name)
+
+
+@lru_cache(maxsize=16)
+def _block(label: str) -> re.Pattern[bytes]:
+    """What one block looks like."""
+    return re.compile(rb"\s*-----BEGIN %b-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END %b-----" % ((label.encode(),) * 2))
 
 
 def _decode(text: bytes) -> bytes:
     try:
-        return base64.b64decode(text.translate(None, b"\r\n"), validate=True)
+        return binascii.a2b_base64(text.translate(None, b"\r\n"), strict_mode=True)
     except binascii.Error as error:
         raise ValueError("expected base64 between the PEM lines") from error

@@ -137,19 +137,25 @@ def validity(
     Raises:
         InvalidRequest: for values out of range, or when the issuer has no time left.
     """
-    minute, issuer_end = _floor_minute(now), _as_utc(issuer_not_after)
+    return _validity(now, lifetime, backdate, issuer_not_after, allow_short)
+
+
+@lru_cache(maxsize=64)
+def _validity(
+    now: datetime, lifetime: timedelta, backdate: timedelta, issuer_not_after: datetime, allow_short: bool
+) -> Validity:
+    """Certificates that are issued in the same second cost one calculation."""
+    utc_now, issuer_end = _as_utc(now), _as_utc(issuer_not_after)
     _verify_lifetime(lifetime, backdate, allow_short=allow_short)
-    if issuer_end <= _as_utc(now):
+    if issuer_end <= utc_now:
         raise InvalidRequest(
             f"expected an issuer with time left, got one that ended at {issuer_end.isoformat()}",
             hint="rotate the root with 'swarmsec ca rotate'",
         )
     if lifetime < MIN_LIFETIME:
-        not_before = begin = _as_utc(now).replace(microsecond=0)
-    else:
-        not_before, begin = _backdated(now, backdate), minute
-    not_after = min(_later(begin, lifetime), issuer_end).replace(microsecond=0)
-    return Validity(not_before=not_before, not_after=not_after)
+        second = utc_now.replace(microsecond=0)
+        return _between(second, second, lifetime, issuer_end)
+    return _between(_backdated(utc_now, backdate), utc_now.replace(second=0, microsecond=0), lifetime, issuer_end)
 
 
 def root_validity(now: datetime, lifetime: timedelta = ROOT_LIFETIME, backdate: timedelta = BACKDATE) -> Validity:
@@ -177,6 +183,11 @@ def cross_validity(now: datetime, *, issuer_not_after: datetime, root_not_after:
     """
     end = min(_as_utc(issuer_not_after), _as_utc(root_not_after))
     return validity(now, CROSS_LIFETIME - BACKDATE, BACKDATE, issuer_not_after=end)
+
+
+def _between(not_before: datetime, begin: datetime, lifetime: timedelta, issuer_end: datetime) -> Validity:
+    not_after = min(_later(begin, lifetime), issuer_end).replace(microsecond=0)
+    return Validity(not_before=not_before, not_after=not_after)
 
 
 def _verify_lifetime(lifetime: timedelta, backdate: timedelta, *, allow_short: bool) -> None:

@@ -1,7 +1,8 @@
 """Certificate signing requests (PKCS #10, RFC 2986): what is taken from them, which is the public key alone.
 
-SwarmKit's requests have an empty subject and no attributes; what a certificate says comes from our own records
-(swarmkit, ca/certificates.go, ``CSRWhitelist``). A request may ask for anything and gets none of it, but it must parse.
+What a certificate says comes from our own records (swarmkit, ca/certificates.go, ``CSRWhitelist``). A request may ask
+for anything and gets none of it, but it must parse. The form that nodes send, which asks for nothing, is recognized by
+``ca.plain_requests``; every other one is read here by ``cryptography``.
 """
 
 from __future__ import annotations
@@ -12,8 +13,18 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from ca import der, pem
-from ca.algorithms import PARSE_ERRORS, KeyType, PublicKey, accept_key, algorithm_of, spki_der_of, verify_signature
+from ca.algorithms import (
+    PARSE_ERRORS,
+    KeyType,
+    PublicKey,
+    accept_key,
+    algorithm_of,
+    parse_public_key,
+    spki_der_of,
+    verify_signature,
+)
 from ca.errors import InvalidRequest
+from ca.plain_requests import ALGORITHM, NO_NAME, PlainRequest, split_plain_request
 
 MAX_REQUEST_BYTES = 8192
 _LABEL = "CERTIFICATE REQUEST"
@@ -58,7 +69,8 @@ def parse_signing_request(data: bytes) -> SigningRequest:
         InvalidRequest: for anything else, a key or an algorithm that is not accepted, and a signature that is not
             the key's.
     """
-    return parse_root_request(data).key
+    request = _read(data)
+    return request.key if isinstance(request, RootRequest) else request
 
 
 def parse_root_request(data: bytes) -> RootRequest:
@@ -70,23 +82,43 @@ def parse_root_request(data: bytes) -> RootRequest:
     Raises:
         InvalidRequest: as ``parse_signing_request``.
     """
+    request = _read(data)
+    return request if isinstance(request, RootRequest) else RootRequest(key=request, subject_der=NO_NAME)
+
+
+def _read(data: bytes) -> SigningRequest | RootRequest:
+    """Without a subject, and so no root's, in the form that nodes send."""
     if len(data) > MAX_REQUEST_BYTES:
         raise InvalidRequest(f"expected a signing request of at most {MAX_REQUEST_BYTES} bytes, got {len(data)}")
     try:
         request_der = _der_of(data)
-        request = x509.load_der_x509_csr(request_der)
-        _verify_whole_octets(request_der, request.signature)
-        key, key_type = accept_key(request.public_key(), refusal=InvalidRequest)
-        _verify_possession(request, key)
-        # Nothing of these is used; reading them is what refuses a request that is malformed inside.
-        _ = (request.subject, list(request.attributes), list(request.extensions))
-        _, subject_der, *_ = der.children(request.tbs_certrequest_bytes)
+        plain = split_plain_request(request_der)
+        return _read_general(request_der) if plain is None else _read_plain(plain)
     except PARSE_ERRORS as error:
         raise InvalidRequest("expected one certificate signing request in PEM or DER") from error
-    spki_der = spki_der_of(key)
+
+
+def _read_plain(plain: PlainRequest) -> SigningRequest:
+    """The key is parsed by ``cryptography``, which finds a point that is none."""
+    key = parse_public_key(plain.spki_der, refusal=InvalidRequest)
+    verify_signature(key, ALGORITHM, plain.signature, plain.info_der, refusal=InvalidRequest)
+    return _possessed(plain.spki_der, KeyType.P256)
+
+
+def _read_general(request_der: bytes) -> RootRequest:
+    request = x509.load_der_x509_csr(request_der)
+    _verify_whole_octets(request_der, request.signature)
+    key, key_type = accept_key(request.public_key(), refusal=InvalidRequest)
+    _verify_possession(request, key)
+    # Nothing of these is used; reading them is what refuses a request that is malformed inside.
+    _ = (request.subject, list(request.attributes), list(request.extensions))
+    _, subject_der, *_ = der.children(request.tbs_certrequest_bytes)
+    return RootRequest(key=_possessed(spki_der_of(key), key_type), subject_der=subject_der)
+
+
+def _possessed(spki_der: bytes, key_type: KeyType) -> SigningRequest:
     digest = hashlib.sha256(spki_der).hexdigest()
-    possessed = SigningRequest(spki_der=spki_der, spki_sha256=digest, key_type=key_type)
-    return RootRequest(key=possessed, subject_der=subject_der)
+    return SigningRequest(spki_der=spki_der, spki_sha256=digest, key_type=key_type)
 
 
 def _der_of(data: bytes) -> bytes:

@@ -7,17 +7,30 @@ Only serial, validity, subject, public key and names are encoded per certificate
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from ca import der
-from ca.algorithms import SignatureAlgorithm
+from ca.algorithms import P256_SPKI_START, SignatureAlgorithm
 from ca.hosts import Host, general_names_der
-from ca.identity import NodeIdentity
+from ca.identity import NodeIdentity, NodeRole
 from ca.profiles import Profile, Validity, extensions_of
+
+
+def _oid(identifier: x509.ObjectIdentifier) -> bytes:
+    return der.oid(identifier.dotted_string)
+
+
+_SUBJECT_KEY = _oid(ExtensionOID.SUBJECT_KEY_IDENTIFIER)
+_ISSUER_KEY = _oid(ExtensionOID.AUTHORITY_KEY_IDENTIFIER)
+_NAMES = _oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+_ORGANIZATION, _UNIT = _oid(NameOID.ORGANIZATION_NAME), _oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+_NAME = _oid(NameOID.COMMON_NAME)
+# The octet that says how a point is written belongs to the key.
+_P256_KEY = slice(len(P256_SPKI_START) - 1, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +74,26 @@ class Template:
     algorithm: SignatureAlgorithm
     issuer: bytes
     authority_key_id: bytes | None
+    _signer: bytes = field(init=False, repr=False, compare=False)
+    _fixed_extensions: bytes = field(init=False, repr=False, compare=False)
+    _authority_key: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        extensions = extensions_of(self.profile)
+        fixed = (_extension(_oid(part.oid), part.value.public_bytes(), critical=part.critical) for part in extensions)
+        object.__setattr__(self, "_signer", self.algorithm.der + self.issuer)
+        object.__setattr__(self, "_fixed_extensions", b"".join(fixed))
+        object.__setattr__(self, "_authority_key", _authority_key(self.authority_key_id))
 
     def tbs(self, contents: Contents) -> bytes:
         """The TBSCertificate to sign (RFC 5280, section 4.1)."""
-        extensions = der.sequence(
-            _fixed_extensions(self.profile),
-            _extension(ExtensionOID.SUBJECT_KEY_IDENTIFIER, der.octet_string(contents.key_id)),
-            _authority_key(self.authority_key_id),
-            _alternative_names(contents.hosts),
-        )
+        key_id = _extension(_SUBJECT_KEY, der.octet_string(contents.key_id))
+        names = _extension(_NAMES, general_names_der(contents.hosts)) if contents.hosts else b""
+        extensions = der.sequence(self._fixed_extensions, key_id, self._authority_key, names)
         return der.sequence(
             der.VERSION_3,
             der.integer(contents.serial),
-            self.algorithm.der,
-            self.issuer,
+            self._signer,
             _validity_der(contents.validity),
             contents.subject,
             contents.spki_der,
@@ -89,38 +108,30 @@ class Template:
 @lru_cache(maxsize=64)
 def key_identifier(spki_der: bytes) -> bytes:
     """SHA-1 over the key bits (RFC 5280, section 4.2.1.2, method 1), a name of the key and no protection."""
-    _, key = der.children(spki_der)
-    return hashlib.sha1(der.content(key)[1:], usedforsecurity=False).digest()
+    if spki_der.startswith(P256_SPKI_START):
+        key = spki_der[_P256_KEY]
+    else:
+        _, bits = der.children(spki_der)
+        key = der.content(bits)[1:]
+    return hashlib.sha1(key, usedforsecurity=False).digest()
 
 
 def subject_der_of(identity: NodeIdentity) -> bytes:
     """The subject of a node's certificate, equal to ``subject_of(identity).public_bytes()`` and quicker."""
-    return der.sequence(
-        _attribute(NameOID.ORGANIZATION_NAME, identity.cluster_id),
-        _attribute(NameOID.ORGANIZATIONAL_UNIT_NAME, identity.role.value),
-        _attribute(NameOID.COMMON_NAME, identity.node_id),
-    )
+    return der.sequence(_cluster_and_role(identity.cluster_id, identity.role), _attribute(_NAME, identity.node_id))
 
 
-def _attribute(oid: x509.ObjectIdentifier, text: str) -> bytes:
-    return der.set_of_one(der.sequence(der.oid(oid.dotted_string), der.utf8(text)))
+@lru_cache(maxsize=16)
+def _cluster_and_role(cluster_id: str, role: NodeRole) -> bytes:
+    return _attribute(_ORGANIZATION, cluster_id) + _attribute(_UNIT, role.value)
 
 
-@lru_cache(maxsize=len(Profile))
-def _fixed_extensions(profile: Profile) -> bytes:
-    extensions = extensions_of(profile)
-    return b"".join(_extension(part.oid, part.value.public_bytes(), critical=part.critical) for part in extensions)
+def _attribute(oid: bytes, text: str) -> bytes:
+    return der.set_of_one(der.sequence(oid, der.utf8(text)))
 
 
-@lru_cache(maxsize=64)
 def _authority_key(key_id: bytes | None) -> bytes:
-    if key_id is None:
-        return b""
-    return _extension(ExtensionOID.AUTHORITY_KEY_IDENTIFIER, der.sequence(der.implicit(0, key_id)))
-
-
-def _alternative_names(hosts: tuple[Host, ...]) -> bytes:
-    return _extension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, general_names_der(hosts)) if hosts else b""
+    return b"" if key_id is None else _extension(_ISSUER_KEY, der.sequence(der.implicit(0, key_id)))
 
 
 @lru_cache(maxsize=64)
@@ -129,5 +140,6 @@ def _validity_der(validity: Validity) -> bytes:
     return der.sequence(der.time(validity.not_before), der.time(validity.not_after))
 
 
-def _extension(oid: x509.ObjectIdentifier, value: bytes, *, critical: bool = False) -> bytes:
-    return der.sequence(der.oid(oid.dotted_string), der.TRUE if critical else b"", der.octet_string(value))
+def _extension(oid: bytes, value: bytes, *, critical: bool = False) -> bytes:
+    value_der = der.octet_string(value)
+    return der.sequence(oid, der.TRUE, value_der) if critical else der.sequence(oid, value_der)

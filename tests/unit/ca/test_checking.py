@@ -108,3 +108,11 @@ def test_a_signature_of_another_key_is_found() -> None:
     certificate = check(TEMPLATE.certificate(tbs, new_issuer().sign(tbs)))
     with pytest.raises(InvalidCertificate, match="signature is not valid"):
         verify_issued_signature(certificate, parse_public_key(ISSUER.spki_der, refusal=CaError), ISSUER.algorithm)
+
+
+def test_a_template_that_writes_other_extensions_is_found_by_its_sample() -> None:
+    broken = replace(TEMPLATE, authority_key_id=b"never seen before")
+    whole = der.children(der.sequence(broken._fixed_extensions))
+    object.__setattr__(broken, "_fixed_extensions", b"".join(whole[:-1]))
+    with pytest.raises(InvalidCertificate, match="got another set of extensions"):
+        verify_issued(made(broken), template=broken, contents=CONTENTS)
