@@ -38,6 +38,14 @@ class AnchorSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pkcs11Settings:
+    """The library of the token that has the root key, and the file with its PIN; empty where no token is used."""
+
+    module: str = ""
+    pin_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaSettings:
     """Certificates: how long they live, and how long a Swarm's former root is kept after its last use."""
 
@@ -66,6 +74,7 @@ class Config:
     storage: StorageSettings = field(default_factory=StorageSettings)
     seal: SealSettings = field(default_factory=SealSettings)
     anchor: AnchorSettings = field(default_factory=AnchorSettings)
+    pkcs11: Pkcs11Settings = field(default_factory=Pkcs11Settings)
     ca: CaSettings = field(default_factory=CaSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
 
@@ -74,6 +83,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "storage": StorageSettings,
     "seal": SealSettings,
     "anchor": AnchorSettings,
+    "pkcs11": Pkcs11Settings,
     "ca": CaSettings,
     "serve": ServeSettings,
 }
@@ -186,9 +196,10 @@ def _bounded(value: int, where: str) -> int:
     return value
 
 
-def initial_text(database_url: str) -> str:
+def initial_text(database_url: str, pkcs11: Pkcs11Settings | None = None) -> str:
     """The file that a new home gets, its settings shown with their defaults."""
     ca, serve = CaSettings(), ServeSettings()
+    token = pkcs11_text(pkcs11) if pkcs11 and pkcs11.module else _UNUSED_SECTION
     return f"""\
 # The settings of this swarmsec home; docs/configuration.md explains them.
 format = {FORMAT}
@@ -202,6 +213,7 @@ url = {_quoted(database_url)}
 # [anchor]
 # path = "/path/on/another/mount/anchor"
 
+{token}
 # [ca]
 # certificate_hours = {ca.certificate_hours}
 # allow_short_lifetimes = {str(ca.allow_short_lifetimes).lower()}
@@ -215,6 +227,18 @@ url = {_quoted(database_url)}
 # max_concurrent_requests = {serve.max_concurrent_requests}
 # failed_attempts_per_minute = {serve.failed_attempts_per_minute}
 """
+
+
+_UNUSED_SECTION: Final = """\
+# [pkcs11]
+# module = "/usr/lib/token.so"
+# pin_file = "/path/outside/this/home/pin"
+"""
+
+
+def pkcs11_text(settings: Pkcs11Settings) -> str:
+    """A section with the token's settings."""
+    return f"[pkcs11]\nmodule = {_quoted(settings.module)}\npin_file = {_quoted(settings.pin_file)}\n"
 
 
 def _quoted(text: str) -> str:

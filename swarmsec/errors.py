@@ -7,6 +7,7 @@
     ├── AlreadyExists     the named thing exists
     ├── Changed           somebody changed it meanwhile
     ├── Unavailable       could not tell or do: unreachable, timeout, locked, busy, full, unreadable
+    │   ├── KeyUnavailable    a private key cannot be used now, while the store can
     │   └── TooManyAttempts   limited, with the time to wait
     └── IntegrityFailure  our own log, store or backup fails its check
 
@@ -105,6 +106,10 @@ class Unavailable(SwarmsecError):
     """Could not tell or do: unreachable, timeout, locked, busy, full or unreadable."""
 
     kind = Kind.UNAVAILABLE
+
+
+class KeyUnavailable(Unavailable):
+    """A private key cannot be used now: its token is away."""
 
 
 class TooManyAttempts(Unavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ def backup(context: click.Context, file: Path) -> None:
       swarmsec --home ./authority backup /mnt/offsite/authority.age
     """
     from swarmsec.errors import Unavailable
+    from swarmsec.services.show_authority import keys_in_tokens
     from swarmsec.wiring.backups import back_up, backup_turn
     from swarmsec.wiring.intents import resolve_backups
 
@@ -60,10 +62,11 @@ def backup(context: click.Context, file: Path) -> None:
         for item in resolve_backups(home):
             warn(f"an earlier backup to {item.path} was interrupted; found out: {item.outcome.value}")
         done = back_up(home, keys_of(context, home), file, local_requester(), _watcher(stack, "backing up"))
-    _report_backup(context, done)
+        outside = home.store.read(keys_in_tokens)
+    _report_backup(context, done, outside)
 
 
-def _report_backup(context: click.Context, done: BackedUp) -> None:
+def _report_backup(context: click.Context, done: BackedUp, outside: Sequence[str]) -> None:
     if options_of(context).json:
         print_json(
             {
@@ -73,9 +76,12 @@ def _report_backup(context: click.Context, done: BackedUp) -> None:
                 "entries": done.entries,
                 "bytes": done.bytes,
                 "sha256": done.sha256,
+                "keys_in_tokens": list(outside),
             }
         )
         return
+    for key_name in outside:
+        warn(f"the root's private key is in a token and not in this backup: {key_name}")
     click.echo(f"{done.path} sha256:{done.sha256}")
     say(f"{done.entries} log entries, {done.bytes} bytes; restore needs the recovery key")
 
@@ -167,16 +173,20 @@ def _recovery_key(file: Path | None) -> RecoveryKey:
 
 def _accept(context: click.Context) -> dict[str, object]:
     from swarmsec.services.list_certificates import list_certificates
+    from swarmsec.services.show_authority import keys_in_tokens
     from swarmsec.wiring.restoring import accept_home
 
     with opened_home(context, allow_restored=True) as home:
         accepted = accept_home(home, keys_of(context, home), local_requester())
         known = home.store.read(lambda transaction: list(list_certificates(transaction)))
+        outside = home.store.read(keys_in_tokens)
     missing = accepted.missing.entries
     if missing is None:
         warn("no anchor tells how many log entries the backup lacks")
     elif missing:
         warn(f"{missing} log entries after the backup are missing: what they record is unknown to this home")
+    for key_name in outside:
+        warn(f"the root's private key was in no backup; [pkcs11] in swarmsec.toml must reach its token: {key_name}")
     valid = [item.record for item in known if item.status == "valid"]
     if not options_of(context).json:
         click.echo(f"accepted {accepted.store_id}")

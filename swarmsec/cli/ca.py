@@ -122,6 +122,7 @@ def _print_authority(document: dict[str, object]) -> None:
     for root in _dictionaries(document["roots"]):
         click.echo(f"root {root['generation']:<5} {root['state']}, until {str(root['not_after'])[:10]}")
         click.echo(f"  sha256   {root['sha256']}")
+        click.echo(f"  key      {root['key']}")
     for root in _dictionaries(document["swarm_roots"]):
         nodes = root["nodes"]
         seen = len(nodes) if isinstance(nodes, list) else 0

@@ -19,8 +19,13 @@ from swarmsec.cli.frame import (
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
+    from swarmsec.config import Pkcs11Settings
+    from swarmsec.keys.signers import SealedKeys
+    from swarmsec.keys.tokenuri import TokenKeyUri
     from swarmsec.services.init_authority import ImportedRoot
     from swarmsec.services.ports import Transaction
+    from swarmsec.services.token_roots import TokenRoot
+    from swarmsec.wiring.home import Home
 
 
 @click.command()
@@ -38,6 +43,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The private key of --import-cert (PEM, mode 0600); it is sealed in the home.",
 )
+@click.option(
+    "--pkcs11",
+    metavar="URI",
+    help="Have the root's key in a PKCS#11 token: pkcs11:token=T;object=KEY?module-path=/LIB&pin-source=file:/PIN",
+)
 @click.option("--seal", type=click.Choice(["file", "passphrase"]), default="file", show_default=True)
 @click.option("--database", metavar="URL", help="Keep state in PostgreSQL: postgresql://USER@HOST/NAME.")
 @click.option(
@@ -53,6 +63,7 @@ def init(
     key_type: str | None,
     import_cert: Path | None,
     import_key: Path | None,
+    pkcs11: str | None,
     seal: str,
     database: str | None,
     recovery_out: Path | None,
@@ -79,18 +90,26 @@ def init(
 
     path = home_path(options_of(context))
     imported = _imported_root(import_cert, import_key, key_type)
+    uri, token_settings = _token(path, pkcs11, is_imported=imported is not None)
     made = None
     interrupted = home_exists(path)
     if interrupted:
         home = open_home(path, requester=local_requester())
     else:
-        wanted = NewHome(path=path, database_url=database or DEFAULT_URL, seal=seal, recovery_out=recovery_out)
+        wanted = NewHome(
+            path=path,
+            database_url=database or DEFAULT_URL,
+            seal=seal,
+            recovery_out=recovery_out,
+            pkcs11=token_settings,
+        )
         created = create_home(wanted, lambda prompt: ask_passphrase(context, prompt), local_requester())
         home, made = created.home, created.recovery
         say(f"made a new home at {path}")
     try:
         keys = keys_of(context, home)
         recovery = recovery_to_finish(home, recovery_out) if interrupted else made
+        in_token = _key_in_token(home, keys, uri, key_type)
 
         def finish(transaction: Transaction) -> str:
             if interrupted and recovery is not None:
@@ -102,6 +121,7 @@ def init(
                 cluster_id=cluster_id,
                 key_kind=KeyKind(key_type or "p256"),
                 imported=imported,
+                in_token=in_token,
             )
 
         chosen = home.store.write(finish)
@@ -109,8 +129,35 @@ def init(
         close_home(home)
     shown = recovery.identity.reveal().decode() if recovery and recovery_out is None else None
     _report_init(context, path, chosen, recovery_out, shown)
+    if in_token is not None:
+        say(f"the root's private key is in the token, and in no backup of this home: {in_token.key_name}")
     if import_key is not None:
         say(f"the root's private key is sealed in this home; {import_key} still has it in the clear: remove that file")
+
+
+def _token(path: Path, text: str | None, *, is_imported: bool) -> tuple[TokenKeyUri | None, Pkcs11Settings]:
+    """The key that is meant, and the settings for its token, which was there just now."""
+    from swarmsec.config import Pkcs11Settings
+    from swarmsec.errors import UsageProblem
+    from swarmsec.keys.tokenuri import parse_token_uri
+    from swarmsec.wiring.tokenroots import verify_token_at
+
+    if text is None:
+        return None, Pkcs11Settings()
+    if is_imported:
+        raise UsageProblem("expected --pkcs11 or --import-cert, not both")
+    uri = parse_token_uri(text)
+    return uri, verify_token_at(path, uri)
+
+
+def _key_in_token(home: Home, keys: SealedKeys, uri: TokenKeyUri | None, key_type: str | None) -> TokenRoot | None:
+    """The root's key, found or made in its token; nothing is made there for a home that is an authority already."""
+    from swarmsec.services.records import KeyKind
+    from swarmsec.wiring.tokenroots import find_or_make
+
+    if uri is None or home.store.read(lambda transaction: transaction.authorities.active()) is not None:
+        return None
+    return find_or_make(home, keys, uri, KeyKind(key_type) if key_type else None, local_requester())
 
 
 def _imported_root(certificate: Path | None, key: Path | None, key_type: str | None) -> ImportedRoot | None:

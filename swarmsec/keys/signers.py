@@ -1,4 +1,4 @@
-"""Private keys in the sealed store, which leave it only as something that signs."""
+"""Private keys in the sealed store, or in a token, which come to others only as something that signs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ca.issuing import Signer
-from swarmsec.errors import IntegrityFailure
+from swarmsec.errors import IntegrityFailure, UsageProblem
 from swarmsec.keys.keyring import KeyRing
+from swarmsec.keys.tokenaccess import TokenAccess
+from swarmsec.keys.tokens import Tokens
+from swarmsec.keys.tokenuri import is_token_key, parse_token_uri
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import KeyKind
 
+ROOT_KEYS: Final = "ca/root/"
+"""What the names of root keys begin with."""
 _CURVES: Final[dict[KeyKind, ec.EllipticCurve]] = {KeyKind.P256: ec.SECP256R1(), KeyKind.P384: ec.SECP384R1()}
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384()}
 
@@ -43,10 +48,16 @@ class SealedSigner:
 
 
 class SealedKeys:
-    """The ``Keys`` port over a key ring."""
+    """The ``Keys`` port over a key ring, and over tokens for the keys that are there.
 
-    def __init__(self, ring: KeyRing) -> None:
+    Args:
+        ring: opens what is sealed.
+        tokens: those of the home, where it has some.
+    """
+
+    def __init__(self, ring: KeyRing, tokens: Tokens | None = None) -> None:
         self.ring = ring
+        self.tokens = tokens or Tokens(TokenAccess())
 
     def put(self, transaction: Transaction, name: str, value: SecretBytes) -> None:
         """Seal a value; the caller logs the entry."""
@@ -57,7 +68,16 @@ class SealedKeys:
         return self.ring.get(transaction, name)
 
     def create_signer(self, transaction: Transaction, name: str, kind: KeyKind) -> Signer:
-        """Make a private key and keep it; the caller logs the entry."""
+        """Make a private key and keep it; the caller logs the entry.
+
+        Raises:
+            UsageProblem: a root's, in a home that has its root key in a token: it would leave the token unnoticed.
+        """
+        if self.tokens.access.module and name.startswith(ROOT_KEYS):
+            raise UsageProblem(
+                "this home has its root key in a token, and no new one is made outside of it",
+                hint="remove [pkcs11] from swarmsec.toml if that is what you want",
+            )
         key = ec.generate_private_key(_CURVES[kind])
         encoded = key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -69,8 +89,11 @@ class SealedKeys:
         """Open a private key.
 
         Raises:
+            KeyUnavailable: it is in a token, which cannot be used now.
             IntegrityFailure: what is kept under the name is not a private key that signs here.
         """
+        if is_token_key(name):
+            return self.tokens.signer(parse_token_uri(name))
         opened = self.ring.get(transaction, name)
         try:
             key = serialization.load_der_private_key(opened.reveal(), password=None)

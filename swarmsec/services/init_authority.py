@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ca.identity import NodeRole, new_id, parse_cluster_id
-from ca.issuing import fingerprint, issue_root, serial_from
+from ca.issuing import Signer, fingerprint, issue_root, serial_from
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import AlreadyExists
@@ -16,6 +16,7 @@ from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import AuthorityRecord, KeyKind
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.standing_tokens import renew_standing_token
+from swarmsec.services.token_roots import TokenRoot, conclude_token_key
 
 FIRST_GENERATION = 1
 _ID_BYTES = 17
@@ -41,6 +42,7 @@ def init_authority(
     cluster_id: str | None,
     key_kind: KeyKind,
     imported: ImportedRoot | None = None,
+    in_token: TokenRoot | None = None,
 ) -> str:
     """Make generation 1.
 
@@ -48,6 +50,7 @@ def init_authority(
         cluster_id: the Swarm's id where one exists; one is made where none is given.
         key_kind: of the root key, where one is made.
         imported: the root to go on with; one is made without it.
+        in_token: the root's key, where it is in a token; ``key_kind`` counts for nothing then.
 
     Returns:
         the cluster id.
@@ -62,9 +65,11 @@ def init_authority(
     clock = transaction.clock
     chosen = parse_cluster_id(cluster_id) if cluster_id else new_id(clock.random(_ID_BYTES))
     key_name = f"ca/root/{FIRST_GENERATION}"
-    if imported is None:
-        signer = keys.create_signer(transaction, key_name, key_kind)
-        root = issue_root(signer, serial=serial_from(clock.random(SERIAL_BYTES)), now=now_utc(clock))
+    if in_token is not None:
+        key_name = in_token.key_name
+        root = _self_signed(transaction, keys.signer(transaction, key_name))
+    elif imported is None:
+        root = _self_signed(transaction, keys.create_signer(transaction, key_name, key_kind))
     else:
         keys.put(transaction, key_name, imported.key)
         root = imported.certificate
@@ -78,13 +83,26 @@ def init_authority(
             created=clock.unix_ms() // 1000,
         )
     )
+    if in_token is not None and in_token.plan is not None:
+        conclude_token_key(transaction, requester, in_token.plan)
     target = ObjectRef(type="authority", id=chosen, version=FIRST_GENERATION)
     fields: Mapping[str, Field] = {
-        "key_type": key_kind.value if imported is None else imported.key_type,
+        "key_type": _key_type(key_kind, imported, in_token),
         "imported": imported is not None,
+        **({"key_name": key_name, "made_in_token": in_token.made_there} if in_token else {}),
         "root_sha256": fingerprint(root),
     }
     transaction.log(requester.event(Action.CA_INIT, target, fields=fields))
     for role in NodeRole:
         renew_standing_token(transaction, keys, requester, role)
     return chosen
+
+
+def _self_signed(transaction: Transaction, signer: Signer) -> bytes:
+    clock = transaction.clock
+    return issue_root(signer, serial=serial_from(clock.random(SERIAL_BYTES)), now=now_utc(clock))
+
+
+def _key_type(kind: KeyKind, imported: ImportedRoot | None, in_token: TokenRoot | None) -> str:
+    given = in_token or imported
+    return kind.value if given is None else given.key_type

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cryptography import x509
 
 from ca.bundle import write_bundle
@@ -23,6 +25,16 @@ def root_bundle(transaction: Transaction) -> bytes:
     return write_bundle([x509.load_der_x509_certificate(active.certificate)])
 
 
+def is_token_key_name(key_name: str) -> bool:
+    """Whether a root's key is in a PKCS#11 token, and not in this home or its backups."""
+    return key_name.startswith("pkcs11:")
+
+
+def keys_in_tokens(transaction: Transaction) -> Sequence[str]:
+    """The names of root keys that are in tokens."""
+    return [record.key_name for record in transaction.authorities.all() if is_token_key_name(record.key_name)]
+
+
 def describe_authority(transaction: Transaction) -> dict[str, object]:
     """Everything about the authority that is not secret, as JSON members."""
     roots = []
@@ -32,6 +44,7 @@ def describe_authority(transaction: Transaction) -> dict[str, object]:
             {
                 "generation": record.generation,
                 "state": record.state,
+                "key": record.key_name if is_token_key_name(record.key_name) else "sealed",
                 "sha256": fingerprint(record.certificate),
                 "subject": certificate.subject.rfc4514_string(),
                 "not_before": rfc3339_seconds(int(certificate.not_valid_before_utc.timestamp())),

@@ -14,7 +14,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from swarmsec.errors import Unavailable
+from swarmsec.errors import KeyUnavailable, Unavailable
 from swarmsec.storage.store import Outcome, Store, Unit
 
 T = TypeVar("T")
@@ -74,7 +74,9 @@ class GroupWriter:
                 return
             outcomes = self._store.write_group([unit for unit, _ in group])
             errors = (outcome.error for outcome in outcomes)
-            self._failure = next((error for error in errors if isinstance(error, Unavailable)), None)
+            # A key that is away keeps a unit from its end, and says nothing of the store.
+            failures = (error for error in errors if not isinstance(error, KeyUnavailable))
+            self._failure = next((error for error in failures if isinstance(error, Unavailable)), None)
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 _settle(future, outcome)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from swarmsec.atomicfile import make_private_directory, write_atomically
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef, parse_entry
 from swarmsec.clock import Clock, SystemClock, rfc3339, unix_seconds
-from swarmsec.config import FILE_NAME, Config, initial_text, load_config
+from swarmsec.config import FILE_NAME, Config, Pkcs11Settings, initial_text, load_config
 from swarmsec.errors import AlreadyExists, NotFound, Unavailable, UsageProblem
 from swarmsec.keys.keyring import KeyRing
 from swarmsec.keys.recovery import MAX_FILE_BYTES, RecoveryKey, new_recovery_key, parse_recovery_key
@@ -29,7 +29,7 @@ from swarmsec.services.ports import Transaction
 from swarmsec.services.records import SealRow
 from swarmsec.services.requester import Requester
 from swarmsec.storage.store import Store
-from swarmsec.wiring.home import Ask, Home, is_initialised, open_home, open_store, seal_path
+from swarmsec.wiring.home import Ask, Home, is_initialised, open_home, open_store, seal_path, tokens_of
 
 BACKUP_MAC_KEY: Final = "core/backup-mac-key"
 RECOVERY_RECIPIENT: Final = "recovery_recipient"
@@ -55,6 +55,7 @@ class NewHome:
     database_url: str = DEFAULT_URL
     seal: str = FILE
     recovery_out: Path | None = None
+    pkcs11: Pkcs11Settings = field(default_factory=Pkcs11Settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ def _lay_out(wanted: NewHome) -> None:
     if any(wanted.path.iterdir()):
         raise UsageProblem(f"expected an empty directory at {wanted.path}", hint="name another --home")
     wanted.path.chmod(0o700)
-    text = initial_text(wanted.database_url).encode()
+    text = initial_text(wanted.database_url, wanted.pkcs11).encode()
     with suppress(FileExistsError):
         write_atomically(wanted.path / FILE_NAME, text, mode=0o600, exclusive=True)
 
@@ -215,7 +216,7 @@ def _fill(
     clock: Clock,
 ) -> SealedKeys:
     store_id = str(uuid.UUID(bytes=clock.random(16), version=4))
-    keys = SealedKeys(KeyRing(store_id, SecretBytes(clock.random(KEY_BYTES))))
+    keys = SealedKeys(KeyRing(store_id, SecretBytes(clock.random(KEY_BYTES))), tokens_of(config))
     seal = new_seal(config, store_id, keys.ring.root, wanted.seal, ask, clock)
 
     def fill(transaction: Transaction) -> None:

@@ -16,6 +16,8 @@ from swarmsec.keys.keyring import KeyRing
 from swarmsec.keys.sealfile import read_seal_file
 from swarmsec.keys.seals import FILE, PASSPHRASE, seal_context, seal_key, unwrap_root
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.keys.tokenaccess import TokenAccess
+from swarmsec.keys.tokens import Tokens
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.accept_restored import RESTORED
 from swarmsec.services.records import SealRow
@@ -34,6 +36,11 @@ Ask = Callable[[str], SecretBytes]
 """How to get a secret from a person: the prompt in, the answer out."""
 RootSource = Callable[[], SecretBytes | None]
 """Where an unlocked process may give the root key: None where none answers."""
+
+
+def tokens_of(config: Config) -> Tokens:
+    """The tokens that the settings name; nothing is loaded before a key in one is used."""
+    return Tokens(TokenAccess(module=config.pkcs11.module, pin_file=config.pkcs11.pin_file))
 
 
 def refuse_to_ask(prompt: str) -> SecretBytes:
@@ -80,7 +87,7 @@ class Home:
         if self._keys is None:
             seals = self.store.read(lambda transaction: transaction.seals.all())
             root = self._root_from(list(seals), ask, from_process)
-            self._keys = SealedKeys(KeyRing(self.store_id, root))
+            self._keys = SealedKeys(KeyRing(self.store_id, root), tokens_of(self.config))
         return self._keys
 
     def unlock(self, passphrase: SecretBytes) -> SealedKeys:
@@ -92,7 +99,7 @@ class Home:
         seals = self.store.read(lambda transaction: transaction.seals.all())
         root = self._root_from(list(seals), lambda _: passphrase, lambda: None)
         if self._keys is None:
-            self._keys = SealedKeys(KeyRing(self.store_id, root))
+            self._keys = SealedKeys(KeyRing(self.store_id, root), tokens_of(self.config))
         return self._keys
 
     def adopt_keys(self, keys: SealedKeys) -> None:

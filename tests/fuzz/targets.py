@@ -16,6 +16,7 @@ from tests.fuzz import (
     targets_secrets,
     targets_server,
     targets_store,
+    targets_tokens,
     targets_trust,
 )
 from tests.fuzz.engine import Target
@@ -32,5 +33,6 @@ TARGETS: tuple[Target, ...] = (
     *targets_trust.TARGETS,
     *targets_docker.TARGETS,
     *targets_secrets.TARGETS,
+    *targets_tokens.TARGETS,
 )
 BY_NAME = {target.name: target for target in TARGETS}

@@ -13,6 +13,7 @@ from swarmsec.audit.entry import Actor, ObjectRef, Source
 from swarmsec.clock import rfc3339_seconds
 from swarmsec.http import Caller, RoleKind
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.keys.tokens import Tokens
 from swarmsec.server.node_api import JoinAnswer
 from swarmsec.server.ports import Check, Refusal
 from swarmsec.services.authority import Authority, certificate_pem
@@ -180,15 +181,20 @@ class LoggedRefusals:
 
 
 class HomeReadiness:
-    """Answers the server's ``Readiness`` port: whether the store answers, takes writes, and its anchor moves."""
+    """Answers the server's ``Readiness`` port: whether the store answers, takes writes, and its anchor moves.
 
-    def __init__(self, store: Store, writer: GroupWriter) -> None:
+    Where the root key is in a token, a further check says whether the token did what it was asked last.
+    """
+
+    def __init__(self, store: Store, writer: GroupWriter, tokens: Tokens) -> None:
         self._store = store
         self._writer = writer
+        self._tokens = tokens
 
     async def checks(self) -> Sequence[Check]:
         """Every check."""
-        return [await asyncio.to_thread(self._store_check), self._write_check(), self._anchor_check()]
+        checks = [await asyncio.to_thread(self._store_check), self._write_check(), self._anchor_check()]
+        return [*checks, self._token_check()] if self._tokens.access.module else checks
 
     def _store_check(self) -> Check:
         try:
@@ -200,6 +206,10 @@ class HomeReadiness:
     def _write_check(self) -> Check:
         failure = self._writer.failure
         return Check(name="writes", ok=failure is None, detail="" if failure is None else str(failure))
+
+    def _token_check(self) -> Check:
+        failure = self._tokens.failure
+        return Check(name="token", ok=not failure, detail=failure)
 
     def _anchor_check(self) -> Check:
         failing = self._store.is_anchor_failing

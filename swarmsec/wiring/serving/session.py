@@ -175,7 +175,7 @@ class Session:
                 access=PolicyAccess.load(bundled("access.yaml")),
                 refusal_log=LoggedRefusals(self._writer),
                 tls=self._tls,
-                readiness=HomeReadiness(store, self._writer),
+                readiness=HomeReadiness(store, self._writer, keys.tokens),
                 metrics=self._metrics,
                 routes=[
                     *build_node_routes(services),

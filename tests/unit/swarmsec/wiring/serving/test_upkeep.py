@@ -128,7 +128,7 @@ def test_after_a_failed_write_one_of_our_own_shows_when_writes_succeed_again(
 ) -> None:
     monkeypatch.setattr(module, "TICK_SECONDS", 0.01)
     upkeep = _upkeep(desk, Told())
-    readiness = HomeReadiness(desk.home.store, upkeep.writer)
+    readiness = HomeReadiness(desk.home.store, upkeep.writer, desk.keys.tokens)
     upkeep.writer.start()
     try:
         asyncio.run(_fail_to_write(upkeep.writer))

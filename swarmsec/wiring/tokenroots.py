@@ -1,0 +1,122 @@
+"""A root key in a token: what the settings must say before, and the key found or made there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from swarmsec.atomicfile import write_atomically
+from swarmsec.config import FILE_NAME, Pkcs11Settings, load_config, pkcs11_text
+from swarmsec.errors import UsageProblem
+from swarmsec.keys.signers import SealedKeys
+from swarmsec.keys.tokenaccess import TokenAccess
+from swarmsec.keys.tokenkeys import TokenKey
+from swarmsec.keys.tokens import Tokens
+from swarmsec.keys.tokenuri import TokenKeyUri, parse_token_uri
+from swarmsec.services.records import KeyKind
+from swarmsec.services.requester import Requester
+from swarmsec.services.token_roots import (
+    TokenKeyPlan,
+    TokenRoot,
+    begin_token_key,
+    conclude_token_key,
+    unfinished_token_keys,
+)
+from swarmsec.wiring.home import Home
+
+ID_BYTES: Final = 16
+
+
+def verify_token_at(path: Path, uri: TokenKeyUri) -> Pkcs11Settings:
+    """See that the token can be used before anything is made; a home that is there gets the settings for it.
+
+    Args:
+        path: of the home, which need not exist.
+
+    Returns:
+        the settings for the home's ``[pkcs11]``.
+
+    Raises:
+        UsageProblem: the URI contradicts the settings of the home.
+        UsageProblem, KeyUnavailable, WrongUnlock: as the token and the access to it say.
+    """
+    exists = (path / FILE_NAME).exists()
+    present = load_config(path).pkcs11 if exists else Pkcs11Settings()
+    settings = _merged(uri, present)
+    tokens = Tokens(TokenAccess(module=settings.module, pin_file=settings.pin_file))
+    try:
+        tokens.verify_token(uri)
+    finally:
+        tokens.close()
+    if exists:
+        _keep_settings(path / FILE_NAME, present, settings)
+    return settings
+
+
+def find_or_make(
+    home: Home, keys: SealedKeys, uri: TokenKeyUri, kind: KeyKind | None, requester: Requester
+) -> TokenRoot:
+    """The root's key in the token: the one that has this name, or a new one.
+
+    A run that was interrupted after the token made the key finds it again by the id that was put on record before.
+
+    Args:
+        kind: that it must have; None for P-256 where one is made, and for any where one is found.
+
+    Raises:
+        UsageProblem: the key is not of this kind, or none that an authority signs with.
+        KeyUnavailable, WrongUnlock: the token cannot be used.
+    """
+    tokens = keys.tokens
+    plan = _interrupted(home, uri, requester)
+    found = tokens.find(parse_token_uri(plan.key_name) if plan else uri)
+    if found is None:
+        if plan is None:
+            named = uri if uri.id else replace(uri, id=home.clock.random(ID_BYTES))
+            plan = home.store.write(partial(begin_token_key, requester=requester, key_name=named.key_name))
+        found = tokens.create(parse_token_uri(plan.key_name), kind or KeyKind.P256)
+    if kind is not None and found.kind is not kind:
+        raise UsageProblem(f"expected a key of type {kind.value} at {uri}, got {found.kind.value}")
+    return _root(found, plan)
+
+
+def _root(found: TokenKey, plan: TokenKeyPlan | None) -> TokenRoot:
+    return TokenRoot(key_name=found.uri.key_name, key_type=found.kind.value, made_there=found.made_there, plan=plan)
+
+
+def _interrupted(home: Home, uri: TokenKeyUri, requester: Requester) -> TokenKeyPlan | None:
+    """The key that an earlier run began under this name; what was begun under another one ends here."""
+    ours = None
+    for plan in home.store.read(unfinished_token_keys):
+        begun = parse_token_uri(plan.key_name)
+        is_same = replace(begun, id=b"") == replace(uri, id=b"", module_path="", pin_file="")
+        if is_same and uri.id in {b"", begun.id}:
+            ours = plan
+        else:
+            why = "another key was chosen instead"
+            home.store.write(partial(conclude_token_key, requester=requester, plan=plan, failure=why))
+    return ours
+
+
+def _merged(uri: TokenKeyUri, present: Pkcs11Settings) -> Pkcs11Settings:
+    for name, given, known in (
+        ("module-path", uri.module_path, present.module),
+        ("pin-source", uri.pin_file, present.pin_file),
+    ):
+        if given and known and given != known:
+            raise UsageProblem(
+                f"expected the {name} that swarmsec.toml has, {known}, got {given}", hint="change [pkcs11] there first"
+            )
+    return Pkcs11Settings(module=uri.module_path or present.module, pin_file=uri.pin_file or present.pin_file)
+
+
+def _keep_settings(path: Path, present: Pkcs11Settings, settings: Pkcs11Settings) -> None:
+    """Add the section to a home that was made without it."""
+    if settings == present:
+        return
+    if present != Pkcs11Settings():
+        raise UsageProblem(f"expected module and pin_file together in [pkcs11] of {path}")
+    text = path.read_bytes().rstrip(b"\n") + b"\n\n" + pkcs11_text(settings).encode()
+    write_atomically(path, text, mode=0o600)
