@@ -8,7 +8,7 @@ repositories do).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -217,15 +217,15 @@ def build_snapshot(versions: Mapping[str, int], *, version: int, expires: dateti
     }
 
 
-def next_snapshot(
-    former: Mapping[str, Any], changed: Mapping[str, int], removed: Collection[str], expires: datetime
-) -> dict[str, Any]:
+def next_snapshot(former: Mapping[str, Any], changed: Mapping[str, int], expires: datetime) -> dict[str, Any]:
     """Build the snapshot after another.
+
+    NOTE: a role never leaves it, not even when nobody delegates to it any more: clients refuse a snapshot that lacks
+    what the one before had (section 5.5.5 of the specification), or an attacker could hide a role.
 
     Args:
         former: the snapshot in force.
         changed: new versions by role.
-        removed: roles that are no longer.
         expires: in UTC.
 
     Raises:
@@ -237,8 +237,6 @@ def next_snapshot(
         if number <= known:
             raise ChangeRefused(f"expected a version of {role} above {known}, got {number}")
         meta[f"{role}.json"] = {"version": number}
-    for role in removed:
-        meta.pop(f"{role}.json", None)
     return {**former, "meta": meta, "version": former["version"] + 1, "expires": time_text(expires)}
 
 

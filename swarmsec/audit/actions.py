@@ -56,6 +56,15 @@ class Action(StrEnum):
     SECRET_ATTACH = "secret.attach"  # noqa: S105  # the name of an action
     SECRET_DETACH = "secret.detach"  # noqa: S105  # the name of an action
     SECRET_DELIVER = "secret.deliver"  # noqa: S105  # the name of an action
+    TRUST_INIT = "trust.init"
+    TRUST_PROPOSE = "trust.propose"
+    TRUST_PUBLISH = "trust.publish"
+    TRUST_REFRESH = "trust.refresh"
+    TRUST_SIGN = "trust.sign"
+    TRUST_DROP = "trust.drop"
+    TRUST_TOKEN_CREATE = "trust.token-create"  # noqa: S105  # the name of an action
+    TRUST_TOKEN_SPEND = "trust.token-spend"  # noqa: S105  # the name of an action
+    TRUST_EXPORT = "trust.export"
 
 
 class Outcome(StrEnum):

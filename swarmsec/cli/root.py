@@ -23,6 +23,7 @@ _GROUPS = {
     "restore": ("swarmsec.cli.backup:restore", "Restore a home from a backup"),
     "secrets": ("swarmsec.cli.secrets:secrets", "Secrets in versions, and who may see them"),
     "serve": ("swarmsec.cli.serve:serve", "Serve nodes and Swarms over HTTPS"),
+    "trust": ("swarmsec.cli.trust:trust", "Who may sign which image; keys, signatures, status"),
     "unlock": ("swarmsec.cli.unlock:unlock", "Unlock a running server"),
 }
 

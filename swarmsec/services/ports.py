@@ -29,6 +29,7 @@ from swarmsec.services.records import (
     TokenRecord,
 )
 from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
+from swarmsec.services.trust_ports import TrustStore
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -219,6 +220,8 @@ class Transaction(Protocol):
     def intents(self) -> IntentRecords: ...
     @property
     def leases(self) -> LeaseRecords: ...
+    @property
+    def trust(self) -> TrustStore: ...
 
 
 Unit = Callable[[Transaction], T]

@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from swarmsec.audit.entry import Event, RowChange
 from swarmsec.clock import Clock
-from swarmsec.storage import coordination, keyrecords, records, rows, secretrecords
+from swarmsec.storage import coordination, keyrecords, records, rows, secretrecords, trustrecords
 from swarmsec.storage.log import LogAppender, LogEntries
 from swarmsec.storage.rows import InsertBuffer, Row
 
@@ -98,6 +98,11 @@ class Transaction:
     def leases(self) -> coordination.Leases:
         """Work for one at a time."""
         return coordination.Leases(self)
+
+    @property
+    def trust(self) -> trustrecords.TrustStore:
+        """What the trust services keep."""
+        return trustrecords.TrustStore(self)
 
     @property
     def log_entries(self) -> LogEntries:

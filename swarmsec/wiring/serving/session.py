@@ -29,6 +29,7 @@ from swarmsec.server.metrics import Metrics
 from swarmsec.server.node_api import build_node_routes
 from swarmsec.server.revocation_api import build_revocation_route
 from swarmsec.server.settings import ServerSettings
+from swarmsec.server.tuf_api import build_tuf_routes
 from swarmsec.services.authority import load_authority
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.short_lifetimes import AuthorityFinding, short_lifetime_findings
@@ -44,6 +45,7 @@ from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
+from swarmsec.wiring.serving.trust import ServedTrust
 from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.unlocking import UnlockSocket
 
@@ -168,6 +170,7 @@ class Session:
         self._make_room_for_connections()
         services = AuthorityServices(store, self._writer, keys, authority, self._identities, self._tls.names)
         revocations = ServedRevocations(store, self._writer, authority)
+        trust = ServedTrust(store, self._writer, keys)
         self._server = Server(
             self._settings(),
             ServerParts(
@@ -180,6 +183,7 @@ class Session:
                 routes=[
                     *build_node_routes(services),
                     build_revocation_route(revocations),
+                    *build_tuf_routes(trust),
                     build_sign_route(services.sign, services.refuse_to_sign),
                 ],
                 version=__version__,
@@ -191,6 +195,7 @@ class Session:
             follower=follower,
             identities=self._identities,
             revocations=revocations,
+            trust=trust,
             tls=self._tls,
             server=self._server,
             metrics=self._metrics,

@@ -22,6 +22,7 @@ from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
+from swarmsec.wiring.serving.trust import ServedTrust
 
 FOLLOW_SECONDS: Final = 0.25
 TICK_SECONDS: Final = 1.0
@@ -42,6 +43,7 @@ class Upkeep:
     follower: LogFollower
     identities: IssuedIdentities
     revocations: ServedRevocations
+    trust: ServedTrust
     tls: ServerCertificate
     server: Server
     metrics: Metrics
@@ -114,6 +116,7 @@ class Upkeep:
             await self.writer.write(lambda transaction: transaction.log(event))
 
     async def _do_chores(self) -> None:
+        await self.trust.refresh()
         quiet = self.identities.quiet_roots(self.config.ca.former_root_minutes)
         if quiet:
             await self.writer.write(lambda transaction: drop_left_roots(transaction, quiet))

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from swarmsec.cli.root import root
 from tests.unit.docs.commands import commands, resolve
 from tests.unit.docs.examples import PARSED_ONLY, Example, help_examples
+from tests.unit.docs.trustworld import WORLDS as TRUST_WORLDS
 from tests.unit.docs.world import CASES, POLICIES, new_request, new_root
 from tests.unit.swarmsec.cli.program import Program
 from tests.unit.swarmsec.wiring.foreignroots import build_root, key_pem
@@ -145,5 +146,6 @@ WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("access", "revoke"): an_identity,
     ("keys", "recovery"): no_recovery_file,
     ("secrets", "create"): no_secret,
+    **TRUST_WORLDS,
     **{("secrets", verb): a_secret for verb in ("put", "versions", "delete", "destroy")},
 }

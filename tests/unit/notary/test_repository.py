@@ -114,13 +114,14 @@ def test_keys_that_are_nowhere_marked_count_as_outside() -> None:
     assert set(build_root(plan, version=1, expires=LATER)["x-swarmsec"]["custody"].values()) == {"external"}
 
 
-def test_a_snapshot_goes_on_from_the_one_before() -> None:
+def test_attack_9_a_snapshot_goes_on_from_the_one_before_and_loses_no_role() -> None:
     first = build_snapshot({"targets": 1, "a/b": 4, "c/d": 1}, version=7, expires=NOW)
-    second = next_snapshot(first, {"a/b": 5, "e/f": 1}, ["c/d"], LATER)
+    second = next_snapshot(first, {"a/b": 5, "e/f": 1}, LATER)
     assert second["version"] == 8
     assert {name: item["version"] for name, item in second["meta"].items()} == {
         "targets.json": 1,
         "a/b.json": 5,
+        "c/d.json": 1,
         "e/f.json": 1,
     }
     assert first["meta"]["a/b.json"]["version"] == 4
@@ -130,7 +131,7 @@ def test_a_snapshot_goes_on_from_the_one_before() -> None:
 def test_attack_8_no_role_s_version_goes_back_or_stays(version: int) -> None:
     first = build_snapshot({"a/b": 4}, version=1, expires=NOW)
     with pytest.raises(ChangeRefused, match="a version of a/b above 4"):
-        next_snapshot(first, {"a/b": version}, [], LATER)
+        next_snapshot(first, {"a/b": version}, LATER)
 
 
 def test_a_timestamp_of_a_bundle_says_so() -> None:

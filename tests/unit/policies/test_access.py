@@ -33,6 +33,8 @@ FROM_AFAR = {
     "cfssl.sign": frozenset({RoleWord.SWARM_MANAGER}),
     "ca.certificates": READERS,
     "policies.list": READERS,
+    "tuf.file": EVERYBODY,
+    "tuf.policy": EVERYBODY,
 }
 
 

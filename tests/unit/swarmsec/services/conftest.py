@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.swarmsec.homes import make_home
 from tests.unit.swarmsec.services.desk import Desk
+from tests.unit.swarmsec.services.trustdesk import TrustDesk
 
 
 @pytest.fixture
@@ -18,3 +19,19 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     home, keys, _ = make_home(tmp_path / "home")
     yield Desk(home=home, keys=keys)
     home.close()
+
+
+@pytest.fixture
+def empty_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrustDesk]:
+    """A home that signs no images yet."""
+    monkeypatch.setenv("SWARMSEC_STATE", str(tmp_path / "state"))
+    home, keys, _ = make_home(tmp_path / "home")
+    yield TrustDesk(home=home, keys=keys, directory=tmp_path)
+    home.close()
+
+
+@pytest.fixture
+def trust(empty_trust: TrustDesk) -> TrustDesk:
+    """A repository whose keys all lie in its home."""
+    empty_trust.init()
+    return empty_trust

@@ -25,6 +25,7 @@ from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.services import HomeReadiness
+from swarmsec.wiring.serving.trust import ServedTrust
 from swarmsec.wiring.serving.upkeep import Upkeep
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key
@@ -57,6 +58,7 @@ def _upkeep(desk: Desk, server: Told) -> Upkeep:
         follower=LogFollower(store, store.head().size),
         identities=IssuedIdentities(store, desk.home.clock, desk.authority.cluster_id),
         revocations=ServedRevocations(store, writer, desk.authority),
+        trust=ServedTrust(store, writer, desk.keys),
         tls=ServerCertificate(store, desk.authority, ("localhost",)),
         server=server,  # type: ignore[arg-type]  # the two methods that are used of it
         metrics=Metrics(version="0"),
