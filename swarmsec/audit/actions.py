@@ -44,6 +44,7 @@ class Action(StrEnum):
     NODE_RECOVER = "node.recover"
     SWARM_TRUST = "swarm.trust"
     SWARM_DISTRUST = "swarm.distrust"
+    SWARM_ADOPT = "swarm.adopt"
     ACCESS_ADD = "access.add"
     ACCESS_REVOKE = "access.revoke"
     POLICY_APPLY = "policy.apply"

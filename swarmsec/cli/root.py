@@ -24,6 +24,7 @@ _GROUPS = {
     "secrets": ("swarmsec.cli.secrets:secrets", "Secrets in versions, and who may see them"),
     "serve": ("swarmsec.cli.serve:serve", "Serve nodes and Swarms over HTTPS"),
     "trust": ("swarmsec.cli.trust:trust", "Who may sign which image; keys, signatures, status"),
+    "swarm": ("swarmsec.cli.swarm:swarm", "A running Docker Swarm on this authority"),
     "unlock": ("swarmsec.cli.unlock:unlock", "Unlock a running server"),
 }
 

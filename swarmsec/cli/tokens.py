@@ -27,12 +27,12 @@ def token() -> None:
 
 def _standing(context: click.Context, role_word: str, *, rotate: bool) -> None:
     from ca.identity import NodeRole
-    from swarmsec.services.standing_tokens import renew_standing_token, reveal_standing_token
+    from swarmsec.services.standing_tokens import reveal_standing_token, rotate_standing_token
 
     role = NodeRole.WORKER if role_word == "worker" else NodeRole.MANAGER
     with opened_home(context) as home:
         keys = keys_of(context, home)
-        service = renew_standing_token if rotate else reveal_standing_token
+        service = rotate_standing_token if rotate else reveal_standing_token
         text = home.store.write(lambda transaction: service(transaction, keys, local_requester(), role))
     if options_of(context).json:
         print_json({"role": role_word, "token": text})

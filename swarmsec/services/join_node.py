@@ -6,16 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from ca.errors import CaError
-from ca.identity import NodeIdentity, new_id, parse_node_id
+from ca.identity import NodeIdentity, NodeRole, new_id, parse_node_id
 from ca.requests import SigningRequest
 from swarmsec.audit.actions import Action
-from swarmsec.errors import Denied
+from swarmsec.errors import Denied, UsageProblem
 from swarmsec.services.authority import Authority, issue_for_node
 from swarmsec.services.limited_tokens import reference_of_token
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.redeem_tokens import Admission, admit, handed_out_before, node_role_of, refusal, spend
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.swarm_link import verify_own_nodes
 
 _ID_BYTES = 17
 
@@ -40,11 +41,13 @@ def join_node(
         the certificate's record; again the same one for the same key and name.
 
     Raises:
-        Refusal: the token is wrong, no longer counts or is for something else, or the name is another node's.
+        Refusal: the token is wrong, no longer counts or is for something else, the name is another node's, or this
+            home has adopted a Swarm, whose nodes join with Docker's tokens.
     """
     spki_sha256 = bytes.fromhex(request.signing_request.spki_sha256)
     admission = admit(transaction, keys, authority, request.token, requester, spki_sha256=spki_sha256)
     role = node_role_of(admission, requester)
+    _verify_no_swarm(transaction, admission, role, requester)
     wanted = replace(request, node_name=_wanted_name(admission, request, requester))
     given = handed_out_before(transaction, authority, admission, spki_sha256)
     if given is not None and wanted.node_name in {None, given.subject_id}:
@@ -59,6 +62,13 @@ def join_node(
         fields: Mapping[str, Field] = {"serial": record.serial, "uses_left": spent.uses_left}
         transaction.log(requester.event(Action.CA_TOKEN_REDEEM, reference_of_token(spent), fields=fields))
     return record
+
+
+def _verify_no_swarm(transaction: Transaction, admission: Admission, role: NodeRole, requester: Requester) -> None:
+    try:
+        verify_own_nodes(transaction, role.word)
+    except UsageProblem as error:
+        raise refusal(requester, Action.CA_TOKEN_REDEEM, error, admission.limited) from None
 
 
 def _wanted_name(admission: Admission, request: JoinRequest, requester: Requester) -> str | None:

@@ -25,6 +25,7 @@ from swarmsec.services.authority import Authority
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import LimitedToken
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.swarm_link import verify_own_nodes
 
 KEY_NAME: Final = "ca/token-key"
 ACTIVE: Final = "active"
@@ -67,11 +68,12 @@ def create_limited_token(
         its record, and the token itself, which is kept nowhere.
 
     Raises:
-        UsageProblem: limits that cannot be meant.
+        UsageProblem: limits that cannot be meant, or nodes that join an adopted Swarm with Docker's tokens.
         NotFound: a node that is to be brought back was never here.
         ca.errors.InvalidRequest: the node name cannot be one.
     """
     _verify_wanted(transaction, wanted)
+    verify_own_nodes(transaction, wanted.role.value)
     clock = transaction.clock
     token = JoinToken.build(authority.bundle_pem, clock.random(_SECRET_BYTES))
     key = _fingerprint_key(transaction, keys) or _create_fingerprint_key(transaction, keys)

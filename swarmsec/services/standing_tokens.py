@@ -16,6 +16,7 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import TokenRecord
 from swarmsec.services.requester import Requester
+from swarmsec.services.swarm_link import verify_own_nodes
 
 _SECRET_BYTES = 16
 STANDING = "standing"
@@ -26,10 +27,18 @@ def reveal_standing_token(transaction: Transaction, keys: Keys, requester: Reque
 
     Raises:
         NotFound: the home is no authority.
+        UsageProblem: it has adopted a Swarm, whose nodes join with Docker's tokens.
     """
+    verify_own_nodes(transaction, role.word)
     record, token = open_standing_token(transaction, keys, role)
     transaction.log(requester.event(Action.CA_TOKEN_REVEAL, _reference(record)))
     return token.format()
+
+
+def rotate_standing_token(transaction: Transaction, keys: Keys, requester: Requester, role: NodeRole) -> str:
+    """Make a new token for a role because somebody asked for it; errors as ``reveal_standing_token``."""
+    verify_own_nodes(transaction, role.word)
+    return renew_standing_token(transaction, keys, requester, role)
 
 
 def renew_standing_token(transaction: Transaction, keys: Keys, requester: Requester, role: NodeRole) -> str:

@@ -6,14 +6,16 @@ import json
 
 import msgspec
 
+from ca.errors import InvalidRequest
 from swarmsec.docker.endpoint import DockerEndpoint
 from swarmsec.docker.engine import engine_words, refusal_of
 from swarmsec.docker.secret_driver import parse_secret_request
 from swarmsec.docker.service_objects import parse_secret, parse_service, parse_task
 from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, parse_swarm
 from swarmsec.errors import Unavailable, UsageProblem
+from swarmsec.wiring.swarm.signing_endpoint import SigningUrl
 from tests.fuzz.engine import CheckFailed, Target
-from tests.fuzz.material import ROOT_PEM, text_of
+from tests.fuzz.material import PASSWORD, ROOT_PEM, text_of
 from tests.peers.simulated_manager import tls_info
 
 _ROOT = ROOT_PEM.decode()
@@ -67,6 +69,18 @@ def _nodes(data: bytes) -> None:
         raise CheckFailed("expected nodes with their ids")
 
 
+def _signing_url(data: bytes) -> None:
+    text = text_of(data)
+    try:
+        url = SigningUrl.parse(text)
+    except UsageProblem as error:
+        if "@" in text and PASSWORD in str(error):
+            raise CheckFailed("expected no password in the error") from None
+        raise
+    if SigningUrl.parse(url.text) != url or not url.text.startswith("https://") or not url.text.isprintable():
+        raise CheckFailed("expected one address of an endpoint")
+
+
 def _refusal(data: bytes) -> None:
     words, error = engine_words(data), refusal_of(int.from_bytes(data[:2], "big") % 600, data, "x")
     if not words.isprintable() or not str(error):
@@ -118,6 +132,18 @@ TARGETS = (
         allowed=(UsageProblem,),
         covers=("swarmsec.docker.endpoint.DockerEndpoint.parse",),
         words=(b"tcp://", b"unix://", b"[::1]", b"@", b"?", b"#", b":0"),
+    ),
+    Target(
+        name="signing-url",
+        run=_signing_url,
+        seeds=(
+            b"https://ca.example.internal:8443",
+            b"https://[2001:db8::1]/sign",
+            b"https://a:%b@b" % PASSWORD.encode(),
+        ),
+        allowed=(UsageProblem, InvalidRequest),
+        covers=("swarmsec.wiring.swarm.signing_endpoint.SigningUrl.parse",),
+        words=(b"https://", b"/", b"//", b"..", b"@", b":", b"[", b"]", b"?", b"#", b"%", b":0"),
     ),
     Target(
         name="docker-info",

@@ -40,6 +40,8 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.authority.load_authority": "rows of the store, each held to its digest",
     "swarmsec.services.read_log.read_log": "parse_entry over rows",
     "swarmsec.services.standing_tokens.open_standing_token": "open_record over rows, then JoinToken.parse",
+    "swarmsec.services.swarm_link.load_link": "a setting of our own, held by its row's digest",
+    "swarmsec.wiring.swarm.opening.open_swarm": "DockerEndpoint.parse, then the engine's answers",
     "swarmsec.storage.log.read_entries": "rows; their bytes go to parse_entry",
     "swarmsec.storage.log.read_entries_backwards": "rows; their bytes go to parse_entry",
     "swarmsec.storage.log.read_head": "a row",

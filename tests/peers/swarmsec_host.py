@@ -56,8 +56,8 @@ class SwarmsecHost:
         return path.read_text() if path.exists() else ""
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command in the home."""
-        command = [*PROGRAM, "--home", str(self.home), *arguments]
+        """Run a command in the home, on the host."""
+        command = self.host.command([*PROGRAM, "--home", str(self.home), *arguments])
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
         if check and done.returncode != 0:
             raise PeerProblem(f"swarmsec {' '.join(arguments[:3])} ended with {done.returncode}: {done.stderr}")

@@ -81,6 +81,11 @@ class ServerCertificate:
         self._issued = issued
         self._build()
 
+    def use(self, authority: Authority) -> None:
+        """Have new certificates from this authority."""
+        self._authority = authority
+        self._build()
+
     def accept(self, swarm_roots: Sequence[SwarmRoot]) -> bool:
         """Accept clients under these Swarm roots beside our own; True if that is a change."""
         if list(swarm_roots) == list(self._swarm_roots):

@@ -89,6 +89,11 @@ class IssuedIdentities:
         records = self._store.read(lambda transaction: transaction.certificates.by_ids([int(key) for key in ids]))
         return [record.sha256.hex() for record in records if record.status is CertificateStatus.REVOKED]
 
+    def use_cluster(self, cluster_id: str) -> None:
+        """Count a Swarm's own certificates for this cluster from now on."""
+        self._cluster_id = cluster_id
+        self.forget_all()
+
     def forget_all(self) -> None:
         """Look everything up anew."""
         self._forgotten += 1

@@ -29,6 +29,11 @@ class ServedRevocations:
         self._forgotten = 0
         self._turn = asyncio.Lock()
 
+    def use(self, authority: Authority) -> None:
+        """Sign new lists as this authority."""
+        self._authority = authority
+        self.forget()
+
     async def revocation_list(self) -> bytes:
         """The list, DER. Of many who ask at once one makes it."""
         async with self._turn:

@@ -66,6 +66,11 @@ class AuthorityServices:
         self._server_names = frozenset(server_names)
         self._bundle = authority.bundle_pem
 
+    def use(self, authority: Authority) -> None:
+        """Issue as this authority from now on."""
+        self._authority = authority
+        self._bundle = authority.bundle_pem
+
     def root_bundle(self) -> bytes:
         """The exact PEM bundle."""
         return self._bundle

@@ -193,6 +193,8 @@ class Session:
             store=store,
             writer=self._writer,
             follower=follower,
+            load_authority=lambda: store.read(lambda transaction: load_authority(transaction, keys, lifetime)),
+            services=services,
             identities=self._identities,
             revocations=revocations,
             trust=trust,

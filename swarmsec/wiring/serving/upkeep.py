@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,7 @@ from swarmsec.config import Config
 from swarmsec.errors import Unavailable
 from swarmsec.server.app import Server
 from swarmsec.server.metrics import Metrics
+from swarmsec.services.authority import Authority
 from swarmsec.services.requester import SERVICE
 from swarmsec.services.trust_swarm import drop_left_roots
 from swarmsec.storage.following import BATCH, LogFollower, News
@@ -22,6 +23,7 @@ from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
+from swarmsec.wiring.serving.services import AuthorityServices
 from swarmsec.wiring.serving.trust import ServedTrust
 
 FOLLOW_SECONDS: Final = 0.25
@@ -34,6 +36,7 @@ class Upkeep:
     """The server's own work, in two tasks: a chore may wait for another writer, and a revocation may not.
 
     Args:
+        load_authority: reads the authority anew.
         recovered: the entry that proves, after a failed write, that the store takes writes again.
         clock: watched for being set.
     """
@@ -41,6 +44,8 @@ class Upkeep:
     store: Store
     writer: GroupWriter
     follower: LogFollower
+    load_authority: Callable[[], Authority]
+    services: AuthorityServices
     identities: IssuedIdentities
     revocations: ServedRevocations
     trust: ServedTrust
@@ -87,6 +92,8 @@ class Upkeep:
 
     async def _take_up(self, news: News) -> None:
         """Take up entries; doing it twice changes nothing but the counts, which come last."""
+        if "cluster_id" in news.rows.get("settings", ()):
+            await self._take_up_authority()
         if "swarm_roots" in news.rows:
             self.identities.accept_swarm_roots(await asyncio.to_thread(self.identities.read_swarm_roots))
         if "certificates" in news.rows:
@@ -97,6 +104,16 @@ class Upkeep:
         for entry in news.entries:
             self._count(entry)
         self.metrics.audit_tree_size.set(self.follower.size)
+
+    async def _take_up_authority(self) -> None:
+        """The home has become the authority of another cluster: a Swarm's, whose id it took when it adopted it."""
+        authority = await asyncio.to_thread(self.load_authority)
+        self.services.use(authority)
+        self.identities.use_cluster(authority.cluster_id)
+        self.revocations.use(authority)
+        self.tls.use(authority)
+        self.tls.adopt(await self.writer.write(self.tls.issue_in))
+        await self.server.swap_tls()
 
     async def _close_revoked(self, ids: set[str]) -> None:
         revoked = await asyncio.to_thread(self.identities.revoked_among, ids)

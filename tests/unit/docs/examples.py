@@ -22,6 +22,7 @@ PARSED_ONLY = {
     ("node", "renew"): "needs a server",
     ("driver",): "runs until it is stopped",
     ("serve",): "runs until it is stopped",
+    ("swarm", "adopt"): "needs a Swarm",
     ("unlock",): "needs a server that is locked",
     ("keys", "seal", "add"): "asks a person for a passphrase",
     ("keys", "seal", "remove"): "names a seal by an id that every home draws anew",

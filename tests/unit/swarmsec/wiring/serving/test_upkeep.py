@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509.oid import NameOID
 
 from ca.identity import NodeRole
 from swarmsec.audit.actions import Action
@@ -16,6 +18,7 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.clockwatch import ClockWatch
 from swarmsec.errors import Unavailable
 from swarmsec.server.metrics import Metrics
+from swarmsec.services.ports import Transaction
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.services.trust_swarm import trust_swarm
 from swarmsec.storage.following import LogFollower
@@ -24,7 +27,7 @@ from swarmsec.wiring.serving import upkeep as module
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
-from swarmsec.wiring.serving.services import HomeReadiness
+from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness
 from swarmsec.wiring.serving.trust import ServedTrust
 from swarmsec.wiring.serving.upkeep import Upkeep
 from tests.unit.swarmsec.homes import OPERATOR
@@ -52,11 +55,14 @@ class Told:
 def _upkeep(desk: Desk, server: Told) -> Upkeep:
     store = desk.home.store
     writer = GroupWriter(store)
+    identities = IssuedIdentities(store, desk.home.clock, desk.authority.cluster_id)
     return Upkeep(
         store=store,
         writer=writer,
         follower=LogFollower(store, store.head().size),
-        identities=IssuedIdentities(store, desk.home.clock, desk.authority.cluster_id),
+        load_authority=lambda: desk.authority,
+        services=AuthorityServices(store, writer, desk.keys, desk.authority, identities, ()),
+        identities=identities,
         revocations=ServedRevocations(store, writer, desk.authority),
         trust=ServedTrust(store, writer, desk.keys),
         tls=ServerCertificate(store, desk.authority, ("localhost",)),
@@ -102,6 +108,29 @@ def test_a_new_root_swaps_the_listener_once(desk: Desk, monkeypatch: pytest.Monk
 
     assert told.swaps == 1
     assert len(upkeep.identities.swarm_roots) == 1
+
+
+def test_the_id_of_an_adopted_swarm_is_taken_up_with_a_certificate_that_says_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FOLLOW_SECONDS", 0.01)
+    told = Told()
+    upkeep = _upkeep(desk, told)
+    adopted = "1nppxlup4gqjnyefueyhd1lwz"
+
+    def take(transaction: Transaction) -> None:
+        transaction.settings.put("cluster_id", adopted)
+        transaction.log(OPERATOR.event(Action.SWARM_ADOPT, ObjectRef(type="swarm", id=adopted)))
+
+    upkeep.writer.start()
+    try:
+        desk.home.store.write(take)
+        _run_until(upkeep.follow, lambda: told.swaps > 0)
+    finally:
+        upkeep.writer.close()
+
+    (leaf, *_) = load_pem_x509_certificates(upkeep.tls.current().certificate_chain_pem)
+    assert leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value == adopted
 
 
 def test_news_survive_a_store_that_cannot_be_read_for_a_while(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""The Swarm that a command is about."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarmsec.docker.endpoint import DockerEndpoint, find_endpoint
+from swarmsec.docker.engine import EngineApi
+from swarmsec.docker.swarm_engine import DockerSwarm
+from swarmsec.errors import Unavailable, UsageProblem
+from swarmsec.services.swarm_link import SwarmLink, load_link
+from swarmsec.services.swarm_records import EngineInfo
+from swarmsec.wiring.home import Home
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSwarm:
+    """An engine, where it is, and what the home has of its Swarm."""
+
+    engine: DockerSwarm
+    endpoint: DockerEndpoint
+    link: SwarmLink | None
+
+    @property
+    def docker_tls(self) -> str:
+        """The directory of the client certificate, as it is kept; empty for none."""
+        return str(self.endpoint.tls or "")
+
+
+def open_swarm(home: Home, docker: str | None, tls: Path | None = None) -> OpenSwarm:
+    """Find the engine of this call: the option, what the home has stored, the environment, Docker's default.
+
+    Raises:
+        UsageProblem: an address cannot be one.
+    """
+    link = home.store.read(load_link)
+    stored = None
+    if link is not None:
+        stored = DockerEndpoint.parse(link.docker, Path(link.docker_tls) if link.docker_tls else None)
+    endpoint = find_endpoint(docker, tls, os.environ, stored)
+    return OpenSwarm(engine=DockerSwarm(EngineApi(endpoint)), endpoint=endpoint, link=link)
+
+
+def verify_manages(info: EngineInfo, where: str) -> None:
+    """See that an engine answers for a Swarm.
+
+    Raises:
+        UsageProblem: it is in none, or a worker.
+        Unavailable: it is locked, or its Swarm is in trouble.
+    """
+    match info.swarm_state:
+        case "active" if info.is_manager:
+            return
+        case "active" | "inactive":
+            what = "is a worker" if info.swarm_state == "active" else "is in no Swarm"
+            raise UsageProblem(f"the Docker Engine at {where} {what}", hint="name a manager with --docker HOST")
+        case "locked":
+            hint = "unlock it with: swarmsec swarm autolock unlock"
+            raise Unavailable(f"the Swarm is locked on {where}", hint=hint)
+        case state:
+            problem = f": {info.problem}" if info.problem else ""
+            raise Unavailable(f"the Swarm on {where} is in state {state}{problem}"[:400], hint="see: docker info")
