@@ -210,6 +210,35 @@ def parse_layout_reference(text: str) -> LayoutReference:
     return LayoutReference(directory=directory, tag=parse_tag(tag) if colon else None)
 
 
+def layout_image(reference: LayoutReference, *, base_name: str, ref_name: str | None) -> ImageReference:
+    """Name the image that a layout holds: what is signed and verified about it is signed under this name.
+
+    Args:
+        reference: to the layout.
+        base_name: the last part of the directory's real path.
+        ref_name: what the layout annotates as ``org.opencontainers.image.ref.name``, if anything.
+
+    Returns:
+        the annotated image where that is a full reference with its registry, as buildx writes it; else the directory
+        as a repository of ``localhost``, with the layout's tag or ``latest``.
+
+    Raises:
+        InvalidReference: the directory's name has no letter or digit to make a name of.
+    """
+    if ref_name is not None and "/" in ref_name:
+        named = ImageReference.parse(ref_name)
+        if ref_name.lower().startswith(f"{named.domain}/"):
+            return replace(named, tag=named.tag or reference.tag or DEFAULT_TAG, digest=None)
+    path = re.sub(r"[^a-z0-9]+", "-", base_name.lower()).strip("-")
+    if not path:
+        raise InvalidReference(
+            f"expected a directory whose name has a letter or digit, got {_quoted(base_name)}",
+            hint="name the image with --as REGISTRY/NAME:TAG",
+        )
+    tag = reference.tag or (ref_name if ref_name is not None and _TAG.fullmatch(ref_name) else None)
+    return ImageReference.parse(f"localhost/{path}:{tag or DEFAULT_TAG}")
+
+
 def _quoted(text: str) -> str:
     """Quote a value for a message, shortened, with nothing unprintable."""
     return ascii(text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "…")

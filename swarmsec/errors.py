@@ -171,6 +171,7 @@ def _leaf_kind(error: BaseException) -> Kind | None:
         (ca_errors.RequestRefused, Kind.DENIED),
         (ca_errors.CaError, Kind.USAGE),
         (notary_errors.NotTrusted, Kind.DENIED),
+        (notary_errors.MetadataMissing, Kind.UNAVAILABLE),
         (notary_errors.NotaryError, Kind.USAGE),
         (policy_errors.PolicyDenied, Kind.DENIED),
         (policy_errors.PolicyError, Kind.USAGE),

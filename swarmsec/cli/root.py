@@ -17,6 +17,7 @@ _GROUPS = {
     "ca": ("swarmsec.cli.ca:ca", "The certificate authority: root, tokens, certificates"),
     "completion": ("swarmsec.cli.completion:completion", "Print the shell completion script"),
     "driver": ("swarmsec.cli.driver:driver", "Give tasks their secrets: the Docker secret driver"),
+    "image": ("swarmsec.cli.image:image", "Verify images, and show what is signed about them"),
     "keys": ("swarmsec.cli.keys:keys", "Rotate the keys that seal this home"),
     "node": ("swarmsec.cli.node:node", "Join a node to the authority"),
     "policy": ("swarmsec.cli.policy:policy", "Apply, check and explain policy documents"),

@@ -11,6 +11,7 @@ from swarmsec.cli.frame import local_requester, opened_home, options_of, print_j
 from swarmsec.cli.newhome import opened_or_new_home
 from swarmsec.cli.trustdelegate import delegate
 from swarmsec.cli.trustinput import FILE, report_outcome, root_keys_of
+from swarmsec.cli.trustpin import pin
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def trust() -> None:
 
 
 trust.add_command(delegate)
+trust.add_command(pin)
 
 
 @trust.command()

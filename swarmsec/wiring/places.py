@@ -24,9 +24,18 @@ def default_home() -> Path:
 
 def state_directory(store_id: str) -> Path:
     """Where a store's seal key and anchor lie, outside its home: ``SWARMSEC_STATE`` or the user's state directory."""
+    return _state_base() / store_id
+
+
+def trust_directory() -> Path:
+    """Where this machine keeps the root that it pinned, and what it has seen of signed metadata since."""
+    return _state_base() / "trust"
+
+
+def _state_base() -> Path:
     named = os.environ.get(STATE_VARIABLE)
     if named:
-        return Path(named) / store_id
+        return Path(named)
     from platformdirs import user_state_path
 
-    return user_state_path("swarmsec") / store_id
+    return user_state_path("swarmsec")

@@ -27,6 +27,13 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.apply_policy.read_document": "load_documents over a record",
     "swarmsec.cli.policyfiles.read_documents": "load_documents over files",
     "swarmsec.cli.policyfiles.read_cases": "load_cases over files",
+    "swarmsec.cli.stackfiles.read_stack": "parse_stack over a file",
+    "swarmsec.registry.layout.read_entry": "parse_manifest over a file",
+    "swarmsec.wiring.trustpins.load_pin": "parse_pin over a file",
+    "swarmsec.wiring.trustpins.read_root": "FreshMetadata's checks over a file; the target image-metadata",
+    "swarmsec.wiring.trustsessions.load_signed_policy": "load_documents over bytes of a digest that is signed",
+    "swarmsec.wiring.trustsessions.open_trust": "opens, reads no bytes itself",
+    "swarmsec.wiring.trustsessions.read_authorities": "bytes of a file, given to OpenSSL",
     "swarmsec.services.publish_revocations.load_list_state": "a setting of our own, held by its row's digest",
     # They bring bytes and look at none of them.
     "swarmsec.cli.secretinput.read_bounded": "bytes of a file, uninterpreted",

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.trust_world import TrustWorld
+from tests.peers.hostile_http import hostile_server
 from tests.peers.postgres import PostgresServer
+from tests.unit.swarmsec.cli.homes import homeless
+from tests.unit.swarmsec.cli.program import Program
+
+__all__ = ["homeless"]
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +28,13 @@ def database_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture
+def trust(homeless: Program) -> Iterator[TrustWorld]:
+    """A machine that has pinned a repository with one image repository."""
+    with hostile_server() as server:
+        world = TrustWorld(program=homeless, server=server)
+        world.publish()
+        world.pin()
+        yield world

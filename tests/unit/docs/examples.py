@@ -17,10 +17,14 @@ from dataclasses import dataclass
 import click
 
 PARSED_ONLY = {
+    ("image", "inspect"): "needs a repository of signed metadata",
+    ("image", "list"): "needs a repository of signed metadata",
+    ("image", "verify"): "needs a registry",
     ("node", "join"): "needs a server",
     ("node", "recover"): "needs a server",
     ("node", "renew"): "needs a server",
     ("driver",): "runs until it is stopped",
+    ("trust", "pin"): "needs a repository's root",
     ("serve",): "runs until it is stopped",
     ("swarm", "adopt"): "needs a Swarm",
     ("unlock",): "needs a server that is locked",

@@ -1,0 +1,282 @@
+"""Everything that verifying images needs on this machine, put together: pin, cache, metadata, policy, registry.
+
+Which root counts, first to last: ``--root``, this machine's pin. Which metadata: a bundle, a named server, the pinned
+one. Which policy: files that are named, the one that is signed in the metadata, the bundled one, which asks every image
+for a signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from notary.bundles import MAX_BUNDLE_BYTES, parse_bundle
+from notary.errors import InvalidMetadata, NotaryError, UntrustedMetadata
+from notary.following import FreshMetadata, MetadataSource
+from notary.reference import Digest
+from notary.roles import POLICY_PATH
+from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
+from swarmsec.registry.metadatacache import MetadataCache
+from swarmsec.services.verify_image import ImageVerifier, Outcome, Question
+from swarmsec.wiring.places import trust_directory
+from swarmsec.wiring.trustpins import MAX_AUTHORITIES, Pin, find_root, load_pin, read_root
+
+if TYPE_CHECKING:
+    from policies.documents import Document
+    from swarmsec.registry.resolving import Resolver
+    from swarmsec.registry.transport import Transport
+
+MAX_POLICY: Final = 262_144
+DEFAULT_SECONDS: Final = 30.0
+NO_PIN: Final = "pin the repository's root once: swarmsec trust pin FILE; or name it: --root FILE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustOptions:
+    """What a person asks for; None where the machine's own is meant.
+
+    Attributes:
+        root: file of the root to trust.
+        bundle: offline bundle instead of a server.
+        url: server whose ``/tuf/`` has the metadata.
+        authority: file of the authorities to trust for TLS, PEM.
+        insecure: hosts that may be spoken to in plain HTTP.
+        seconds: time that one exchange may take.
+    """
+
+    root: Path | None = None
+    bundle: Path | None = None
+    url: str | None = None
+    authority: Path | None = None
+    insecure: tuple[str, ...] = ()
+    seconds: float = DEFAULT_SECONDS
+
+
+class SystemHour(Protocol):
+    """Tells the hour."""
+
+    def __call__(self) -> datetime: ...
+
+
+def system_hour() -> datetime:
+    """This machine's clock."""
+    return datetime.now(UTC)
+
+
+class TrustSession:
+    """One visit: metadata of one moment, and the registry.
+
+    Args:
+        pin: the root that counts.
+        options: what was asked for.
+        warn: told what a person should know.
+        hour: the clock.
+    """
+
+    def __init__(
+        self, pin: Pin, options: TrustOptions, *, warn: Callable[[str], None], hour: SystemHour | None = None
+    ) -> None:
+        self._pin = pin
+        self._options = options
+        self._hour = hour or system_hour
+        self._cache = MetadataCache(trust_directory() / pin.sha256, warn=warn)
+        self._transports: list[Transport] = []
+
+    def close(self) -> None:
+        """Close every connection."""
+        for transport in self._transports:
+            transport.close()
+
+    @contextmanager
+    def fresh(self) -> Iterator[FreshMetadata]:
+        """Fresh metadata; roles may be loaded from it until the block ends.
+
+        Raises:
+            NotTrusted: it is wrong.
+            MetadataMissing, Unavailable: there is none.
+        """
+        with self._cache.locked():
+            yield FreshMetadata(
+                self._pin.root,
+                source=self.source(),
+                cache=self._cache,
+                now=self._hour(),
+                is_bundle=self._options.bundle is not None,
+            )
+
+    def source(self) -> MetadataSource:
+        """Where published metadata comes from.
+
+        Raises:
+            UsageProblem: nobody said where.
+            NotFound, Unavailable: the bundle cannot be read.
+            UntrustedMetadata: it is no bundle.
+        """
+        if self._options.bundle is not None:
+            return _read_bundle(self._options.bundle)
+        url = self._options.url or self._pin.url
+        if url is None:
+            raise UsageProblem(
+                "expected to be told where the signed metadata is",
+                hint="give --url URL of its server, or --offline BUNDLE; or pin it: swarmsec trust pin FILE --url URL",
+            )
+        return self._http(url)
+
+    def resolver(self) -> Resolver:
+        """Images, in registries and layouts."""
+        from swarmsec.registry.client import RegistryClient
+        from swarmsec.registry.credentials import DockerLogins, default_config_path
+        from swarmsec.registry.dockercerts import registry_context
+        from swarmsec.registry.resolving import Resolver
+
+        transport = self._transport(registry_context)
+        logins = DockerLogins(default_config_path())
+        return Resolver(RegistryClient(transport, logins=logins, insecure=self._options.insecure))
+
+    def documents(self, metadata: FreshMetadata) -> list[Document]:
+        """The policy that is signed in the metadata, or the bundled one where none is.
+
+        Raises:
+            UntrustedMetadata: its bytes are not those that are signed.
+            PolicyError: they are no policy.
+            MetadataMissing, Unavailable: they cannot be had.
+        """
+        return load_signed_policy(metadata, self.source())
+
+    def verify(
+        self, questions: Sequence[Question], documents: Sequence[Document] | None, images: Resolver
+    ) -> list[Outcome]:
+        """Verify images, all against one state of the metadata.
+
+        Args:
+            questions: the images.
+            documents: the policies in force, None for the signed one.
+            images: where the bytes are.
+        """
+        now = self._hour()
+        try:
+            with self.fresh() as metadata:
+                policy = self.documents(metadata) if documents is None else documents
+                verifier = ImageVerifier(metadata=metadata, documents=policy, images=images, now=now)
+                asked = [verifier.ask(question) for question in questions]
+        except (SwarmsecError, NotaryError) as failure:
+            if documents is None:
+                raise
+            verifier = ImageVerifier(metadata=failure, documents=documents, images=images, now=now)
+            asked = [verifier.ask(question) for question in questions]
+        return [verifier.finish(each) for each in asked]
+
+    def _http(self, url: str) -> MetadataSource:
+        from swarmsec.registry.metadatasource import HttpMetadata
+        from swarmsec.registry.transport import context_with
+
+        authorities = _authorities(self._options.authority) or self._pin.authorities
+        transport = self._transport(lambda _: context_with(authorities))
+        return HttpMetadata(f"{url.rstrip('/')}/tuf", transport=transport, insecure=self._options.insecure)
+
+    def _transport(self, contexts: Callable[..., object]) -> Transport:
+        from swarmsec.registry.transport import Transport
+
+        transport = Transport(seconds=self._options.seconds, contexts=contexts)  # type: ignore[arg-type]  # it makes TLS contexts
+        self._transports.append(transport)
+        return transport
+
+
+@contextmanager
+def open_trust(
+    options: TrustOptions, *, warn: Callable[[str], None], hour: SystemHour | None = None
+) -> Iterator[TrustSession]:
+    """Open a visit under the root that counts here.
+
+    Raises:
+        UsageProblem: no root is pinned, or the one that is named is none.
+        NotFound, Unavailable: a file cannot be read.
+    """
+    session = TrustSession(_pin_of(options), options, warn=warn, hour=hour)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def _pin_of(options: TrustOptions) -> Pin:
+    pinned = load_pin(trust_directory())
+    if options.root is not None:
+        root = read_root(options.root)
+        same = pinned is not None and pinned.root == root
+        return pinned if pinned is not None and same else Pin(root=root)
+    if pinned is None:
+        raise UsageProblem("expected a pinned root: this machine trusts none yet", hint=NO_PIN)
+    return pinned
+
+
+def pin_by_digest(digest: Digest, options: TrustOptions, *, warn: Callable[[str], None]) -> bytes:
+    """Find a root by its digest on a server.
+
+    Raises:
+        Denied: the server has none of that digest.
+        UsageProblem: no server is named.
+        Unavailable: it gives no answer.
+    """
+    session = TrustSession(Pin(root=b""), options, warn=warn)
+    try:
+        return find_root(digest, session.source().fetch)
+    finally:
+        session.close()
+
+
+def read_authorities(path: Path | None) -> bytes | None:
+    """Read a file of certificates, PEM.
+
+    Raises:
+        NotFound, Unavailable, UsageProblem: as the file is.
+    """
+    return _authorities(path)
+
+
+def load_signed_policy(metadata: FreshMetadata, source: MetadataSource) -> list[Document]:
+    """Load the policy that is signed in the metadata, the bundled one where none is; see ``TrustSession.documents``."""
+    import hashlib
+
+    from policies.bundled_files import bundled
+    from policies.loading import load_documents
+
+    target = metadata.targets.targets.get(POLICY_PATH)
+    if target is None:
+        return list(load_documents(bundled("trust-default.yaml"), source="the bundled policy"))
+    expected = target.hashes.get("sha256", "")
+    directory, _, name = POLICY_PATH.rpartition("/")
+    data = source.fetch(f"{directory}/{expected}.{name}", MAX_POLICY) or source.fetch(POLICY_PATH, MAX_POLICY)
+    if data is None:
+        raise Unavailable("the signed policy is not there", hint="give the policy with --policy FILE")
+    if len(data) != target.length or hashlib.sha256(data).hexdigest() != expected:
+        raise UntrustedMetadata("the policy is not the one that is signed")
+    return list(load_documents(data, source=POLICY_PATH))
+
+
+def _read_bundle(path: Path) -> MetadataSource:
+    try:
+        return parse_bundle(_read(path, MAX_BUNDLE_BYTES))
+    except InvalidMetadata as error:
+        raise UntrustedMetadata(f"{path}: {error}") from None
+
+
+def _authorities(path: Path | None) -> bytes | None:
+    return None if path is None else _read(path, MAX_AUTHORITIES)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        raise NotFound(f"no file {path}") from None
+    except OSError as error:
+        raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
+    if len(data) > limit:
+        raise UsageProblem(f"expected at most {limit} bytes in {path}")
+    return data
