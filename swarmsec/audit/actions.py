@@ -27,6 +27,7 @@ class Action(StrEnum):
     BACKUP_CREATE = "backup.create"
     BACKUP_RESTORE = "backup.restore"
     BACKUP_ACCEPT = "backup.accept"
+    AUDIT_KEY_CREATE = "audit.key-create"
     CLOCK_STEP = "clock.step"
     SERVE_START = "serve.start"
     SERVE_STOP = "serve.stop"

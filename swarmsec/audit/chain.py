@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from swarmsec.audit.decoding import decode_quickly
 from swarmsec.audit.entry import GENESIS, leaf_hash, parse_entry
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.audit.merkle import RightEdge
@@ -75,10 +76,17 @@ def _verify_next(stored: StoredEntry, state: ChainState) -> None:
     seq = state.entries
     if stored.seq != seq:
         raise _invalid(seq, f"expected this entry next, got {stored.seq!r:.40}")
-    entry = verify_entry(stored)
-    if entry["prev"] != state.head.hex():
+    prev: object
+    changes: object
+    quick = decode_quickly(stored.data)
+    if quick is not None and quick.seq == seq and leaf_hash(stored.data) == stored.leaf_hash:
+        prev, changes = quick.prev, quick.state or []
+    else:
+        entry = verify_entry(stored)
+        prev, changes = entry["prev"], entry.get("state", [])
+    if prev != state.head.hex():
         raise _invalid(seq, "it does not follow the entry before it")
-    _apply_state(entry.get("state", []), state, seq)
+    _apply_state(changes, state, seq)
     state.entries += 1
     state.head = stored.leaf_hash
     state.tree.append(stored.leaf_hash)

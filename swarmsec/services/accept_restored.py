@@ -23,6 +23,7 @@ from swarmsec.services.limited_tokens import list_limited_tokens, revoke_limited
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import SealRow
 from swarmsec.services.requester import SERVICE, Field, Requester
+from swarmsec.services.sign_log import begin_generation
 from swarmsec.services.standing_tokens import STANDING, renew_standing_token
 
 RESTORED: Final = "restored"
@@ -87,6 +88,8 @@ def begin_acceptance(transaction: Transaction, keys: Keys, requester: Requester,
         raise UsageProblem("expected a restored home that waits to be accepted, got one that does not")
     count = _UNKNOWN if missing.entries is None else missing.entries
     transaction.settings.put(RESTORED, f"{ACCEPTING} {count}")
+    # What was signed since the backup is forgotten here: the log goes on under another name.
+    begin_generation(transaction)
     fields = {"missing_entries": count} if missing.entries is not None else {}
     target = ObjectRef(type="home", id=transaction.settings.get("store_id") or "")
     transaction.log(requester.event(Action.BACKUP_ACCEPT, target, outcome=Outcome.INTENT, fields=fields))

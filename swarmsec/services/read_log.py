@@ -13,6 +13,7 @@ from swarmsec.audit.chain import StoredEntry, verify_entry
 from swarmsec.clock import rfc3339
 from swarmsec.errors import UsageProblem
 from swarmsec.services.ports import Transaction
+from swarmsec.services.prune_records import pruned_below
 
 _AGO: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -98,7 +99,7 @@ def read_log(transaction: Transaction, question: LogQuestion, *, first: int = 0)
     Raises:
         EntryInvalid: an entry on the way is not what was written.
     """
-    return _selected(transaction.log_entries.since(first), question)
+    return _selected(transaction.log_entries.since(first), question, pruned_below(transaction))
 
 
 def newest_of_log(transaction: Transaction, question: LogQuestion, limit: int) -> list[LogEntry]:
@@ -108,15 +109,17 @@ def newest_of_log(transaction: Transaction, question: LogQuestion, limit: int) -
         EntryInvalid: an entry on the way is not what was written.
     """
     found: list[LogEntry] = []
-    for entry in _selected(transaction.log_entries.newest_first(), question):
+    for entry in _selected(transaction.log_entries.newest_first(), question, pruned_below(transaction)):
         found.append(entry)
         if len(found) >= limit:
             break
     return found[::-1]
 
 
-def _selected(entries: Iterator[StoredEntry], question: LogQuestion) -> Iterator[LogEntry]:
+def _selected(entries: Iterator[StoredEntry], question: LogQuestion, below: int) -> Iterator[LogEntry]:
     for stored in entries:
+        if not stored.data and stored.seq < below:
+            continue
         members = verify_entry(stored)
         if question.matches(members):
             yield LogEntry(seq=stored.seq, data=stored.data, members=members)

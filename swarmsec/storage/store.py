@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -20,7 +20,6 @@ from swarmsec.audit.entry import Event
 from swarmsec.clock import Clock
 from swarmsec.errors import SwarmsecError
 from swarmsec.services.ports import Refusal
-from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.database import LOCK_WAIT_SECONDS, WRITE, driver_of
 from swarmsec.storage.errors import translated
 from swarmsec.storage.log import LogAppender, LogHead, read_head
@@ -36,6 +35,12 @@ ANCHOR_INTERVAL_US: Final = 1_000_000
 _BEGIN_SQLITE: Final = "BEGIN IMMEDIATE"
 _BEGIN_POSTGRESQL: Final = "SELECT pg_advisory_xact_lock(7091870)"
 """Its driver begins a transaction with the first statement; this one waits for the writer's turn."""
+
+
+class Anchor(Protocol):
+    """Where the newest head is kept, outside the database."""
+
+    def advance(self, head: LogHead) -> None: ...
 
 
 class Outcome(NamedTuple):
@@ -68,7 +73,7 @@ class Store:
         # One thread of this process at a time; the lock file and the database keep processes apart.
         self._turn = threading.Lock()
         self._writer: Connection | None = None
-        self.anchor: AnchorFile | None = None
+        self.anchor: Anchor | None = None
         self._anchored = LogHead(size=0, last_hash=b"")
         self._anchored_at = -ANCHOR_INTERVAL_US
         self._anchor_failed = False

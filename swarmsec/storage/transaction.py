@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from swarmsec.audit.entry import Event, RowChange
 from swarmsec.clock import Clock
-from swarmsec.storage import coordination, keyrecords, records, rows, secretrecords, trustrecords
+from swarmsec.storage import coordination, keyrecords, logrecords, records, rows, secretrecords, trustrecords
 from swarmsec.storage.log import LogAppender, LogEntries
 from swarmsec.storage.rows import InsertBuffer, Row
 
@@ -103,6 +103,21 @@ class Transaction:
     def trust(self) -> trustrecords.TrustStore:
         """What the trust services keep."""
         return trustrecords.TrustStore(self)
+
+    @property
+    def checkpoints(self) -> logrecords.Checkpoints:
+        """Signed checkpoints of the log."""
+        return logrecords.Checkpoints(self)
+
+    @property
+    def witnesses(self) -> logrecords.Witnesses:
+        """Who watches the log."""
+        return logrecords.Witnesses(self)
+
+    @property
+    def tree(self) -> logrecords.Tree:
+        """The Merkle tree over the log."""
+        return logrecords.Tree(self)
 
     @property
     def log_entries(self) -> LogEntries:

@@ -28,6 +28,7 @@ from swarmsec.secretstore.envelope import KEY_BYTES
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import SealRow
 from swarmsec.services.requester import Requester
+from swarmsec.services.sign_log import create_log_key
 from swarmsec.storage.store import Store
 from swarmsec.wiring.home import Ask, Home, is_initialised, open_home, open_store, seal_path, tokens_of
 
@@ -42,6 +43,7 @@ _MAKING: Final = frozenset(
         Action.SEAL_CREATE,
         Action.KEY_CREATE,
         Action.KEY_RECOVERY,
+        Action.AUDIT_KEY_CREATE,
     }
 )
 """What the log of a home says that was made and never used."""
@@ -169,7 +171,9 @@ def recovery_to_finish(home: Home, path: Path | None) -> RecoveryKey | None:
 
 def _is_in_use(transaction: Transaction) -> bool:
     """Whether anything followed the making of the home: then its recovery key was shown."""
-    return any(parse_entry(stored.data)["action"] not in _MAKING for stored in transaction.log_entries.since(0))
+    entries = transaction.log_entries.since(0)
+    # An entry whose content was pruned is older than any making that is still to be finished.
+    return any(not stored.data or parse_entry(stored.data)["action"] not in _MAKING for stored in entries)
 
 
 def _fresh_recovery_key(path: Path | None) -> RecoveryKey:
@@ -229,6 +233,7 @@ def _fill(
         term = keys.ring.add_term(transaction)
         transaction.log(requester.event(Action.KEY_CREATE, ObjectRef(type="key-term", version=term)))
         keep_recovery_key(transaction, keys, recovery, requester)
+        create_log_key(transaction, keys, requester)
 
     store.write(fill)
     return keys

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from swarmsec.audit.actions import Action, Outcome
-from swarmsec.audit.entry import ObjectRef
+from swarmsec.audit.entry import Event, ObjectRef
 from swarmsec.clock import Clock, SystemClock
 from swarmsec.config import Config, load_config
 from swarmsec.errors import IntegrityFailure, NotFound, UsageProblem
@@ -22,12 +24,15 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.accept_restored import RESTORED
 from swarmsec.services.records import SealRow
 from swarmsec.services.requester import SERVICE, Requester
+from swarmsec.services.sign_log import begin_generation
 from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.database import open_engine, parse_url, sqlite_path, verify_private
 from swarmsec.storage.errors import StoreRolledBack, translated
 from swarmsec.storage.log import LogHead, head_at
 from swarmsec.storage.schema import HEADS, verify_known
 from swarmsec.storage.store import Store
+from swarmsec.storage.transaction import Transaction
+from swarmsec.wiring.checkpointing import SigningAnchor
 from swarmsec.wiring.places import state_directory
 
 RESTORE_ACCEPT: Final = "restored homes serve nothing until: swarmsec restore --accept"
@@ -71,6 +76,7 @@ class Home:
         self.clock = clock
         self.findings: list[str] = []
         self._keys: SealedKeys | None = None
+        self._is_tried = False
 
     @property
     def anchor_path(self) -> Path:
@@ -85,6 +91,7 @@ class Home:
             WrongUnlock: what was given does not fit.
         """
         if self._keys is None:
+            self._is_tried = True
             seals = self.store.read(lambda transaction: transaction.seals.all())
             root = self._root_from(list(seals), ask, from_process)
             self._keys = SealedKeys(KeyRing(self.store_id, root), tokens_of(self.config))
@@ -105,6 +112,18 @@ class Home:
     def adopt_keys(self, keys: SealedKeys) -> None:
         """Use keys that are open already."""
         self._keys = keys
+
+    def keys_at_hand(self) -> SealedKeys | None:
+        """The keys, if they are open or a key file opens them; nobody is asked."""
+        # Once: what does not fit leaves an entry, and each entry would move the anchor and try again.
+        if self._keys is None and not self._is_tried and not self.needs_passphrase():
+            with suppress(KeysLocked, WrongUnlock):
+                self.keys()
+        return self._keys
+
+    def signing_anchor(self) -> SigningAnchor:
+        """The anchor that takes signed checkpoints along."""
+        return SigningAnchor(self.store, AnchorFile(self.anchor_path, self.store_id), self.keys_at_hand)
 
     def needs_passphrase(self) -> bool:
         """Whether no key file opens this home."""
@@ -243,14 +262,20 @@ def _verify_anchor(home: Home, requester: Requester, accept_rollback: str | None
         event = requester.event(
             Action.HOME_ROLLBACK_ACCEPT, target, reason=accept_rollback, fields={"found": str(error)}
         )
-        home.store.write(lambda transaction: transaction.log(event))
+        home.store.write(partial(_accept_rollback, event=event))
         anchor.replace(home.store.head())
     if anchor.read() is None:
         home.findings.append(f"there was no rollback anchor at {anchor.path}; a new one begins here")
         event = requester.event(Action.HOME_ANCHOR_MISSING, target, fields={"path": str(anchor.path)})
         home.store.write(lambda transaction: transaction.log(event))
         anchor.advance(home.store.head())
-    home.store.anchor = anchor
+    home.store.anchor = home.signing_anchor()
+
+
+def _accept_rollback(transaction: Transaction, event: Event) -> None:
+    # What was forgotten may have been signed: the log goes on under another name.
+    begin_generation(transaction)
+    transaction.log(event)
 
 
 def _verify_not_older(store: Store, anchor: AnchorFile) -> None:

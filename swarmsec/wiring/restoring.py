@@ -304,7 +304,8 @@ def accept_home(home: Home, keys: SealedKeys, requester: Requester) -> Accepted:
     missing = home.store.write(lambda transaction: begin_acceptance(transaction, keys, requester, told))
     anchor.replace(home.store.head())
     home.store.write(lambda transaction: finish_acceptance(transaction, requester))
-    home.store.anchor = anchor
+    home.adopt_keys(keys)
+    home.store.anchor = home.signing_anchor()
     anchor.advance(home.store.head())
     return Accepted(store_id=home.store_id, entries=size, missing=missing)
 

@@ -84,7 +84,8 @@ def _in_file(read: Callable[[Path], object]) -> Callable[[bytes], None]:
 
 
 def _anchor(path: Path) -> None:
-    head = AnchorFile(path, STORE_ID).read()
+    anchor = AnchorFile(path, STORE_ID)
+    head, _ = anchor.read(), anchor.read_checkpoint()
     if head is None or head.size < 0 or len(head.last_hash) != 32:
         raise CheckFailed("expected a head")
 
@@ -156,7 +157,8 @@ _ENTRY = encode_entry(
     Place(seq=7, id=STORE_ID, time="2026-05-04T10:20:30.000Z", mono=1, prev=GENESIS),
     [RowChange(table="certificates", key="1", digest="00" * 32)],
 )
-_ANCHOR = json.dumps({"format": 1, "store_id": STORE_ID, "size": 7, "leaf_hash": "00" * 32}).encode()
+_FORMER_ANCHOR = {"format": 1, "store_id": STORE_ID, "size": 7, "leaf_hash": "00" * 32}
+_ANCHOR = json.dumps({**_FORMER_ANCHOR, "format": 2, "checkpoint": "a\n7\n"}).encode()
 _CHEAP = new_params("passphrase", _counting).replace("262144", "32").replace('"passes":3', '"passes":1')
 JSON_WORDS = (b'"', b"{}", b"[]", b",", b":", b'{"a":1}', b'"\\ud800"', b"1e3", b"-0", b"true", b"null", b" ")
 
@@ -228,7 +230,7 @@ TARGETS = (
     Target(
         name="anchor",
         run=_run_anchor,
-        seeds=(_ANCHOR, b" " + _anchor_with_check(_ANCHOR)),
+        seeds=(_ANCHOR, json.dumps(_FORMER_ANCHOR).encode(), b" " + _anchor_with_check(_ANCHOR)),
         allowed=(IntegrityFailure,),
         covers=("swarmsec.storage.anchor.AnchorFile.read",),
         words=JSON_WORDS,

@@ -30,8 +30,8 @@ from swarmsec.wiring.rotating import Rotated, Watcher, rotate_keys
 from tests.unit.swarmsec.homes import OPERATOR, make_home, open_values, seal_values
 
 VALUES = {f"test/value/{number:04d}": f"value {number}".encode() for number in range(2 * BATCH + 7)}
-OWN_RECORDS = 4
-"""Two standing tokens, the authority's key and the backup's MAC key."""
+OWN_RECORDS = 5
+"""Two standing tokens, the keys of the authority and of the log, and the backup's MAC key."""
 
 
 class Seen:
