@@ -55,6 +55,7 @@ async def _serve(home: Home, keys: SealedKeys, path: Path, docker: str) -> None:
     from swarmsec.docker.plugin_socket import PluginSocket
     from swarmsec.docker.service_engine import DockerServices
     from swarmsec.docker.task_check import ManagerTaskChecker
+    from swarmsec.services.apply_policy import active_documents
     from swarmsec.storage.groupwriter import GroupWriter
     from swarmsec.wiring.driving import MANAGER_SECONDS, DriverParts, SecretDriver
 
@@ -74,11 +75,13 @@ async def _serve(home: Home, keys: SealedKeys, path: Path, docker: str) -> None:
         keys=keys,
         checker=ManagerTaskChecker(open_manager),
         requires_node_certificate=False,
+        load=lambda: home.store.read(active_documents),
         report=warn,
     )
     answering = SecretDriver(parts)
     plugin = PluginSocket(path, answering.answer)
     try:
+        await answering.warm_up()
         await plugin.start()
         click.echo("driver ready", err=True)
         await stop.wait()

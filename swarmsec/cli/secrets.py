@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from swarmsec.cli.attaching import attach, detach
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
 from swarmsec.cli.unlock import keys_of
 
@@ -302,6 +303,10 @@ def reveal(context: click.Context, name: str, version: int | None, reason: str) 
     sys.stdout.buffer.flush()
     if sys.stdout.isatty():
         click.echo(err=True)
+
+
+secrets.add_command(attach)
+secrets.add_command(detach)
 
 
 def _found(context: click.Context, name: str) -> KeptSecret:

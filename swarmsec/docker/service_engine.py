@@ -67,6 +67,10 @@ class DockerServices:
         """
         return parse_node(self._api.get(f"/nodes/{_path(node_id, 'node')}")).hostname
 
+    def node_names(self) -> list[tuple[str, str]]:
+        """Id and host name of every node."""
+        return [(node.id, node.hostname) for node in map(parse_node, self._list("/nodes"))]
+
     def secret(self, name: str) -> DockerSecret | None:
         """The Docker secret of exactly this name, or None. Docker would take the beginning of an id as well."""
         for item in self._list("/secrets", {"name": {name: True}}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from swarmsec.errors import NotFound, UsageProblem
@@ -34,6 +35,15 @@ class ManagerTaskChecker:
         if reader is None:
             reader = self._opened.reader = self._open_reader()
         return reader
+
+    def warm_up(self) -> None:
+        """Load what the first check would have to load, and open this thread's connection.
+
+        Raises:
+            Unavailable: the manager does not answer yet.
+        """
+        with suppress(NotFound):
+            self._reader.hostname("none")
 
     def check(self, request: SecretRequest) -> CheckedTask:
         """Find the task that a request names.

@@ -190,7 +190,7 @@ def _facts(transaction: Transaction, name: SecretName, task: CheckedTask, *, ima
     return SecretRequestFacts(
         secret=name.text,
         service=task.service_name,
-        image=_repository(task.image),
+        image=repository_of(task.image),
         nodes=(task.node_id, task.hostname) if task.hostname else (task.node_id,),
         labels=task.service_labels,
         attached=transaction.attachments.get(name.text, task.service_id) is not None,
@@ -198,7 +198,8 @@ def _facts(transaction: Transaction, name: SecretName, task: CheckedTask, *, ima
     )
 
 
-def _repository(image: str) -> str | None:
+def repository_of(image: str) -> str | None:
+    """The repository of an image as policies name it; None where the text names none."""
     try:
         return ImageReference.parse(image).repository
     except NotaryError:

@@ -21,6 +21,7 @@ class TaskChecker(Protocol):
     """
 
     def check(self, request: SecretRequest) -> CheckedTask: ...
+    def warm_up(self) -> None: ...
 
 
 class ServiceReader(Protocol):

@@ -28,7 +28,7 @@ ANSWER_SECONDS: Final = 0.45
 """From the last byte of a request to the first of its answer; the contract says 0.5."""
 MANAGER_SECONDS: Final = 0.2
 """How long one answer of the manager's API may take."""
-MAX_CHECKS: Final = 16
+MAX_CHECKS: Final = 8
 """Requests that are held against the manager at one time."""
 MAX_WAITING: Final = 512
 
@@ -44,6 +44,8 @@ class DriverParts:
     keys: SealedKeys
     checker: TaskChecker
     requires_node_certificate: bool
+    load: Callable[[], object]
+    """Reads once what every decision reads."""
     report: Report
 
 
@@ -59,6 +61,17 @@ class SecretDriver:
         self._requester = Requester(actor=Actor(type="service", id="driver"))
         self._checks = ThreadPoolExecutor(MAX_CHECKS, thread_name_prefix="manager")
         self._waiting = 0
+
+    async def warm_up(self) -> None:
+        """Load what the first request would wait for; a manager that does not answer yet is said and no failure."""
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.gather(
+                *(loop.run_in_executor(self._checks, self._parts.checker.warm_up) for _ in range(MAX_CHECKS)),
+                loop.run_in_executor(None, self._parts.load),
+            )
+        except SwarmsecError as error:
+            self._parts.report(f"{error}; tasks get no secrets until it does")
 
     async def answer(self, body: bytes) -> bytes:
         """The body of a request in, the body of its answer out."""

@@ -111,3 +111,43 @@ def test_a_task_gets_its_secret_and_everybody_else_a_reason(
         for file in root.rglob("*"):
             if file.is_file():
                 assert MARKER.encode() not in file.read_bytes(), file
+
+
+ATTACHED = POLICY.replace("requireAttached: false, ", "")
+
+
+def test_a_secret_is_attached_and_taken_away_again(authority: SwarmsecHost, manager: Engine) -> None:
+    policy = authority.directory / "policy.yaml"
+    policy.write_text(ATTACHED)
+    authority.run("policy", "apply", str(policy))
+    for name in ("shop_api", "stranger"):
+        manager.docker(
+            *("service", "create", "--detach", "--no-resolve-image", "--replicas", "2", "--name", name),
+            "busybox:local",
+        )
+    with DriverProcess(authority, manager):
+        options = ("--docker", manager.url)
+        denied = authority.run("secrets", "attach", NAME, "stranger", *options, check=False)
+        assert (denied.returncode, "no rule allows it" in denied.stderr) == (1, True)
+        assert manager.docker("secret", "ls", "--quiet").stdout == ""
+
+        done = authority.json("secrets", "attach", NAME, "shop_api", "--mode", "0440", "--uid", "7", *options)
+        assert (done["version"], done["target"], done["docker_secret"]) == (1, "db", DOCKER_NAME)
+        assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == MARKER
+        assert in_container(manager, "shop_api", "stat", "-c", "%a %u:%g", "/run/secrets/db").strip() == "440 7:0"
+
+        again = authority.run("secrets", "attach", NAME, "shop_api", "--target", "other", *options, check=False)
+        assert (again.returncode, "a task has each secret once" in again.stderr) == (2, True)
+
+        authority.run("secrets", "detach", NAME, "shop_api", *options)
+        assert manager.docker("secret", "ls", "--quiet").stdout == ""
+        assert authority.run("secrets", "detach", NAME, "shop_api", *options, check=False).returncode == 2
+    assert authority.json("audit", "verify")["ok"]
+
+
+def test_a_native_secret_needs_no_driver(authority: SwarmsecHost, manager: Engine) -> None:
+    manager.docker("service", "create", "--detach", "--no-resolve-image", "--name", "shop_api", "busybox:local")
+    done = authority.json("secrets", "attach", NAME, "shop_api", "--native", "--docker", manager.url)
+
+    assert done["docker_secret"] == f"{DOCKER_NAME}.v1"
+    assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == MARKER

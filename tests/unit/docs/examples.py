@@ -25,6 +25,8 @@ PARSED_ONLY = {
     ("node", "renew"): "needs a server",
     ("driver",): "runs until it is stopped",
     ("trust", "pin"): "needs a repository's root",
+    ("secrets", "attach"): "needs a Docker Engine",
+    ("secrets", "detach"): "needs a Docker Engine",
     ("serve",): "runs until it is stopped",
     ("swarm", "adopt"): "needs a Swarm",
     ("unlock",): "needs a server that is locked",

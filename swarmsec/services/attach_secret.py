@@ -1,0 +1,302 @@
+"""Attach a secret to a service: the decision, what goes on record, and how the service's specification changes.
+
+Before Docker is touched the attachment and its intent are durable, because the first task may ask for its secret before
+Docker has answered us. When Docker has answered, the outcome is on record under the same request id; an attachment that
+came to nothing is taken back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from policies.decisions import Allowed, Denied
+from policies.secret_access import SecretRequestFacts, decide_secret_access
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.entry import ObjectRef
+from swarmsec.clock import unix_seconds
+from swarmsec.errors import AlreadyExists, NotFound, UsageProblem
+from swarmsec.errors import Denied as DeniedError
+from swarmsec.secretstore.names import SecretName
+from swarmsec.services.apply_policy import active_documents
+from swarmsec.services.deliver_secret import repository_of, version_label
+from swarmsec.services.delivery_records import Attachment
+from swarmsec.services.keep_secrets import find_secret
+from swarmsec.services.ports import Keys, Refusal, Transaction
+from swarmsec.services.records import Intent
+from swarmsec.services.requester import Field, Requester
+from swarmsec.services.service_records import NAME_LABEL, DockerSecret, ServiceState
+
+DRIVER_MODE: Final = "driver"
+NATIVE_MODE: Final = "native"
+MAX_MODE: Final = 0o7777
+MAX_ID: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretFile:
+    """Where a task finds its secret: path, numeric owner and group, and mode."""
+
+    target: str
+    uid: int
+    gid: int
+    mode: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mode <= MAX_MODE or not (0 <= self.uid <= MAX_ID and 0 <= self.gid <= MAX_ID):
+            raise UsageProblem("expected a mode of 0000 to 7777 and numeric ids")
+        if not self.target or len(self.target) > 4096 or not self.target.isprintable():
+            raise UsageProblem(f"expected a file name or path as target, got {self.target!r:.80}")
+        if not self.target.startswith("/") and "/" in self.target:
+            raise UsageProblem(f"expected a file name or an absolute path as target, got {self.target!r:.80}")
+
+    def members(self) -> dict[str, object]:
+        """As Docker writes it; the mode is a number there."""
+        return {"Name": self.target, "UID": str(self.uid), "GID": str(self.gid), "Mode": self.mode}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachPlan:
+    """What attaching is going to do."""
+
+    request_id: str
+    name: SecretName
+    service_id: str
+    service_name: str
+    docker_secret: str
+    version: int
+    label: str
+    file: SecretFile
+    mode: str
+    former: Attachment | None
+    """What was on record before, which a failure brings back."""
+
+
+def begin_attach(
+    transaction: Transaction,
+    keys: Keys,
+    name: SecretName,
+    service: ServiceState,
+    file: SecretFile,
+    nodes: Sequence[tuple[str, str]],
+    requester: Requester,
+    *,
+    mode: str = DRIVER_MODE,
+    docker_secret: str = "",
+    image_trusted: bool = False,
+) -> AttachPlan:
+    """Decide, and put the intent and the attachment on record.
+
+    Args:
+        transaction: of this unit.
+        keys: the open key store.
+        name: of the secret.
+        service: as the manager describes it.
+        file: where its tasks shall find the secret.
+        nodes: id and host name of every node that a task may be on.
+        requester: who asks; its request id joins the intent and its outcome.
+        mode: ``driver`` or ``native``.
+        docker_secret: the name of the Docker secret; the name with dots without it.
+        image_trusted: whether the service's image was verified under the trust policy.
+
+    Raises:
+        NotFound: there is no such secret, or its current version is not live.
+        Refusal: the policy gives it to no task of this service; the refusal is on record.
+    """
+    kept = find_secret(transaction, name)
+    target = ObjectRef(type="secret", name=name.text, version=kept.record.current)
+    fields: dict[str, Field] = {"service": service.id, "service_name": service.name, "mode": mode}
+    denied = _denied(transaction, name, service, nodes, image_trusted=image_trusted)
+    if denied is not None:
+        why = f"{denied.reason}{f': {denied.basis}' if denied.basis else ''}"
+        event = requester.event(Action.SECRET_ATTACH, target, outcome=Outcome.DENIED, reason=why, fields=fields)
+        hint = f"see: swarmsec policy explain secret --secret {name} --service {service.name}"
+        raise Refusal(DeniedError(f"{name} may not go to service {service.name}: {why}", hint=hint), event)
+    plan = AttachPlan(
+        request_id=requester.request_id,
+        name=name,
+        service_id=service.id,
+        service_name=service.name,
+        docker_secret=docker_secret or name.docker_name,
+        version=kept.record.current,
+        label=version_label(transaction, keys, name),
+        file=file,
+        mode=mode,
+        former=transaction.attachments.get(name.text, service.id),
+    )
+    now = unix_seconds(transaction.clock)
+    transaction.attachments.put(
+        Attachment(
+            name=name.text,
+            service_id=service.id,
+            service_name=service.name,
+            docker_secret=plan.docker_secret,
+            target=file.target,
+            mode=mode,
+            created=now,
+        )
+    )
+    data = json.dumps({"name": name.text, "service": service.id}, sort_keys=True)
+    transaction.intents.open(
+        Intent(request_id=plan.request_id, action=Action.SECRET_ATTACH.value, started=now, data=data)
+    )
+    transaction.log(requester.event(Action.SECRET_ATTACH, target, outcome=Outcome.INTENT, fields=fields))
+    return plan
+
+
+def conclude_attach(
+    transaction: Transaction, plan: AttachPlan, requester: Requester, *, failure: str = "", is_changed: bool = True
+) -> None:
+    """Put the outcome on record; where the service was never changed, the attachment is as before.
+
+    Args:
+        transaction: of this unit.
+        plan: as ``begin_attach`` returned it.
+        requester: the same as then.
+        failure: why it came to nothing; empty for success.
+        is_changed: whether the service has the secret now, its tasks running or not.
+    """
+    transaction.intents.close(plan.request_id)
+    if not is_changed and plan.former is not None:
+        transaction.attachments.put(plan.former)
+    elif not is_changed:
+        transaction.attachments.remove(plan.name.text, plan.service_id)
+    outcome = Outcome.FAILURE if failure else Outcome.SUCCESS
+    target = ObjectRef(type="secret", name=plan.name.text, version=plan.version)
+    fields: dict[str, Field] = {"service": plan.service_id, "service_name": plan.service_name, "mode": plan.mode}
+    transaction.log(requester.event(Action.SECRET_ATTACH, target, outcome=outcome, reason=failure, fields=fields))
+
+
+def verify_docker_secret(found: DockerSecret, plan: AttachPlan, driver: str) -> str:
+    """Take up a Docker secret of the same name, if it stands for the same secret.
+
+    Returns:
+        its id.
+
+    Raises:
+        AlreadyExists: it stands for something else.
+    """
+    wanted = driver if plan.mode == DRIVER_MODE else ""
+    if found.driver != wanted or found.labels.get(NAME_LABEL) != plan.name.text:
+        raise AlreadyExists(
+            f"the Docker secret {found.name} is there already and is not {plan.name}",
+            hint=f"look at it with: docker secret inspect {found.name}",
+        )
+    return found.id
+
+
+def attached_spec(state: ServiceState, spec: dict[str, Any], plan: AttachPlan, secret_id: str) -> dict[str, Any]:
+    """A service's specification with the secret in it, its version in the labels, and its tasks made anew.
+
+    Raises:
+        UsageProblem: the service has the secret already with another file, or another secret in the same file.
+    """
+    for reference in state.secrets:
+        same_file = _path(reference.target) == _path(plan.file.target)
+        if reference.secret_id == secret_id and not same_file:
+            # NOTE: a container has one file for each secret; the last reference's owner and mode win for all of them.
+            raise UsageProblem(
+                f"service {state.name} has {plan.name} at {reference.target} already; a task has each secret once",
+                hint=f"take it away first: swarmsec secrets detach {plan.name} {state.name}",
+            )
+        if reference.secret_id != secret_id and same_file:
+            raise UsageProblem(
+                f"service {state.name} has the Docker secret {reference.secret_name} at {reference.target}",
+                hint="choose another --target",
+            )
+    template = spec.setdefault("TaskTemplate", {})
+    container = template.setdefault("ContainerSpec", {})
+    others = [item for item in container.get("Secrets") or [] if item.get("SecretID") != secret_id]
+    reference_members = {"File": plan.file.members(), "SecretID": secret_id, "SecretName": plan.docker_secret}
+    container["Secrets"] = [*others, reference_members]
+    spec["Labels"] = {**(spec.get("Labels") or {}), plan.label: str(plan.version)}
+    return _forced(spec)
+
+
+def detached_spec(spec: dict[str, Any], docker_secret: str, label: str) -> dict[str, Any]:
+    """A service's specification without the secret and its label, its tasks made anew."""
+    container = spec.setdefault("TaskTemplate", {}).setdefault("ContainerSpec", {})
+    container["Secrets"] = [item for item in container.get("Secrets") or [] if item.get("SecretName") != docker_secret]
+    spec["Labels"] = {key: value for key, value in (spec.get("Labels") or {}).items() if key != label}
+    return _forced(spec)
+
+
+def begin_detach(
+    transaction: Transaction, keys: Keys, name: SecretName, service: ServiceState, requester: Requester
+) -> tuple[Attachment, str]:
+    """Find what is attached and say on record that it is about to be taken away.
+
+    Returns:
+        the attachment, and the service's label that goes with it.
+
+    Raises:
+        NotFound: the secret is not attached to this service.
+    """
+    found = transaction.attachments.get(name.text, service.id)
+    if found is None:
+        raise NotFound(f"{name} is not attached to service {service.name}", hint=f"see: swarmsec secrets show {name}")
+    now = unix_seconds(transaction.clock)
+    data = json.dumps({"name": name.text, "service": service.id}, sort_keys=True)
+    transaction.intents.open(
+        Intent(request_id=requester.request_id, action=Action.SECRET_DETACH.value, started=now, data=data)
+    )
+    target, fields = _detached(found)
+    transaction.log(requester.event(Action.SECRET_DETACH, target, outcome=Outcome.INTENT, fields=fields))
+    return found, version_label(transaction, keys, name)
+
+
+def conclude_detach(transaction: Transaction, found: Attachment, requester: Requester, *, failure: str = "") -> None:
+    """Put the outcome on record; the attachment goes only when the service let go of the secret."""
+    transaction.intents.close(requester.request_id)
+    if not failure:
+        transaction.attachments.remove(found.name, found.service_id)
+    outcome = Outcome.FAILURE if failure else Outcome.SUCCESS
+    target, fields = _detached(found)
+    transaction.log(requester.event(Action.SECRET_DETACH, target, outcome=outcome, reason=failure, fields=fields))
+
+
+def _detached(found: Attachment) -> tuple[ObjectRef, dict[str, Field]]:
+    fields: dict[str, Field] = {"service": found.service_id, "service_name": found.service_name}
+    return ObjectRef(type="secret", name=found.name), fields
+
+
+def _denied(
+    transaction: Transaction,
+    name: SecretName,
+    service: ServiceState,
+    nodes: Sequence[tuple[str, str]],
+    *,
+    image_trusted: bool,
+) -> Denied | None:
+    """The policy's answer for every node that a task may come to; None if one of them is enough for a task."""
+    documents = active_documents(transaction)
+    answer: Denied | None = None
+    for node_id, hostname in nodes or [("", "")]:
+        decision = decide_secret_access(
+            documents,
+            SecretRequestFacts(
+                secret=name.text,
+                service=service.name,
+                image=repository_of(service.image),
+                nodes=tuple(filter(None, (node_id, hostname))) or None,
+                labels=service.labels,
+                attached=True,
+                image_trusted=image_trusted,
+            ),
+        )
+        if isinstance(decision, Allowed):
+            return None
+        answer = answer or decision
+    return answer
+
+
+def _forced(spec: dict[str, Any]) -> dict[str, Any]:
+    template = spec["TaskTemplate"]
+    template["ForceUpdate"] = int(template.get("ForceUpdate") or 0) + 1
+    return spec
+
+
+def _path(target: str) -> str:
+    return target if target.startswith("/") else f"/run/secrets/{target}"
