@@ -8,6 +8,9 @@ from swarmsec.cli.frame import LazyGroup
 
 _COMMANDS = {
     "adopt": ("swarmsec.cli.swarmadopt:adopt", "Put a running Swarm on this authority"),
+    "autolock": ("swarmsec.cli.swarmautolock:autolock", "Lock managers, and keep the key"),
+    "evict": ("swarmsec.cli.swarmevict:evict", "Take a node out of the Swarm for good"),
+    "status": ("swarmsec.cli.swarmstatus:status", "Show every node with its certificate"),
 }
 
 

@@ -85,8 +85,10 @@ def issue_for_node(
         via: how the node proved itself, for the log.
 
     Raises:
-        Refusal: the key already serves another identity, or everything issued for it was revoked.
+        Refusal: the key already serves another identity, everything issued for it was revoked, or the node was
+            evicted.
     """
+    _verify_not_evicted(transaction, identity, requester)
     known = _known_certificate(transaction, authority, identity, spki_der, requester)
     if known is not None:
         return known
@@ -168,6 +170,14 @@ def _known_certificate(
         if same and record.status is CertificateStatus.VALID and record.not_after > now:
             known = record
     return known
+
+
+def _verify_not_evicted(transaction: Transaction, identity: NodeIdentity, requester: Requester) -> None:
+    if transaction.evictions.get(identity.node_id) is not None:
+        why = f"node {identity.node_id} was evicted"
+        target = ObjectRef(type="node", id=identity.node_id)
+        event = requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=why)
+        raise Refusal(Denied(why, hint="let the machine join anew, under another node id"), event)
 
 
 def _refused_key(why: str, identity: NodeIdentity, requester: Requester) -> Refusal:

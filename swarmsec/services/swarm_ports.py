@@ -6,12 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.swarm_records import EngineInfo, SwarmNode, SwarmState
+from swarmsec.services.swarm_records import EngineInfo, Eviction, SwarmNode, SwarmState
 
 Spec = dict[str, Any]
 """A whole specification, free to be changed."""
 ChangeSpec = Callable[[SwarmState, Spec], Spec]
 """The present state and a copy of its specification in, the whole new one out; asked again if somebody was faster."""
+
+
+class EvictionRecords(Protocol):
+    """Nodes that get no certificate any more."""
+
+    def get(self, node_id: str) -> Eviction | None: ...
+    def add(self, eviction: Eviction) -> None: ...
+    def all(self) -> Sequence[Eviction]: ...
 
 
 class SwarmReader(Protocol):

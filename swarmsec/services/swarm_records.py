@@ -99,3 +99,13 @@ class SwarmNode:
     def label(self) -> str:
         """The node as people call it."""
         return self.hostname or self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eviction:
+    """A node that gets no certificate any more. ``evicted`` is in Unix seconds."""
+
+    node_id: str
+    hostname: str
+    reason: str
+    evicted: int

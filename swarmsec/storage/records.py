@@ -126,6 +126,11 @@ class Certificates:
         chosen = tables.certificates.c.status == str(CertificateStatus.REVOKED)
         return (_certificate(row) for row in self._transaction.select(tables.certificates, chosen))
 
+    def unexpired(self, now: int) -> Iterable[CertificateRecord]:
+        """Every certificate that ends after ``now``, whatever its status, in the order of issue."""
+        chosen = tables.certificates.c.not_after > now
+        return (_certificate(row) for row in self._transaction.select(tables.certificates, chosen))
+
     def by_ids(self, ids: Sequence[int]) -> Sequence[CertificateRecord]:
         """Certificates with these row ids."""
         found: list[CertificateRecord] = []

@@ -13,6 +13,7 @@ from swarmsec.clock import Clock
 from swarmsec.storage import coordination, keyrecords, logrecords, records, rows, secretrecords, trustrecords
 from swarmsec.storage.log import LogAppender, LogEntries
 from swarmsec.storage.rows import InsertBuffer, Row
+from swarmsec.storage.swarmrecords import Evictions
 
 
 class UnloggedChange(Exception):
@@ -58,6 +59,11 @@ class Transaction:
     def swarm_roots(self) -> records.SwarmRoots:
         """Foreign roots of the signing endpoint."""
         return records.SwarmRoots(self)
+
+    @property
+    def evictions(self) -> Evictions:
+        """Nodes that were taken out of the Swarm."""
+        return Evictions(self)
 
     @property
     def sealed(self) -> keyrecords.Sealed:

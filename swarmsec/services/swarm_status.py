@@ -1,0 +1,216 @@
+"""A Swarm's nodes beside the certificates that we issued for them.
+
+Docker's HTTP API shows who issued a node's certificate and nothing of the certificate. So the dates come from our
+issuance table, and only where the node itself names a root of ours as its issuer: then the newest certificate of its
+role under that root is the one that it uses, or just got. What is not known is said to be not known.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ca.bundle import parse_bundle
+from ca.errors import CaError
+from ca.issuing import fingerprint
+from ca.profiles import Profile
+from ca.renewal import is_overdue, renewal_time
+from swarmsec.clock import rfc3339_seconds, unix_seconds
+from swarmsec.services.convergence import is_root, issuer_of
+from swarmsec.services.ports import Transaction
+from swarmsec.services.records import CertificateRecord, CertificateStatus
+from swarmsec.services.swarm_records import IssuerName, SwarmNode, SwarmState
+
+ISSUED, NONE = "issued", "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """One node. Times in Unix seconds; ``certificate`` is None where nothing is known of it."""
+
+    node: SwarmNode
+    certificate: CertificateRecord | None
+    issuer: str
+    """SHA-256 of the root that issued it; empty if that is none of ours."""
+    source: str
+    is_converged: bool
+    renew_after: int | None
+    is_overdue: bool
+    is_expired: bool
+
+    def members(self) -> dict[str, object]:
+        """The node as JSON members."""
+        node, certificate = self.node, self.certificate
+        return {
+            "id": node.id,
+            "hostname": node.hostname,
+            "role": node.role,
+            "state": node.state,
+            "not_before": rfc3339_seconds(certificate.not_before) if certificate else None,
+            "not_after": rfc3339_seconds(certificate.not_after) if certificate else None,
+            "serial": certificate.serial if certificate else None,
+            "issuer": self.issuer or None,
+            "source": self.source,
+            "converged": self.is_converged,
+            "renew_after": rfc3339_seconds(self.renew_after) if self.renew_after is not None else None,
+            "overdue": self.is_overdue,
+            "expired": self.is_expired,
+            "leader": node.is_leader,
+            "engine_version": node.engine_version or None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obsolete:
+    """A manager's certificate that rules the Swarm as far as Docker knows, and that nobody should have any more."""
+
+    record: CertificateRecord
+    hostname: str
+    reason: str
+    """``demoted``, ``removed`` or ``replaced``."""
+
+    def members(self) -> dict[str, object]:
+        """The certificate as JSON members."""
+        return {
+            "node_id": self.record.subject_id,
+            "hostname": self.hostname or None,
+            "serial": self.record.serial,
+            "not_after": rfc3339_seconds(self.record.not_after),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmStatus:
+    """A Swarm at one moment.
+
+    Args:
+        answers: whether each external authority's URL answers under its root; None where that was not tried.
+    """
+
+    state: SwarmState
+    root_sha256: str
+    is_ours: bool
+    answers: Sequence[bool | None]
+    nodes: Sequence[NodeStatus]
+    obsolete: Sequence[Obsolete]
+
+    def members(self) -> dict[str, object]:
+        """The Swarm as JSON members."""
+        return {
+            "cluster_id": self.state.id,
+            "root_sha256": self.root_sha256,
+            "ours": self.is_ours,
+            "rotation_in_progress": self.state.is_rotating,
+            "autolock": self.state.is_autolocked,
+            "external_cas": [
+                {"url": item.url, "answers": answers}
+                for item, answers in zip(self.state.external_cas, self.answers, strict=True)
+            ],
+            "nodes": [node.members() for node in self.nodes],
+            "obsolete_manager_certificates": [item.members() for item in self.obsolete],
+        }
+
+
+def swarm_status(
+    transaction: Transaction, state: SwarmState, nodes: Sequence[SwarmNode], answers: Sequence[bool | None]
+) -> SwarmStatus:
+    """Hold a Swarm against the issuance table."""
+    now = unix_seconds(transaction.clock)
+    roots = {
+        record.generation: x509.load_der_x509_certificate(record.certificate)
+        for record in transaction.authorities.all()
+    }
+    active = transaction.authorities.active()
+    ours = active is not None and is_root(state.root_pem, roots[active.generation])
+    issued = _by_subject(transaction, now)
+    issuers = {generation: issuer_of(root) for generation, root in roots.items()}
+    listed = [_node_status(transaction, node, state, issued, issuers, roots, now) for node in nodes]
+    return SwarmStatus(
+        state=state,
+        root_sha256=_root_sha256(state),
+        is_ours=ours,
+        answers=answers,
+        nodes=sorted(listed, key=lambda item: (item.node.role, item.node.label)),
+        obsolete=_obsolete(issued, nodes),
+    )
+
+
+def _by_subject(transaction: Transaction, now: int) -> Mapping[str, Sequence[CertificateRecord]]:
+    found: dict[str, list[CertificateRecord]] = defaultdict(list)
+    for record in transaction.certificates.unexpired(now):
+        if record.profile in {Profile.SWARM_MANAGER, Profile.SWARM_WORKER}:
+            found[record.subject_id].append(record)
+    return found
+
+
+def _node_status(
+    transaction: Transaction,
+    node: SwarmNode,
+    state: SwarmState,
+    issued: Mapping[str, Sequence[CertificateRecord]],
+    issuers: Mapping[int, IssuerName],
+    roots: Mapping[int, x509.Certificate],
+    now: int,
+) -> NodeStatus:
+    known = {generation for generation, issuer in issuers.items() if issuer == node.issuer}
+    # One that was off too long shows its last certificate, which has expired.
+    candidates = issued.get(node.id) or (transaction.certificates.by_subject(node.id) if known else ())
+    certificate = next(
+        (
+            record
+            for record in reversed(candidates)
+            if record.generation in known
+            and record.profile == f"swarm-{node.role}"
+            and record.status is not CertificateStatus.REVOKED
+        ),
+        None,
+    )
+    life = _life(certificate) if certificate else None
+    return NodeStatus(
+        node=node,
+        certificate=certificate,
+        issuer=fingerprint_of(roots[certificate.generation]) if certificate else "",
+        source=ISSUED if certificate else NONE,
+        is_converged=node.issuer == state.issuer and (state.is_rotating or node.root_pem == state.root_pem),
+        renew_after=int(renewal_time(*life, 0).timestamp()) if life else None,
+        is_overdue=life is not None and is_overdue(*life, now=datetime.fromtimestamp(now, UTC)),
+        is_expired=certificate is not None and certificate.not_after <= now,
+    )
+
+
+def _obsolete(issued: Mapping[str, Sequence[CertificateRecord]], nodes: Sequence[SwarmNode]) -> list[Obsolete]:
+    present = {node.id: node for node in nodes}
+    found = []
+    for node_id, records in issued.items():
+        managing = [record for record in records if record.profile == Profile.SWARM_MANAGER]
+        node = present.get(node_id)
+        if node is None:
+            found += [Obsolete(record=record, hostname="", reason="removed") for record in managing]
+        elif node.role != "manager":
+            found += [Obsolete(record=record, hostname=node.hostname, reason="demoted") for record in managing]
+        else:
+            found += [Obsolete(record=record, hostname=node.hostname, reason="replaced") for record in managing[:-1]]
+    return found
+
+
+def _life(record: CertificateRecord) -> tuple[datetime, datetime]:
+    return datetime.fromtimestamp(record.not_before, UTC), datetime.fromtimestamp(record.not_after, UTC)
+
+
+def fingerprint_of(root: x509.Certificate) -> str:
+    """A root's SHA-256, lower-case hex."""
+    return fingerprint(root.public_bytes(Encoding.DER))
+
+
+def _root_sha256(state: SwarmState) -> str:
+    try:
+        (root,) = parse_bundle(state.root_pem.encode())
+    except (CaError, ValueError):
+        return ""
+    return fingerprint_of(root)
