@@ -40,6 +40,7 @@ def unix_seconds(clock: Clock) -> int:
     return clock.unix_ms() // 1000
 
 
+@lru_cache(maxsize=4)
 def rfc3339(unix_ms: int) -> str:
     """Format a time as RFC 3339 in UTC with milliseconds."""
     whole, milliseconds = divmod(unix_ms, 1000)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -28,13 +28,17 @@ GENESIS: Final = bytes(HASH_BYTES)
 Field = str | int | bool | Sequence[str]
 
 
+# NOTE: members of all that an entry is made of stand in the order of their names, which is the canonical one; the
+# encoder writes them as they stand, because sorting them anew for each entry costs as much as writing them.
+
+
 class Actor(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did it: ``type`` is ``local``, ``certificate``, ``token``, ``service`` or ``anonymous``."""
 
-    type: str
-    id: str
     auth: str = ""
     certificate_sha256: str = ""
+    id: str
+    type: str
 
 
 class Source(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,18 +52,18 @@ class Source(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ObjectRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it was done to."""
 
-    type: str
     id: str = ""
     name: str = ""
+    type: str
     version: int | None = None
 
 
 class PolicyRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The document that decided."""
 
-    id: str
-    digest: str
     decision: str
+    digest: str
+    id: str
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,7 +84,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 _NOWHERE: Final = Source()
 
 
-class RowChange(NamedTuple):
+class RowChange(Struct, frozen=True, array_like=True, gc=False):
     """A row that the transaction wrote: its table, its key and the digest of its new content (empty: removed)."""
 
     table: str
@@ -88,7 +92,7 @@ class RowChange(NamedTuple):
     digest: str
 
 
-class Place(NamedTuple):
+class Place(Struct, frozen=True, gc=False):
     """Where an entry stands: sequence, unique id, RFC 3339 time, monotonic microseconds, predecessor's hash."""
 
     seq: int
@@ -96,6 +100,31 @@ class Place(NamedTuple):
     time: str
     mono: int
     prev: bytes
+
+
+class _Entry(Struct, frozen=True, omit_defaults=True):
+    """The members of an entry; absent ones are those with their default, and a required one is never None."""
+
+    action: Action | None = None
+    actor: Actor | None = None
+    fields: Mapping[str, Field] | None = None
+    id: str | None = None
+    mono: int | None = None
+    object: ObjectRef | None = None
+    outcome: Outcome | None = None
+    policy: PolicyRef | None = None
+    prev: str | None = None
+    reason: str = ""
+    request_id: str = ""
+    seq: int | None = None
+    session: str = ""
+    source: Source | None = None
+    state: Sequence[RowChange] | None = None
+    time: str | None = None
+    v: int | None = None
+
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
 
 
 def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) -> bytes:
@@ -106,7 +135,7 @@ def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) ->
     """
     try:
         entry = _entry(event, place, state)
-        data = msgspec.json.encode(entry, order="sorted")
+        data = _encoder.encode(entry)
         if len(data) > MAX_TEXT:
             # Only an entry longer than the longest text can hold a text that is too long.
             data = _encode_bounded(entry)
@@ -119,60 +148,41 @@ def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) ->
     return data
 
 
-class _Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The members of an entry; absent ones are those with their default."""
-
-    seq: int
-    id: str
-    time: str
-    mono: int
-    prev: str
-    action: Action
-    outcome: Outcome
-    object: ObjectRef
-    actor: Actor
-    v: int
-    source: Source | None = None
-    reason: str = ""
-    policy: PolicyRef | None = None
-    request_id: str = ""
-    session: str = ""
-    fields: Mapping[str, Field] | None = None
-    state: Sequence[RowChange] | None = None
-
-
 def _entry(event: Event, place: Place, state: Sequence[RowChange]) -> _Entry:
+    # In the order of the members: named arguments take four times as long.
     return _Entry(
-        v=VERSION,
-        seq=place.seq,
-        id=place.id,
-        time=place.time,
-        mono=place.mono,
-        prev=place.prev.hex(),
-        action=event.action,
-        outcome=event.outcome,
-        object=event.object,
-        actor=event.actor,
-        source=None if event.source == _NOWHERE else event.source,
-        reason=event.reason,
-        policy=event.policy,
-        request_id=event.request_id,
-        session=event.session,
-        fields=_checked(event.fields) if event.fields else None,
-        state=state or None,
+        event.action,
+        event.actor,
+        _checked(event.fields) if event.fields else None,
+        place.id,
+        place.mono,
+        event.object,
+        event.outcome,
+        event.policy,
+        place.prev.hex(),
+        event.reason,
+        event.request_id,
+        place.seq,
+        event.session,
+        None if event.source == _NOWHERE else event.source,
+        state or None,
+        place.time,
+        VERSION,
     )
 
 
 def _checked(fields: Mapping[str, Field]) -> Mapping[str, Field]:
-    for name, value in fields.items():
-        if not name.isascii():
-            raise ValueError(f"expected ASCII member names, got {name!r}")
-        if not isinstance(value, str):
+    if not "".join(fields).isascii():
+        raise ValueError(f"expected ASCII member names, got {', '.join(fields)!r}")
+    for value in fields.values():
+        if type(value) is not str:
             _check_field(value)
     return fields
 
 
 def _check_field(value: object) -> None:
+    if isinstance(value, str):
+        return
     if isinstance(value, int):
         check_integer(value)
     elif not isinstance(value, list | tuple) or not all(isinstance(member, str) for member in value):
@@ -235,8 +245,6 @@ def uuid7(unix_ms: int, random: bytes) -> str:
         unix_ms: milliseconds since the epoch.
         random: 10 random bytes, of which 74 bits are used.
     """
-    bits = (unix_ms & (2**48 - 1)) << 80 | int.from_bytes(random, "big")
-    bits = bits & ~(0xF << 76) | 0x7 << 76
-    bits = bits & ~(0x3 << 62) | 0x2 << 62
-    text = f"{bits:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time, drawn = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}", random.hex()
+    variant = "89ab"[random[2] >> 4 & 0x3]
+    return f"{time[:8]}-{time[8:]}-7{drawn[1:4]}-{variant}{drawn[5:8]}-{drawn[8:]}"

@@ -21,7 +21,7 @@ from swarmsec.errors import UsageProblem
 WRITE: Final = "swarmsec_write"
 """Execution option of a connection whose transaction will write."""
 LOCK_WAIT_SECONDS: Final = 10
-_SQLITE_SETTINGS: Final = (
+SQLITE_SETTINGS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -89,7 +89,7 @@ def _configure_sqlite(connection: Any, record: object) -> None:
     # The driver's own transaction handling would begin late and commit on its own; ``_begin_sqlite`` is explicit.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for setting in _SQLITE_SETTINGS:
+    for setting in SQLITE_SETTINGS:
         cursor.execute(setting)
     cursor.close()
 
@@ -102,7 +102,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def driver_of(connection: Connection) -> Any:
     """The driver's own connection; ``sqlite3`` and ``psycopg`` both have ``execute``, ``cursor`` and ``commit``."""
-    return connection.connection.driver_connection
+    # For these two it is what SQLAlchemy calls the DBAPI connection; asking for the other takes three more calls.
+    return connection.connection.dbapi_connection
 
 
 def sqlite_path(url: URL) -> Path | None:

@@ -11,8 +11,7 @@ Unavailable
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import sqlalchemy.exc
 
@@ -46,22 +45,33 @@ _CORRUPT = ("malformed", "not a database", "corrupt", "invalid page", "could not
 _BUSY = ("database is locked", "lock timeout", "lock_timeout", "canceling statement due to lock")
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class translated:  # noqa: N801  # used as a function
     """Turn the driver's errors into ours; anything unknown stays what it is and shows as a defect."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
+
+    # A class, because every write passes here and a generator costs several times as much.
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            ours = _translated(error)
+            if ours is not error:
+                raise ours from error
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, UnicodeDecodeError):
         # SQLite quotes names of a damaged schema in its error, and the driver fails to decode them.
-        raise StoreCorrupt("the database is damaged: a text in it is not UTF-8", hint=_RESTORE) from error
-    except (UnicodeEncodeError, OverflowError) as error:
-        if isinstance(error, OverflowError) and "SQLite INTEGER" not in str(error):
-            raise
-        raise _unkeepable() from error
-    except Exception as error:
-        if not isinstance(error, sqlalchemy.exc.SQLAlchemyError) and not _is_drivers(error):
-            raise
-        raise _translate(error) from error
+        return StoreCorrupt("the database is damaged: a text in it is not UTF-8", hint=_RESTORE)
+    if isinstance(error, UnicodeEncodeError) or (isinstance(error, OverflowError) and "SQLite INTEGER" in str(error)):
+        return _unkeepable()
+    if isinstance(error, sqlalchemy.exc.SQLAlchemyError) or _is_drivers(error):
+        return _translate(error)
+    return error
 
 
 def _is_drivers(error: object) -> bool:

@@ -66,9 +66,9 @@ class LogAppender:
         now = clock.unix_ms()
         place = Place(seq, uuid7(now, clock.random(10)), rfc3339(now), clock.monotonic_us(), self._last_hash)
         data = encode_entry(event, place, state)
-        self._last_hash = leaf_hash(data)
-        self._pending.append((seq, data, self._last_hash))
-        self._size = seq + 1
+        hashed = leaf_hash(data)
+        self._pending.append((seq, data, hashed))
+        self._size, self._last_hash = seq + 1, hashed
         return seq
 
     def mark(self) -> tuple[LogHead, int]:
@@ -85,9 +85,8 @@ class LogAppender:
         """Write what is pending."""
         self.inserts.flush()
         if self._pending:
-            rows = [{"seq": seq, "data": data, "leaf_hash": hashed} for seq, data, hashed in self._pending]
-            self.inserts.write(audit_entries, [self.inserts.bind(audit_entries, row) for row in rows])
-            self._pending.clear()
+            self.inserts.write(audit_entries, self._pending)
+            self._pending = []
 
 
 def head_at(connection: Connection, size: int) -> LogHead | None:

@@ -20,6 +20,7 @@ from swarmsec.services.records import (
     TokenRecord,
 )
 from swarmsec.storage import tables
+from swarmsec.storage.rows import shape_of
 
 if TYPE_CHECKING:
     from swarmsec.storage.rows import Row
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 ACTIVE: Final = "active"
 RETIRED: Final = "retired"
 _ID_BATCH: Final = 500
-_CERTIFICATE_FIELDS: Final = tuple(CertificateRecord.__slots__)
-_certificate_values = attrgetter(*_CERTIFICATE_FIELDS)
+_certificate_content = attrgetter(*shape_of(tables.certificates).columns)
+_STATUS: Final = shape_of(tables.certificates).columns.index("status")
 
 
 def _values(row: Row) -> dict[str, Any]:
@@ -85,9 +86,9 @@ class Certificates:
 
     def add(self, record: CertificateRecord) -> None:
         """Add an issued certificate."""
-        values = dict(zip(_CERTIFICATE_FIELDS, _certificate_values(record), strict=True))
-        values["status"] = str(record.status)
-        self._transaction.insert(tables.certificates, **values)
+        content = [*_certificate_content(record)]
+        content[_STATUS] = str(record.status)
+        self._transaction.insert_content(tables.certificates, content)
 
     def next_id(self) -> int:
         """The next free row id; the writer's lock makes it ours until the transaction ends."""

@@ -7,14 +7,16 @@ durable write, building them anew costs more than the database does.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from hashlib import sha256
+from operator import itemgetter
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Dialect, Table, Text, and_, bindparam, delete, insert, select, update
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -34,27 +36,55 @@ def digest_of(table: Table, values: Row) -> bytes:
         StoreCorrupt: a value is of no kind that we write.
         UsageProblem: a text that not every database keeps.
     """
-    table_name, names = _shape(table)
-    return _digest(table_name, [values[name] for name in names])
+    shape = shape_of(table)
+    return _digest(shape, [values[name] for name in shape.columns])
 
 
-def _digest(table_name: str, content: list[Any]) -> bytes:
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def _digest(shape: Shape, content: Sequence[Any]) -> bytes:
     try:
-        encoded = msgspec.msgpack.encode([table_name, *content])
-        if "\0" in "".join([value for value in content if type(value) is str]):
+        encoded = _encode([shape.name, *content])
+        if "\0" in "".join(shape.texts(content)):
             raise ValueError
     except ValueError:
         # PostgreSQL keeps no NUL and neither database keeps lone surrogates; both are refused before they get there.
         raise UsageProblem("expected text without NUL and lone surrogates") from None
     except (TypeError, OverflowError) as error:
         raise StoreCorrupt(f"expected integers, texts and bytes in a row: {error}") from None
-    return hashlib.sha256(encoded).digest()
+    return sha256(encoded).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the way of a row needs to know of its table, as plain values."""
+
+    name: str
+    columns: tuple[str, ...]
+    """Those that the digest covers, which are all others, in the table's order."""
+    key: tuple[int, ...]
+    """The places of the primary key's parts among ``columns``."""
+    texts: Callable[[Sequence[Any]], Iterable[str]]
+    """Takes the texts out of a row's content."""
+    is_logged: bool
+
+    def key_text(self, content: Sequence[Any]) -> str:
+        """A row's key as log entries name it: its parts joined by a slash, percent-encoded where needed."""
+        if len(self.key) == 1:
+            return _key_part(content[self.key[0]])
+        return "/".join([_key_part(content[place]) for place in self.key])
 
 
 @lru_cache(maxsize=64)
-def _shape(table: Table) -> tuple[str, tuple[str, ...]]:
-    """The name and the columns that a digest covers, as plain texts."""
-    return str(table.name), tuple(str(column.name) for column in table.columns if column.name != "digest")
+def shape_of(table: Table) -> Shape:
+    """The shape of a table that has a digest."""
+    columns = tuple(str(column.name) for column in table.columns if column.name != "digest")
+    key = tuple(columns.index(name) for name in key_columns(table))
+    texts = [place for place, name in enumerate(columns) if isinstance(table.c[name].type, Text)]
+    # Of a single place ``itemgetter`` gives the text itself, which joins to itself as well.
+    take = itemgetter(*texts) if texts else lambda content: ()
+    return Shape(str(table.name), columns, key, take, bool(table.info["logged"]))
 
 
 @lru_cache(maxsize=64)
@@ -63,14 +93,10 @@ def key_columns(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.primary_key.columns)
 
 
-def name_of(table: Table) -> str:
-    """The table's name as a plain text."""
-    return _shape(table)[0]
-
-
 def key_text(table: Table, values: Row) -> str:
-    """A row's key as log entries name it: its parts joined by a slash, percent-encoded where needed."""
-    return "/".join([_key_part(values[name]) for name in key_columns(table)])
+    """A row's key as log entries name it."""
+    shape = shape_of(table)
+    return shape.key_text([values[name] for name in shape.columns])
 
 
 def _key_part(value: object) -> str:
@@ -97,11 +123,9 @@ def _compiled(operation: str, table: Table, dialect: Dialect) -> Statement:
     key = and_(*(table.c[name] == bindparam(f"k_{name}") for name in key_columns(table)))
     names = [column.name for column in table.columns]
     match operation:
-        case "insert":
-            statement: Any = insert(table).values({name: bindparam(name) for name in names})
         case "update":
             others = (name for name in names if name not in key_columns(table))
-            statement = update(table).where(key).values({name: bindparam(name) for name in others})
+            statement: Any = update(table).where(key).values({name: bindparam(name) for name in others})
         case "delete":
             statement = delete(table).where(key)
         case _:
@@ -125,8 +149,7 @@ class InsertBuffer:
     def __init__(self, connection: Connection) -> None:
         self._driver = driver_of(connection)
         self._dialect = connection.dialect
-        self._is_positional = bool(connection.dialect.positional)
-        self._rows: dict[Table, list[Any]] = {}
+        self._rows: dict[Table, list[Sequence[Any]]] = {}
 
     def add(self, table: Table, values: Row) -> bytes:
         """Take a row and return its digest.
@@ -134,15 +157,17 @@ class InsertBuffer:
         Raises:
             UsageProblem: a text that not every database keeps.
         """
-        table_name, names = _shape(table)
-        content = [values[name] for name in names]
-        digest = _digest(table_name, content)
-        content.append(digest)
-        rows = self._rows.get(table)
-        if rows is None:
-            rows = self._rows[table] = []
+        return self.add_content(table, [values[name] for name in shape_of(table).columns])
+
+    def add_content(self, table: Table, content: Sequence[Any]) -> bytes:
+        """Take a row whose columns, but for the digest, are given in the table's order; otherwise as ``add``."""
+        digest = _digest(shape_of(table), content)
         # The digest is the last column of every table that has one.
-        rows.append(content if self._is_positional else dict(zip((*names, "digest"), content, strict=True)))
+        row = (*content, digest)
+        if table in self._rows:
+            self._rows[table].append(row)
+        else:
+            self._rows[table] = [row]
         return digest
 
     def flush(self) -> None:
@@ -151,9 +176,10 @@ class InsertBuffer:
             self.write(table, rows)
         self._rows.clear()
 
-    def write(self, table: Table, bound: Sequence[Any]) -> None:
-        """Write rows whose values are in the driver's form already."""
-        text = _compiled("insert", table, self._dialect).text
+    def write(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows whose columns are in the table's order, the digest included."""
+        text, names = _insertion(table, self._dialect)
+        bound: Sequence[Any] = rows if names is None else [dict(zip(names, row, strict=True)) for row in rows]
         if len(bound) == 1:
             self._driver.execute(text, bound[0])
             return
@@ -161,13 +187,17 @@ class InsertBuffer:
         cursor.executemany(text, bound)
         cursor.close()
 
-    def bind(self, table: Table, values: Row) -> Any:
-        """A row of a table without a digest, in the driver's form."""
-        return _compiled("insert", table, self._dialect).bind(values)
-
     def forget(self) -> None:
         """Drop the rows unwritten."""
         self._rows.clear()
+
+
+@lru_cache(maxsize=128)
+def _insertion(table: Table, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+    """The statement, and the columns' names for a driver that takes values by name."""
+    names = tuple(str(column.name) for column in table.columns)
+    statement = insert(table).values({name: bindparam(name) for name in names})
+    return str(statement.compile(dialect=dialect)), None if dialect.positional else names
 
 
 def update_row(connection: Connection, table: Table, row: Row) -> bytes:

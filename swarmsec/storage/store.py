@@ -35,6 +35,7 @@ ANCHOR_INTERVAL_US: Final = 1_000_000
 _BEGIN_SQLITE: Final = "BEGIN IMMEDIATE"
 _BEGIN_POSTGRESQL: Final = "SELECT pg_advisory_xact_lock(7091870)"
 """Its driver begins a transaction with the first statement; this one waits for the writer's turn."""
+_NO_LOCK: Final = nullcontext(False)
 
 
 class Anchor(Protocol):
@@ -69,6 +70,7 @@ class Store:
     ) -> None:
         self._engine = engine
         self.clock = clock
+        self._begin = _BEGIN_SQLITE if self.is_sqlite else _BEGIN_POSTGRESQL
         self._lock = WriterLock(lock_path, lock_wait) if lock_path else None
         # One thread of this process at a time; the lock file and the database keep processes apart.
         self._turn = threading.Lock()
@@ -113,9 +115,9 @@ class Store:
             if self._anchor_failed:
                 self.anchor_if_due(now=True)
             try:
-                outcomes = self._commit(lambda *pending: self._run_together(units, *pending))
+                outcomes = self._commit(units, self._run_together)
             except _UnitEnded:
-                outcomes = self._commit(lambda *pending: [self._run_apart(unit, *pending) for unit in units])
+                outcomes = self._commit(units, self._run_each_apart)
         except Exception as error:  # noqa: BLE001  # whatever stopped the commit is every caller's answer
             return [Outcome(error=error) for _ in units]
         self._anchor_after_commit()
@@ -218,10 +220,12 @@ class Store:
                 self._lock.close()
             self._engine.dispose()
 
-    def _commit(self, run: Callable[[Connection, LogAppender], list[Outcome]]) -> list[Outcome]:
+    def _commit(
+        self, units: Sequence[Unit[Any]], run: Callable[[Sequence[Unit[Any]], Connection, LogAppender], list[Outcome]]
+    ) -> list[Outcome]:
         with self._locked_connection() as (connection, known):
             appender = LogAppender(connection, self.clock, known)
-            outcomes = run(connection, appender)
+            outcomes = run(units, connection, appender)
             appender.flush()
             self._written = appender.head
         self._head = appender.head
@@ -230,13 +234,13 @@ class Store:
     @contextmanager
     def _locked_connection(self) -> Iterator[tuple[Connection, LogHead | None]]:
         """The writing connection inside a transaction, and the head of the log where it is known without a look."""
-        with translated(), self._turn, self._lock.held() if self._lock else nullcontext(False) as is_turn_kept:
+        with translated(), self._turn, self._lock or _NO_LOCK as is_turn_kept:
             # Taken away until it is set again: whoever writes otherwise makes it untrue.
             known, self._written = self._written if is_turn_kept else None, None
             connection = self._writing_connection()
             try:
                 driver = driver_of(connection)
-                driver.execute(_BEGIN_SQLITE if self.is_sqlite else _BEGIN_POSTGRESQL)
+                driver.execute(self._begin)
                 yield connection, known
                 driver.commit()
                 if connection.in_transaction():
@@ -266,6 +270,11 @@ class Store:
         except Exception as error:
             raise _UnitEnded from error
         return outcomes
+
+    def _run_each_apart(
+        self, units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender
+    ) -> list[Outcome]:
+        return [self._run_apart(unit, connection, appender) for unit in units]
 
     def _run_apart(self, unit: Unit[Any], connection: Connection, appender: LogAppender) -> Outcome:
         mark = appender.mark()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -138,8 +138,15 @@ class Transaction:
 
     def insert(self, table: Table, **values: Any) -> None:
         """Insert a row; every column but ``digest`` is given."""
+        self.insert_content(table, [values[name] for name in rows.shape_of(table).columns])
+
+    def insert_content(self, table: Table, content: Sequence[Any]) -> None:
+        """Insert a row whose columns but ``digest`` are given in the table's order."""
         self._verify_writing()
-        self._note(table, values, self._inserts.add(table, values))
+        digest = self._inserts.add_content(table, content)
+        shape = rows.shape_of(table)
+        if shape.is_logged:
+            self._changes.append(RowChange(shape.name, shape.key_text(content), digest.hex()))
 
     def update(self, table: Table, row: Row, **changes: Any) -> Row:
         """Write ``row`` with ``changes`` over what the table has, and return the new row."""
@@ -184,6 +191,6 @@ class Transaction:
         return self._appender
 
     def _note(self, table: Table, values: Row, digest: bytes) -> None:
-        if table.info["logged"]:
-            key = rows.key_text(table, values)
-            self._changes.append(RowChange(rows.name_of(table), key, digest.hex()))
+        shape = rows.shape_of(table)
+        if shape.is_logged:
+            self._changes.append(RowChange(shape.name, rows.key_text(table, values), digest.hex()))

@@ -7,9 +7,9 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from swarmsec.storage.database import LOCK_WAIT_SECONDS
@@ -36,9 +36,8 @@ class WriterLock:
         name = Path(sys.argv[0] or "python").name.encode("ascii", "replace")[:64]
         self._note = b"process %d (%s) %s" % (os.getpid(), name, secrets.token_hex(8).encode())
 
-    @contextmanager
-    def held(self) -> Iterator[bool]:
-        """Hold the lock.
+    def __enter__(self) -> bool:
+        """Take the lock.
 
         Returns:
             whether nobody else has held it since this lock last did.
@@ -50,9 +49,16 @@ class WriterLock:
         descriptor = self._open()
         self._acquire(descriptor)
         try:
-            yield self._leave_note(descriptor)
-        finally:
+            return self._leave_note(descriptor)
+        except BaseException:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _leave_note(self, descriptor: int) -> bool:
         """Say who holds the lock; only where it says something else, because a write here makes every sync dearer."""

@@ -131,7 +131,7 @@ def test_a_running_command_shows_no_passphrase_in_the_process_table(session: Ses
         "SWARMSEC_STATE": str(session.place.state),
     }
     program = "from swarmsec.cli import main; main()"
-    with WriterLock(session.place.database.with_name("state.db.writer")).held():
+    with WriterLock(session.place.database.with_name("state.db.writer")):
         process = subprocess.Popen(
             [sys.executable, "-c", program, *options, "ca", "token", "worker", "--rotate"],
             env=environment,

@@ -24,7 +24,7 @@ import sys
 sys.argv[0] = "/usr/bin/swarmsec"
 from pathlib import Path
 from swarmsec.storage.writerlock import WriterLock
-with WriterLock(Path(sys.argv[1])).held():
+with WriterLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -68,7 +68,7 @@ def test_the_turn_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     with holding(path) as holder:
         holder.kill()
         holder.wait()
-        with WriterLock(path, wait=5).held():
+        with WriterLock(path, wait=5):
             pass
 
 
@@ -78,7 +78,7 @@ def test_a_note_that_is_no_note_is_not_shown(tmp_path: Path, note: bytes) -> Non
     path.write_bytes(note)
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(StoreBusy) as caught, WriterLock(path, wait=0).held():
+        with pytest.raises(StoreBusy) as caught, WriterLock(path, wait=0):
             pass
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 250
@@ -86,7 +86,7 @@ def test_a_note_that_is_no_note_is_not_shown(tmp_path: Path, note: bytes) -> Non
 
 def test_the_lock_file_is_its_owners_alone(tmp_path: Path) -> None:
     lock = WriterLock(tmp_path / "writer")
-    with lock.held():
+    with lock:
         assert (tmp_path / "writer").stat().st_mode & 0o777 == 0o600
     lock.close()
     lock.close()

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +51,11 @@ def event(reason: str = "", fields: Mapping[str, object] | None = None, request_
         request_id=request_id,
         fields=fields or {},  # type: ignore[arg-type]  # what no field may be is tried as well
     )
+
+
+@pytest.mark.parametrize("part", [Actor, Source, ObjectRef, PolicyRef])
+def test_parts_of_an_entry_stand_in_canonical_order(part: type[msgspec.Struct]) -> None:
+    assert list(part.__struct_fields__) == sorted(part.__struct_fields__)
 
 
 def test_an_entry_has_exactly_the_documented_bytes() -> None:
