@@ -14,8 +14,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from typing import IO, Any, Final, Self
 
 from tests.peers.errors import PeerProblem
 
+SOAK: Final = bool(os.environ.get("SWARMSEC_SOAK"))
 DURABLE_CALLS: Final = ("fsync", "fdatasync", "rename", "link", "unlink", "ftruncate", "mkdir")
 """What moves a file or makes it last."""
 WRITING_CALLS: Final = (*DURABLE_CALLS, "pwrite64", "write")
@@ -225,8 +227,18 @@ def _wait_attached(output: IO[str] | None) -> None:
         raise PeerProblem(f"expected strace to attach, got {line!r}")
 
 
-def kills(counted: Counter[str]) -> Iterator[Kill]:
-    """Every place to kill a command that makes these calls."""
-    for call, count in sorted(counted.items()):
-        for at in range(1, count + 1):
-            yield Kill(call=call, at=at)
+def kills(counted: Counter[str], *, every: int = 1) -> Sequence[Kill]:
+    """Places to kill a command that makes these calls.
+
+    Args:
+        counted: its calls by name.
+        every: of a long sweep, how many places to go on by; with SWARMSEC_SOAK=1 none is left out. The first place
+            depends on the test's name, so that two tests of one command do not meet the same ones.
+    """
+    places = [Kill(call=call, at=at) for call, count in sorted(counted.items()) for at in range(1, count + 1)]
+    step = 1 if SOAK else every
+    return places[zlib.crc32(_test_name().encode()) % step :: step]
+
+
+def _test_name() -> str:
+    return os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]

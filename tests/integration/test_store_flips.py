@@ -25,8 +25,8 @@ from swarmsec.storage.tables import audit_entries, metadata
 from tests.integration.storefixtures import Place, make_home, opened
 
 SOAK = bool(os.environ.get("SWARMSEC_SOAK"))
-SAMPLE = 10**9 if SOAK else 1200
-HOME_SAMPLE = 20_000 if SOAK else 120
+SAMPLE = 10**9 if SOAK else 500
+HOME_SAMPLE = 20_000 if SOAK else 50
 SEALED = ("ca/root/1", "ca/token/worker", "core/backup-mac-key")
 HEADER = 100
 """The header of a SQLite file: every byte of it is always tried."""
