@@ -47,13 +47,14 @@ class Pkcs11Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaSettings:
-    """Certificates: how long they live, and how long a Swarm's former root is kept after its last use."""
+    """Certificates: how long they live, how long a Swarm's former root is kept, whether managers need approval."""
 
     certificate_hours: int = 2160
     allow_short_lifetimes: bool = False
     certificate_minutes: int = 0
     """How long certificates live that renew by themselves, where it shall be less than an hour; 0 for the hours."""
     former_root_minutes: int = 5
+    require_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +220,7 @@ url = {_quoted(database_url)}
 # allow_short_lifetimes = {str(ca.allow_short_lifetimes).lower()}
 # certificate_minutes = {ca.certificate_minutes}
 # former_root_minutes = {ca.former_root_minutes}
+# require_approval = {str(ca.require_approval).lower()}
 
 # [serve]
 # listen = "{serve.listen}"

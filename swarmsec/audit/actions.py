@@ -42,6 +42,9 @@ class Action(StrEnum):
     CA_TOKEN_REVEAL = "ca.token-reveal"  # noqa: S105  # the name of an action
     CA_TOKEN_REVOKE = "ca.token-revoke"  # noqa: S105  # the name of an action
     CA_TOKEN_REDEEM = "ca.token-redeem"  # noqa: S105  # the name of an action
+    NODE_REQUEST = "node.request"
+    NODE_APPROVE = "node.approve"
+    NODE_DENY = "node.deny"
     NODE_RECOVER = "node.recover"
     SWARM_TRUST = "swarm.trust"
     SWARM_DISTRUST = "swarm.distrust"

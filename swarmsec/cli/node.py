@@ -1,4 +1,4 @@
-"""``swarmsec node``: the commands that run on a node."""
+"""``swarmsec node``: the commands that run on a node, and those that let one in."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarmsec.cli.approval import approve, deny, pending
 from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say
 
@@ -30,7 +31,12 @@ _server = click.option("--server", required=True, metavar="URL", help="The autho
 
 @click.group()
 def node() -> None:
-    """Join a node to the authority, renew its certificate, bring it back."""
+    """Join a node to the authority, renew its certificate, bring it back; on the authority, let it in."""
+
+
+node.add_command(pending)
+node.add_command(approve)
+node.add_command(deny)
 
 
 @node.command()
@@ -45,21 +51,30 @@ def node() -> None:
     help="Where the node's key, certificate and root go.",
 )
 @click.option("--name", metavar="NAME", help="The node's id; the authority picks one where none is given.")
+@click.option("--wait", type=DURATION, default="1h", show_default=True, help="How long to wait for approval.")
 @click.pass_context
-def join(context: click.Context, server: str, token: str, directory: Path, name: str | None) -> None:
+def join(context: click.Context, server: str, token: str, directory: Path, name: str | None, wait: timedelta) -> None:
     """Get this node's first certificate with a join token.
 
     The root bundle is checked against the token before anything is believed; the private key is made here and never
     leaves this machine. Writes swarm-node.key (0600), swarm-root-ca.crt and swarm-node.crt.
+
+    Where the authority holds managers, this waits until somebody approves the node there. It may be stopped meanwhile:
+    the same command goes on with the same key.
 
     \b
     Example:
       swarmsec node join --server https://ca.example.internal:8443 --token SWMTKN-1-... --dir ./node
     """
     from swarmsec.clock import rfc3339_seconds
+    from swarmsec.wiring.enrolment import Held, Patience
     from swarmsec.wiring.enrolment import join as join_authority
 
-    joined = join_authority(server, token, directory, name)
+    def tell(held: Held) -> None:
+        say(f"{held.node_id} waits for approval; its key has the fingerprint {held.spki_sha256}")
+        say(f"on the authority: swarmsec node approve {held.node_id}")
+
+    joined = join_authority(server, token, directory, name, Patience(limit=wait, tell=tell))
     not_after = rfc3339_seconds(int(joined.certificate.not_valid_after_utc.timestamp()))
     document = {
         "node_id": joined.identity.node_id,

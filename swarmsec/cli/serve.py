@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--listen", metavar="HOST:PORT", help="Default: [serve] listen, 127.0.0.1:8443. Port 0 picks one.")
 @click.option("--name", "names", multiple=True, metavar="DNS", help="A further name for the server's certificate.")
+@click.option("--require-approval", is_flag=True, help="Hold managers that join until 'swarmsec node approve'.")
 @click.pass_context
-def serve(context: click.Context, listen: str | None, names: tuple[str, ...]) -> None:
+def serve(context: click.Context, listen: str | None, names: tuple[str, ...], require_approval: bool) -> None:
     """Serve nodes and Swarms over HTTPS until told to stop.
 
     Prints "listening on https://HOST:PORT" on stderr when ready, then one JSON line for each request. Changes that
@@ -37,6 +39,8 @@ def serve(context: click.Context, listen: str | None, names: tuple[str, ...]) ->
 
     with opened_home(context) as home:
         listening = Listening.parse(listen or home.config.serve.listen, names)
+        if require_approval:
+            home.config = replace(home.config, ca=replace(home.config.ca, require_approval=True))
         write_logs_to(sys.stderr)
         session = Session(home, listening, local_requester(), lambda line: click.echo(line, err=True))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -56,13 +56,22 @@ class JoinAnswer(_Model):
     root_bundle: str
 
 
+class WaitAnswer(_Model):
+    """What a manager gets that waits for approval, with status 202; it asks again with the same key."""
+
+    pending: bool
+    node_id: str
+    spki_sha256: str
+    retry_after_seconds: int
+
+
 class NodeService(Protocol):
     """What these routes need of the parts behind the server."""
 
     def root_bundle(self) -> bytes: ...
     async def join(
         self, caller: Caller, token: str, signing_request: SigningRequest, name: str | None, request_id: str
-    ) -> JoinAnswer: ...
+    ) -> JoinAnswer | WaitAnswer: ...
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer: ...
     async def recover(
         self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str
@@ -81,6 +90,9 @@ def build_node_routes(service: NodeService) -> list[Route]:
         body = parse_body(JoinBody, request.body)
         signing_request = parse_signing_request(body.csr.encode())
         answer = await service.join(request.caller, body.token, signing_request, body.name, request.request_id)
+        if isinstance(answer, WaitAnswer):
+            headers = {"Retry-After": str(answer.retry_after_seconds)}
+            return Response(status=202, body=answer.model_dump_json().encode(), headers=headers)
         return Response(body=answer.model_dump_json().encode())
 
     async def renew(request: Request) -> Response:
@@ -105,7 +117,7 @@ def build_node_routes(service: NodeService) -> list[Route]:
             method="POST",
             path="/api/v1/node/join",
             handler=join,
-            operation=operation("Redeem a join token for a certificate", request=JoinBody, answer=JoinAnswer),
+            operation=_joining(operation("Redeem a join token for a certificate", request=JoinBody, answer=JoinAnswer)),
             body_limit=MAX_JOIN_BODY,
             attempt_keys=_join_keys,
         ),
@@ -159,6 +171,13 @@ def operation(
     if request is not None:
         schema = {"schema": request.model_json_schema()}
         described["requestBody"] = {"required": True, "content": {"application/json": schema}}
+    return described
+
+
+def _joining(described: dict[str, Any]) -> dict[str, object]:
+    """A manager may be told to wait."""
+    content = {"application/json": {"schema": WaitAnswer.model_json_schema()}}
+    described["responses"]["202"] = {"description": "waits for approval; ask again", "content": content}
     return described
 
 

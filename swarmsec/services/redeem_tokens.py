@@ -17,6 +17,7 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import Denied, SwarmsecError
 from swarmsec.services.authority import Authority
+from swarmsec.services.hold_nodes import request_of_key
 from swarmsec.services.limited_tokens import ACTIVE, TokenRole, find_limited_token, reference_of_token, state_of
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus, LimitedToken
@@ -54,7 +55,8 @@ def admit(
 
     Args:
         text: as it was sent.
-        spki_sha256: of the key that asks; the one that used a token last may ask again for what it got.
+        spki_sha256: of the key that asks; the one that used a token last may ask again for what it got, and one whose
+            request waits for approval may ask how it stands.
         action: what a refusal is logged as.
 
     Raises:
@@ -73,6 +75,9 @@ def admit(
         raise refusal(requester, action, Denied(why, hint="get the present one with: swarmsec ca token worker"))
     state = state_of(limited, unix_seconds(transaction.clock))
     is_repeated = state == "used-up" and limited.redeemed_by == spki_sha256
+    if state in {"used-up", "expired"} and not is_repeated:
+        held = request_of_key(transaction, spki_sha256)
+        is_repeated = held is not None and held.token_id == limited.token_id
     if state != ACTIVE and not is_repeated:
         raise refusal(requester, action, Denied(_ENDED[state], hint=_ANOTHER), limited)
     return Admission(token_id=limited.token_id, role=TokenRole(limited.role), limited=limited)

@@ -129,6 +129,20 @@ limited_tokens = _state_table(
     Column("redeemed_by", LargeBinary, nullable=False),
 )
 
+held_nodes = _state_table(
+    "held_nodes",
+    _key("request_id", Text),
+    Column("node_id", Text, nullable=False, index=True),
+    Column("spki_sha256", LargeBinary, nullable=False, index=True),
+    Column("token_id", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("requested", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 swarm_roots = _state_table(
     "swarm_roots",
     _key("sha256", Text),

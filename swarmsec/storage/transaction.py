@@ -10,7 +10,16 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from swarmsec.audit.entry import Event, RowChange
 from swarmsec.clock import Clock
-from swarmsec.storage import coordination, keyrecords, logrecords, records, rows, secretrecords, trustrecords
+from swarmsec.storage import (
+    coordination,
+    keyrecords,
+    logrecords,
+    noderecords,
+    records,
+    rows,
+    secretrecords,
+    trustrecords,
+)
 from swarmsec.storage.log import LogAppender, LogEntries
 from swarmsec.storage.rows import InsertBuffer, Row
 from swarmsec.storage.swarmrecords import Evictions
@@ -54,6 +63,11 @@ class Transaction:
     def limited_tokens(self) -> records.LimitedTokens:
         """Join tokens that end."""
         return records.LimitedTokens(self)
+
+    @property
+    def held_nodes(self) -> noderecords.HeldNodes:
+        """Requests to join that wait for a person."""
+        return noderecords.HeldNodes(self)
 
     @property
     def swarm_roots(self) -> records.SwarmRoots:

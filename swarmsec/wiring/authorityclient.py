@@ -104,6 +104,23 @@ def ask(
     Raises:
         Denied, UsageProblem, Unavailable: as the server says, or because nothing usable came.
     """
+    status, document = exchange(base, path, members, roots=roots, pair=pair)
+    if status != 200:
+        raise _worded(status, document)
+    return document
+
+
+def exchange(
+    base: str, path: str, members: Mapping[str, object], *, roots: bytes, pair: KeyPair | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Post a JSON document; returns status 200 or 202 and the JSON answer.
+
+    Args:
+        base, path, members, roots, pair: as for ``ask``.
+
+    Raises:
+        Denied, UsageProblem, Unavailable: as ``ask``.
+    """
     status, body = _call("POST", f"{base}{path}", roots=roots, body=json.dumps(members).encode(), pair=pair)
     try:
         document = json.loads(body)
@@ -111,9 +128,9 @@ def ask(
         document = None
     if not isinstance(document, dict):
         raise Unavailable(f"expected JSON from {base}, got something else with HTTP status {status}")
-    if status != 200:
+    if status not in {200, 202}:
         raise _worded(status, document)
-    return document
+    return status, document
 
 
 def signing_request(key: ec.EllipticCurvePrivateKey) -> str:

@@ -55,6 +55,10 @@ def _answer(data: bytes) -> None:
     status, body = int.from_bytes(data[:2], "big") % 600, data[2:]
     with patch.object(authorityclient, "_call", lambda *_, **__: (status, body)):
         issued = enrolment._redeem("https://a", ROOT_PEM, JoinToken.parse(TOKEN), NODE_SIGNER.key, None)
+    if isinstance(issued, enrolment.Held):
+        if not issued.node_id.isprintable() or not 1 <= issued.seconds <= enrolment.MAX_PAUSE_SECONDS:
+            raise CheckFailed("expected a wait that is bounded")
+        return
     _verify_ours(issued)
 
 

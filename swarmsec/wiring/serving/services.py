@@ -14,11 +14,13 @@ from swarmsec.clock import rfc3339_seconds
 from swarmsec.http import Caller, RoleKind
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokens import Tokens
-from swarmsec.server.node_api import JoinAnswer
+from swarmsec.server.node_api import JoinAnswer, WaitAnswer
 from swarmsec.server.ports import Check, Refusal
 from swarmsec.services.authority import Authority, certificate_pem
+from swarmsec.services.hold_nodes import POLL_SECONDS
 from swarmsec.services.join_node import JoinRequest, join_node
 from swarmsec.services.list_certificates import list_certificates
+from swarmsec.services.node_records import HeldNode
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.renew_node import renew_node
@@ -47,6 +49,7 @@ class AuthorityServices:
     Args:
         store, writer, keys, authority, identities: this server's own.
         server_names: what its own certificate names; no node gets these.
+        holds_managers: whether managers that join wait for approval.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class AuthorityServices:
         authority: Authority,
         identities: IssuedIdentities,
         server_names: Sequence[str],
+        *,
+        holds_managers: bool = False,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -64,6 +69,7 @@ class AuthorityServices:
         self._authority = authority
         self._identities = identities
         self._server_names = frozenset(server_names)
+        self._holds_managers = holds_managers
         self._bundle = authority.bundle_pem
 
     def use(self, authority: Authority) -> None:
@@ -77,15 +83,26 @@ class AuthorityServices:
 
     async def join(
         self, caller: Caller, token: str, signing_request: SigningRequest, name: str | None, request_id: str
-    ) -> JoinAnswer:
+    ) -> JoinAnswer | WaitAnswer:
         """Redeem a token."""
         wanted = JoinRequest(
-            token=token, signing_request=signing_request, node_name=name, reserved_names=self._server_names
+            token=token,
+            signing_request=signing_request,
+            node_name=name,
+            reserved_names=self._server_names,
+            holds_managers=self._holds_managers,
         )
         requester = requester_of(caller, request_id)
         record = await self._writer.write(
             lambda transaction: join_node(transaction, self._keys, self._authority, wanted, requester)
         )
+        if isinstance(record, HeldNode):
+            return WaitAnswer(
+                pending=True,
+                node_id=record.node_id,
+                spki_sha256=record.spki_sha256.hex(),
+                retry_after_seconds=POLL_SECONDS,
+            )
         return self._answer(record)
 
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer:

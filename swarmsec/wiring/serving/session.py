@@ -168,7 +168,15 @@ class Session:
         stack.callback(self._log_life, Action.SERVE_STOP)
         stack.callback(self._writer.close)
         self._make_room_for_connections()
-        services = AuthorityServices(store, self._writer, keys, authority, self._identities, self._tls.names)
+        services = AuthorityServices(
+            store,
+            self._writer,
+            keys,
+            authority,
+            self._identities,
+            self._tls.names,
+            holds_managers=home.config.ca.require_approval,
+        )
         revocations = ServedRevocations(store, self._writer, authority)
         trust = ServedTrust(store, self._writer, keys)
         self._server = Server(

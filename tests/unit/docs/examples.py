@@ -20,6 +20,7 @@ PARSED_ONLY = {
     ("image", "inspect"): "needs a repository of signed metadata",
     ("image", "list"): "needs a repository of signed metadata",
     ("image", "verify"): "needs a registry",
+    ("node", "approve"): "needs a node that waits",
     ("node", "join"): "needs a server",
     ("node", "recover"): "needs a server",
     ("node", "renew"): "needs a server",

@@ -28,7 +28,9 @@ def _join(
         node_name=name,
         reserved_names=frozenset({"ca-1", "localhost"}),
     )
-    return desk.write(lambda transaction, authority: join_node(transaction, desk.keys, authority, wanted, OPERATOR))
+    record = desk.write(lambda transaction, authority: join_node(transaction, desk.keys, authority, wanted, OPERATOR))
+    assert isinstance(record, CertificateRecord)
+    return record
 
 
 @pytest.mark.parametrize("role", list(NodeRole))

@@ -24,7 +24,9 @@ def join(
     desk: Desk, token: str, name: str | None = None, key: ec.EllipticCurvePrivateKey | None = None
 ) -> CertificateRecord:
     wanted = JoinRequest(token=token, signing_request=request_of(key or new_key()), node_name=name)
-    return desk.write(lambda transaction, authority: join_node(transaction, desk.keys, authority, wanted, OPERATOR))
+    record = desk.write(lambda transaction, authority: join_node(transaction, desk.keys, authority, wanted, OPERATOR))
+    assert isinstance(record, CertificateRecord)
+    return record
 
 
 def uses_left(desk: Desk) -> list[object]:
