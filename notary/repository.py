@@ -183,6 +183,19 @@ def plan_of_targets(body: Mapping[str, Any]) -> TargetsPlan:
         raise InvalidMetadata("expected top-level targets of this version of swarmsec") from None
 
 
+def delegated_quorum(body: Mapping[str, Any], role: str) -> Quorum | None:
+    """Who signs for one role, as top-level targets of ours say; None where they do not delegate to it.
+
+    Raises:
+        InvalidMetadata: they are none of ours.
+    """
+    try:
+        found = (item for item in body["delegations"]["roles"] if item["name"] == role)
+        return next((_quorum(body["delegations"], TARGETS, item) for item in found), None)
+    except (KeyError, ValueError, TypeError, InvalidKey):
+        raise InvalidMetadata("expected top-level targets of this version of swarmsec") from None
+
+
 def build_images(images: Mapping[str, Mapping[str, Any]], *, version: int, expires: datetime) -> dict[str, Any]:
     """Build the signed part of a repository's role, or of ``revocations``.
 
@@ -196,8 +209,13 @@ def build_images(images: Mapping[str, Mapping[str, Any]], *, version: int, expir
     """
     if len(images) > MAX_IMAGES:
         raise ChangeRefused(f"expected at most {MAX_IMAGES} tags in a repository", hint="revoke tags that nobody uses")
-    targets = {path: TargetFile.from_dict(dict(members), path) for path, members in images.items()}
-    return Targets(version=version, spec_version=_SPEC_VERSION, expires=expires, targets=targets).to_dict()
+    return {
+        "_type": TARGETS,
+        "expires": time_text(expires),
+        "spec_version": _SPEC_VERSION,
+        "targets": dict(images),
+        "version": version,
+    }
 
 
 def build_snapshot(versions: Mapping[str, int], *, version: int, expires: datetime) -> dict[str, Any]:

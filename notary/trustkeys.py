@@ -7,6 +7,7 @@ are told apart by their material here, and one key under two ids is refused befo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -84,7 +85,7 @@ def parse_key(keyid: str, members: Mapping[str, Any]) -> SSlibKey:
         key = Key.from_dict(keyid, {**members, "keyval": dict(members.get("keyval") or {})})
         if not isinstance(key, SSlibKey) or (key.keytype, key.scheme) not in SCHEMES:
             raise InvalidKey("expected a key of a type and scheme that counts")
-        key_of(_public(key))
+        _material(key.keytype, key.keyval["public"])
     except (KeyError, ValueError, TypeError, AttributeError, FormatError, UnsupportedAlgorithm):
         raise InvalidKey("expected a public key with type, scheme and value") from None
     return key
@@ -97,7 +98,7 @@ def material_of(key: Key) -> bytes:
         InvalidKey: it is of no kind that counts.
     """
     try:
-        return _public(key).public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return _material(key.keytype, key.keyval["public"])
     except (KeyError, ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
         raise InvalidKey("expected a public key of a kind that counts") from None
 
@@ -119,11 +120,14 @@ def verify_distinct(keys: Iterable[Key]) -> None:
         seen[material] = key.keyid
 
 
-def _public(key: Key) -> _PublicKey:
-    value = key.keyval["public"]
-    if key.keytype == "ed25519":
-        return ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(value))
-    public = serialization.load_pem_public_key(value.encode())
-    if not isinstance(public, _PublicKey):
+@lru_cache(maxsize=16_384)
+def _material(keytype: str, public: str) -> bytes:
+    """The SubjectPublicKeyInfo of a key's text; kept, because every repository's key is looked at in every change."""
+    if keytype == "ed25519":
+        key: object = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+    else:
+        key = serialization.load_pem_public_key(public.encode())
+    key_of(key)
+    if not isinstance(key, _PublicKey):
         raise TypeError("another kind of key")
-    return public
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

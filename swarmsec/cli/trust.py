@@ -10,8 +10,11 @@ import click
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, warn
 from swarmsec.cli.newhome import opened_or_new_home
 from swarmsec.cli.trustdelegate import delegate
+from swarmsec.cli.trustexport import export
 from swarmsec.cli.trustinput import FILE, report_outcome, root_keys_of
+from swarmsec.cli.trustkeys import key, root
 from swarmsec.cli.trustpin import pin
+from swarmsec.cli.trustsigning import pending, sign
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -30,6 +33,11 @@ def trust() -> None:
 
 
 trust.add_command(delegate)
+trust.add_command(export)
+trust.add_command(key)
+trust.add_command(pending)
+trust.add_command(root)
+trust.add_command(sign)
 trust.add_command(pin)
 
 

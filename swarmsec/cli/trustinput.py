@@ -57,3 +57,20 @@ def outcome_members(outcome: Published | PendingChange) -> dict[str, object]:
         "snapshot": outcome.snapshot,
         "timestamp": outcome.timestamp,
     }
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        Unavailable: it cannot be written.
+    """
+    from swarmsec.atomicfile import write_atomically
+    from swarmsec.errors import Unavailable
+
+    try:
+        write_atomically(path, data, mode=0o644)
+    except OSError as error:
+        raise Unavailable(
+            f"{path} could not be written: {error.strerror}", hint="check its directory and free space"
+        ) from None

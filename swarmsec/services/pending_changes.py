@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from notary.changefiles import MAX_CHANGE_BYTES, Brought, ChangeFile, ToSign
 from notary.errors import SignatureRefused
 from notary.roles import OWN_ROLES
 from notary.signing import Document, Quorum, add_signature, own_document
@@ -26,10 +27,6 @@ from swarmsec.services.requester import Field, Requester
 from swarmsec.services.trust_records import PendingChange
 from swarmsec.services.trust_state import is_complete, needed_quorums, sign_embedded
 
-CHANGE_FORMAT: Final = "swarmsec-trust-change/1"
-SIGNATURES_FORMAT: Final = "swarmsec-trust-signatures/1"
-MAX_CHANGE_BYTES: Final = 16 * 1024 * 1024
-MAX_SIGNATURES: Final = 1000
 _ID_BYTES: Final = 8
 
 
@@ -48,15 +45,6 @@ class Proposal:
     documents: tuple[Document, ...]
     target: ObjectRef
     fields: Mapping[str, Field] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
-    """One signature that somebody brings."""
-
-    role: str
-    keyid: str
-    signature: str
 
 
 def carry_out(
@@ -171,23 +159,13 @@ def missing_signatures(transaction: Transaction, change: PendingChange) -> dict[
     }
 
 
-def encode_change(transaction: Transaction, change: PendingChange) -> bytes:
-    """Write a change as the file that signers get."""
+def change_file(transaction: Transaction, change: PendingChange) -> ChangeFile:
+    """A change as it goes to its signers."""
     documents = documents_of(change)
-    listed = [
-        {
-            "role": document.role,
-            "metadata": base64.b64encode(document.encode()).decode("ascii"),
-            "quorums": [
-                {"threshold": quorum.threshold, "keys": {keyid: key.to_dict() for keyid, key in quorum.keys.items()}}
-                for quorum in needed_quorums(transaction, documents, document)
-            ],
-        }
-        for document in documents
-    ]
-    return encode_json(
-        {"format": CHANGE_FORMAT, "change": change.change_id, "summary": change.summary, "documents": listed}
+    listed = tuple(
+        ToSign(document=document, quorums=needed_quorums(transaction, documents, document)) for document in documents
     )
+    return ChangeFile(change_id=change.change_id, summary=change.summary, documents=listed)
 
 
 def _overlapping(transaction: Transaction, documents: Sequence[Document]) -> list[PendingChange]:

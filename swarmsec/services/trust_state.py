@@ -15,7 +15,7 @@ import msgspec
 from securesystemslib.signer import Key
 
 from notary.errors import InvalidKey
-from notary.repository import plan_of_root, plan_of_targets
+from notary.repository import delegated_quorum, plan_of_root
 from notary.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, file_name
 from notary.signing import Document, Quorum, own_document
 from notary.trustkeys import key_of_spki, parse_key
@@ -118,12 +118,8 @@ def needed_quorums(transaction: Transaction, documents: Sequence[Document], docu
             return (plan_of_root(root.body).targets if root else quorum_of(transaction, TARGETS),)
         case role:
             targets = next((item for item in documents if item.role == TARGETS), None)
-            if targets is not None:
-                plan = plan_of_targets(targets.body)
-                known = {**plan.repositories, "revocations": single(plan.revocations)}
-                if role in known:
-                    return (known[role],)
-            return (quorum_of(transaction, role),)
+            delegated = None if targets is None else delegated_quorum(targets.body, role)
+            return (delegated or quorum_of(transaction, role),)
 
 
 def single(key: Key) -> Quorum:

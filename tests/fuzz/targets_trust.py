@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import json
 
-from notary.errors import InvalidKey, InvalidMetadata, InvalidReference
+from notary.changefiles import (
+    Brought,
+    ChangeFile,
+    SignaturesFile,
+    ToSign,
+    parse_change,
+    parse_signatures,
+)
+from notary.errors import ChangeRefused, InvalidKey, InvalidMetadata, InvalidReference
 from notary.roles import parse_repository
-from notary.signing import parse_document
+from notary.signing import Quorum, parse_document
 from notary.strictjson import canonical, encode_json, parse_strict
 from notary.trustkeys import key_of_spki, material_of, parse_key, parse_public_key
 from tests.fuzz.engine import CheckFailed, Target
@@ -55,6 +63,29 @@ def _repository(data: bytes) -> None:
         raise CheckFailed("expected a name in full form to stay as it is")
 
 
+def _change(data: bytes) -> None:
+    change = parse_change(data)
+    if parse_change(change.encode()) != change:
+        raise CheckFailed("expected the change to read alike once it is written")
+
+
+def _signatures(data: bytes) -> None:
+    signatures = parse_signatures(data)
+    if parse_signatures(signatures.encode()) != signatures:
+        raise CheckFailed("expected the signatures to read alike once they are written")
+
+
+def _change_seed() -> bytes:
+    key = parse_public_key(_PEM)
+    quorum = Quorum(keys={key.keyid: key}, threshold=1)
+    item = ToSign(document=parse_document("targets", _FILE), quorums=(quorum,))
+    return ChangeFile(change_id="00ff", summary="delegate r/a", documents=(item,)).encode()
+
+
+_SIGNATURES = SignaturesFile(
+    change_id="00ff", signatures=(Brought(role="targets", keyid="aa", signature="00"),)
+).encode()
+
 TARGETS: tuple[Target, ...] = (
     Target(
         name="strict-json",
@@ -70,6 +101,22 @@ TARGETS: tuple[Target, ...] = (
         seeds=(_FILE,),
         allowed=(InvalidMetadata,),
         covers=("notary.signing.parse_document",),
+        words=_JSON_WORDS,
+    ),
+    Target(
+        name="trust-change",
+        run=_change,
+        seeds=(_change_seed(),),
+        allowed=(InvalidMetadata, ChangeRefused),
+        covers=("notary.changefiles.parse_change",),
+        words=(*_JSON_WORDS, b'"threshold":0', b'"quorums":[]'),
+    ),
+    Target(
+        name="trust-signatures",
+        run=_signatures,
+        seeds=(_SIGNATURES,),
+        allowed=(InvalidMetadata,),
+        covers=("notary.changefiles.parse_signatures",),
         words=_JSON_WORDS,
     ),
     Target(

@@ -35,9 +35,25 @@ def a_repository(program: Program, example: Example) -> None:
         program.good("trust", "delegate", "add", "registry.example/shop/api")
 
 
+def a_ceremony(program: Program, example: Example) -> None:
+    """A root that waits for signatures, the change in a file, one signer's signatures in another."""
+    key_files(program)
+    keys = [word for name in SIGNERS[:3] for word in ("--key", f"{name}.pub")]
+    program.good("trust", "init", *keys)
+    program.good("trust", "pending", "-o", "change.json")
+    program.good("trust", "sign", "change.json", "--key", "alice.key", "-o", "alice.sig", "--yes")
+
+
 WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("trust", "init"): no_repository,
     ("trust", "status"): a_repository,
     ("trust", "delegate", "add"): a_repository,
     ("trust", "delegate", "remove"): a_repository,
+    ("trust", "export"): a_repository,
+    ("trust", "key", "create"): no_repository,
+    ("trust", "key", "rotate"): a_repository,
+    ("trust", "key", "show"): no_repository,
+    ("trust", "pending"): a_ceremony,
+    ("trust", "root", "rotate"): a_repository,
+    ("trust", "sign"): a_ceremony,
 }

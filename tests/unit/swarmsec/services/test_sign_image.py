@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from tuf.api.exceptions import RepositoryError
 
+from notary.changefiles import Brought
 from notary.errors import ChangeRefused
 from notary.reference import Digest, ImageReference
 from swarmsec.audit.actions import Action
 from swarmsec.errors import Denied, NotFound, UsageProblem
 from swarmsec.services.delegate_repository import Delegation, add_delegation
-from swarmsec.services.pending_changes import Brought, add_signatures, documents_of
+from swarmsec.services.pending_changes import add_signatures, documents_of
 from swarmsec.services.publish_trust import Published
 from swarmsec.services.sign_image import (
     ensure_delegated,
