@@ -13,6 +13,7 @@ import click
 from swarmsec.cli.approval import approve, deny, pending
 from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say
+from swarmsec.cli.noderecover import recover
 
 if TYPE_CHECKING:
     from swarmsec.wiring.renewing import Renewal
@@ -139,31 +140,4 @@ def _report(context: click.Context, renewal: Renewal) -> None:
     say(f"{'renewed, due again' if renewal.is_new else 'not due before'} {due}")
 
 
-@node.command()
-@_server
-@_directory
-@click.option("--token", required=True, metavar="TOKEN", help="From: swarmsec ca token create --role recover.")
-@click.pass_context
-def recover(context: click.Context, server: str, directory: Path, token: str) -> None:
-    """Bring back a node whose certificate has expired.
-
-    The token must be for exactly this node; the key stays and proves that it is the node. Only the certificate and the
-    root bundle are written. For a node of a Swarm, stop its engine first; DIR is then swarm/certificates below Docker's
-    data directory.
-
-    \b
-    Example:
-      swarmsec node recover --server https://ca.example.internal --token SWMTKN-1-... --dir ./node
-    """
-    from swarmsec.clock import rfc3339_seconds
-    from swarmsec.wiring.recovering import recover as recover_node
-
-    issued = recover_node(server, token, directory)
-    not_after = rfc3339_seconds(int(issued.certificate.not_valid_after_utc.timestamp()))
-    serial = f"{issued.certificate.serial_number:x}"
-    if options_of(context).json:
-        document = {"node_id": issued.identity.node_id, "role": issued.identity.role.word, "serial": serial}
-        print_json({**document, "not_after": not_after})
-        return
-    click.echo(serial)
-    say(f"{issued.identity.node_id} is back, until {not_after[:10]}")
+node.add_command(recover)

@@ -19,6 +19,7 @@ from swarmsec.services.swarm_ports import ChangeSpec, Spec
 from swarmsec.services.swarm_records import EngineInfo, SwarmNode, SwarmState
 
 TRIES: Final = 2
+UNLOCK_SECONDS: Final = 6.0
 T = TypeVar("T")
 
 
@@ -101,11 +102,21 @@ class DockerSwarm:
     def unlock(self, key: SecretBytes) -> None:
         """Unlock the engine itself.
 
+        An engine answers only once its node takes part in the Swarm again. Where the managers have no quorum yet, that
+        is not before others are unlocked too, so its state tells.
+
         Raises:
             Denied: it is another key.
             AlreadyExists: the engine is not locked.
         """
-        self._api.call("POST", "/swarm/unlock", body={"UnlockKey": key.reveal().decode()})
+        patient = EngineApi(self._api.endpoint, answer_seconds=UNLOCK_SECONDS)
+        try:
+            patient.call("POST", "/swarm/unlock", body={"UnlockKey": key.reveal().decode()})
+        except Unavailable:
+            if self.info().swarm_state == "locked":
+                raise
+        finally:
+            patient.close()
 
     def _write_spec(self, spec: dict[str, Any], version: int, query: dict[str, str]) -> None:
         self._api.call("POST", "/swarm/update", query={"version": str(version), **query}, body=spec)

@@ -1,0 +1,102 @@
+"""What the tests of adopted Swarms share: three engines with a service, an authority, and looks at both."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.peers.engines import Engine
+from tests.peers.processes import wait_for
+from tests.peers.swarm_files import certificates_directory
+from tests.peers.swarmsec_host import PROGRAM, SwarmsecHost
+
+SERVICE = "label=com.docker.swarm.service.name=shop"
+SETTLED_SECONDS = 60.0
+
+
+def form_swarm(leader: Engine, *others: tuple[Engine, str], replicas: int = 3) -> None:
+    """Make a Swarm of engines in their roles, with a service."""
+    for engine in (leader, *(engine for engine, _ in others)):
+        engine.import_busybox_image()
+    leader.swarm_init()
+    for engine, role in others:
+        engine.swarm_join(leader, role=role)
+    engines = [leader, *(engine for engine, _ in others)]
+    leader.wait_for_nodes(*(engine.host.name for engine in engines))
+    create = ("service", "create", "--detach", "--no-resolve-image", "--name", "shop", "--replicas", str(replicas))
+    leader.docker(*create, "busybox:local")
+    wait_for(lambda: len(tasks(engines)) == replicas, timeout=SETTLED_SECONDS, what="the service to run")
+
+
+def tasks(engines: Sequence[Engine]) -> frozenset[str]:
+    """The running containers of the service: another id is a task that was started anew."""
+    listed = [engine.docker("ps", "--quiet", "--no-trunc", "--filter", SERVICE).stdout.split() for engine in engines]
+    return frozenset(container for part in listed for container in part)
+
+
+def start_authority(authority: SwarmsecHost, settings: str = "") -> None:
+    """Make an authority and serve it."""
+    authority.run("ca", "init", "--recovery-out", str(authority.directory / "recovery.key"))
+    if settings:
+        with (authority.home / "swarmsec.toml").open("a") as file:
+            file.write(settings)
+    authority.serve()
+
+
+def adopt(authority: SwarmsecHost, manager: Engine, *options: str) -> subprocess.CompletedProcess[str]:
+    """``swarm adopt`` without questions."""
+    return authority.run("swarm", "adopt", "--docker", manager.url, "--url", authority.url, "--yes", *options)
+
+
+def status_of(authority: SwarmsecHost) -> dict[str, dict[str, Any]]:
+    """Nodes of ``swarm status`` by host name."""
+    return {node["hostname"]: node for node in authority.json("swarm", "status")["nodes"]}
+
+
+def verify_with_openssl(root: Path, engine: Engine) -> None:
+    """Every node's certificate is under our root for somebody else's program as well."""
+    certificate = certificates_directory(engine.data_root) / "swarm-node.crt"
+    command = ["openssl", "verify", "-x509_strict", "-CAfile", str(root), str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def root_of(authority: SwarmsecHost) -> Path:
+    """Our root in a file."""
+    path = authority.directory / "root.pem"
+    path.write_text(authority.run("ca", "export").stdout)
+    return path
+
+
+def begin(authority: SwarmsecHost, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a command and leave it to itself."""
+    command = authority.host.command([*PROGRAM, "--home", str(authority.home), *arguments])
+    return subprocess.Popen(command, env=authority.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def is_rotating(manager: Engine) -> bool:
+    """Whether the Swarm's root is being rotated."""
+    return manager.api("GET", "/swarm").json()["RootRotationInProgress"] is True
+
+
+def post_signing_request(authority: SwarmsecHost, directory: Path, body: object) -> str:
+    """POST to the signing endpoint with the certificate and key of a directory, as ``curl`` would; status or error."""
+    script = (
+        "import ssl, sys, urllib3\n"
+        "context = ssl.create_default_context(cafile=sys.argv[1])\n"
+        "context.load_cert_chain(sys.argv[2] + '/cert.pem', sys.argv[2] + '/key.pem')\n"
+        "pool = urllib3.PoolManager(ssl_context=context, retries=False)\n"
+        "answer = pool.request('POST', sys.argv[3] + '/api/v1/cfssl/sign', body=sys.argv[4])\n"
+        "print(answer.status)\n"
+    )
+    arguments = [str(root_of(authority)), str(directory), authority.url, json.dumps(body)]
+    done = authority.host.run([PROGRAM[0], "-c", script, *arguments])
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
+def sleep_until(moment: float) -> None:
+    """Wait for a wall-clock time."""
+    time.sleep(max(0.0, moment - time.time()))

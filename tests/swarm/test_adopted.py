@@ -1,0 +1,151 @@
+"""A running Swarm is adopted, watched, locked and cleaned up, on real engines."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers.engines import Engine, StartEngines
+from tests.peers.namespaces import Site
+from tests.peers.processes import wait_for
+from tests.peers.swarm_files import certificates_directory, load_node_files
+from tests.peers.swarmsec_host import SwarmsecHost
+from tests.swarm.adopting import (
+    SETTLED_SECONDS,
+    adopt,
+    begin,
+    form_swarm,
+    is_rotating,
+    post_signing_request,
+    root_of,
+    start_authority,
+    status_of,
+    tasks,
+    verify_with_openssl,
+)
+
+
+@pytest.fixture
+def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
+    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
+        yield host
+
+
+def test_a_swarm_is_adopted_watched_locked_and_cleaned_up(engines: StartEngines, authority: SwarmsecHost) -> None:
+    m1, m2, w1, w2 = engines("m1", "m2", "w1", "w2")
+    form_swarm(m1, (m2, "manager"), (w1, "worker"))
+    start_authority(authority)
+    before = tasks([m1, m2, w1])
+
+    refused = authority.run("swarm", "adopt", "--docker", m1.url, "--url", authority.url, check=False)
+    assert (refused.returncode, "expected --yes" in refused.stderr) == (2, True)
+    adopt(authority, m1)
+
+    assert tasks([m1, m2, w1]) == before
+    root = root_of(authority)
+    for engine in (m1, m2, w1):
+        verify_with_openssl(root, engine)
+    listed = m1.docker("node", "ls", "--format", "{{.Status}} {{.TLSStatus}}").stdout.splitlines()
+    assert listed == ["Ready Ready"] * 3
+
+    w2.swarm_join(m1)
+    m1.wait_for_nodes("m1", "m2", "w1", "w2")
+    seen = status_of(authority)
+    for engine in (m1, m2, w1, w2):
+        files, node = engine.node_certificate(), seen[engine.host.name]
+        assert (node["serial"], node["source"], node["converged"]) == (f"{files.leaf.serial_number:x}", "issued", True)
+    assert authority.run("ca", "token", "worker", check=False).returncode == 2
+
+    _demote(m1, m2, authority)
+    _evict_while_it_is_down(w1, m1, authority)
+    _lock(m1, authority)
+    _meet_what_does_not_answer(w2, authority)
+    authority.run("audit", "verify")
+
+
+def _demote(m1: Engine, m2: Engine, authority: SwarmsecHost) -> None:
+    """The manager's old certificate gets nothing from us, and is named."""
+    old = authority.directory / "old"
+    old.mkdir()
+    files = load_node_files(m2.data_root)
+    (old / "cert.pem").write_bytes((certificates_directory(m2.data_root) / "swarm-node.crt").read_bytes())
+    (old / "key.pem").write_bytes(files.key_pem)
+    assert post_signing_request(authority, old, {}) == "200", "as a manager it is heard"
+
+    m1.docker("node", "demote", files.node_id)
+    wait_for(lambda: m2.node_certificate().role == "swarm-worker", timeout=SETTLED_SECONDS, what="the demotion")
+
+    named = authority.json("swarm", "status")["obsolete_manager_certificates"]
+    assert [(item["hostname"], item["serial"], item["reason"]) for item in named] == [
+        ("m2", f"{files.leaf.serial_number:x}", "demoted")
+    ]
+    assert post_signing_request(authority, old, {}) == "401"
+
+
+def _evict_while_it_is_down(w1: Engine, m1: Engine, authority: SwarmsecHost) -> None:
+    """It is gone from both, and does not come back."""
+    node_id = w1.node_certificate().node_id
+    w1.kill()
+    done = authority.json("swarm", "evict", "w1", "--yes", "--reason", "stolen")
+    assert (done["id"], len(done["unexpired_certificates"]) >= 1) == (node_id, True)
+    assert "w1" not in m1.node_states()
+    w1.start()
+    w1.wait_ready()
+    wait_for(lambda: "was removed from swarm" in w1.log_tail(), timeout=SETTLED_SECONDS, what="the refusal")
+    assert "w1" not in m1.node_states()
+
+
+def _lock(m1: Engine, authority: SwarmsecHost) -> None:
+    """A locked manager is told to be one, and opens with the kept key."""
+    authority.run("swarm", "autolock", "on")
+    assert status_of(authority)["m1"]["state"] == "ready"
+    m1.restart()
+    locked = authority.run("swarm", "status", check=False)
+    assert (locked.returncode, "swarm autolock unlock" in locked.stderr) == (3, True)
+    authority.run("swarm", "autolock", "unlock")
+    wait_for(
+        lambda: authority.run("swarm", "status", check=False).returncode == 0,
+        timeout=SETTLED_SECONDS,
+        what="the manager to lead again",
+    )
+    authority.run("swarm", "autolock", "rotate")
+    shown = authority.run("swarm", "autolock", "on", "--show-key").stdout.strip()
+    assert shown == m1.docker("swarm", "unlock-key", "--quiet").stdout.strip()
+    authority.run("swarm", "autolock", "off")
+
+
+def _meet_what_does_not_answer(worker: Engine, authority: SwarmsecHost) -> None:
+    """No Docker is 3, an engine that is no manager is 2, and each says what to do."""
+    nowhere = f"unix://{authority.directory}/none.sock"
+    for command in (("status",), ("evict", "x", "--yes"), ("autolock", "on"), ("adopt", "--url", authority.url)):
+        for docker, code in ((nowhere, 3), (worker.url, 2)):
+            done = authority.run("swarm", *command, "--docker", docker, check=False)
+            assert (done.returncode, "hint:" in done.stderr) == (code, True), (command, done.stderr)
+
+
+def test_an_adoption_that_everything_interrupts_is_taken_up(engines: StartEngines, authority: SwarmsecHost) -> None:
+    m1, m2, w1 = engines("m1", "m2", "w1")
+    form_swarm(m1, (m2, "manager"), (w1, "worker"))
+    start_authority(authority)
+    work = begin(authority, "swarm", "adopt", "--docker", m1.url, "--url", authority.url, "--yes")
+    wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the rotation to begin")
+
+    work.send_signal(signal.SIGKILL)
+    work.wait()
+    authority.kill()
+    m1.kill()
+    m1.start()
+    m1.wait_ready()
+    authority.serve()
+    adopt(authority, m1)
+
+    root = root_of(authority)
+    m1.wait_for_nodes("m1", "m2", "w1")
+    for engine in (m1, m2, w1):
+        verify_with_openssl(root, engine)
+    assert {node["source"] for node in status_of(authority).values()} == {"issued"}
+    lines = authority.run("audit", "log", "--action", "swarm.adopt").stdout.splitlines()[1:]
+    assert [line.split("\t")[4] for line in lines] == ["intent", "intent", "success"]
