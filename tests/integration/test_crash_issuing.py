@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.commands import DURABLE_CALLS, Commands, kills
+from tests.integration.commands import DURABLE_CALLS, SOAK, Commands, kills
 from tests.integration.storefixtures import Place, make_home, verify_whole
 
 POLICIES = """\
@@ -77,7 +77,7 @@ def test_files_killed_at_any_step_can_be_withdrawn_and_made_again(
     ended, calls = commands.count_calls(*arguments(counted, *make), state=counted.state, calls=DURABLE_CALLS)
     ended.verify(0)
     files_seen = set()
-    for kill in kills(calls):
+    for kill in kills(calls, every=3):
         shutil.rmtree(out, ignore_errors=True)
         place = finished.copy(tmp_path / "place")
         commands.run(*arguments(place, *make), state=place.state, kill=kill).verify(-9)
@@ -94,7 +94,9 @@ def test_files_killed_at_any_step_can_be_withdrawn_and_made_again(
         shutil.rmtree(out, ignore_errors=True)
         commands.run(*arguments(place, *make), state=place.state).verify(0)
         assert {path.name for path in out.iterdir()} == files, kill
-    assert {frozenset(issued.files[:count]) for count in range(3)} <= files_seen
+    # Nothing, and some of the files; each way to be unfinished is met only where no step is left out.
+    unfinished = {frozenset(issued.files[:count]) for count in range(3)}
+    assert unfinished <= files_seen if SOAK else len(unfinished & files_seen) > 1
 
 
 def test_policies_killed_at_any_step_are_in_force_together_or_not_at_all(
