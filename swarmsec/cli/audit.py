@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from swarmsec.cli.frame import opened_home, options_of, print_json, say
+from swarmsec.cli.auditexport import export, prune
+from swarmsec.cli.auditproofs import check, consistency, prove
+from swarmsec.cli.auditverify import verify
+from swarmsec.cli.auditwitness import witness
+from swarmsec.cli.frame import opened_home, options_of
 from swarmsec.cli.tables import is_terminal, plain_text, print_row
 
 if TYPE_CHECKING:
     from swarmsec.services.read_log import LogEntry, LogQuestion
-    from swarmsec.storage.checking import CheckReport
     from swarmsec.wiring.home import Home
 
 FOLLOW_SECONDS: Final = 0.5
@@ -144,63 +147,5 @@ def _texts(value: object) -> dict[str, str]:
     return {name: str(member) for name, member in value.items()} if isinstance(value, dict) else {}
 
 
-@audit.command()
-@click.pass_context
-def verify(context: click.Context) -> None:
-    """Verify the whole log and everything in the store against it; ends with 4 if anything is wrong.
-
-    Checked are the database file, the hash and the place of every entry, every row against its own digest and against
-    the entry that says it was written, and the log's length against the anchor outside the home.
-
-    \b
-    Examples:
-      swarmsec audit verify
-      swarmsec audit verify --json
-    """
-    from swarmsec.errors import IntegrityFailure
-    from swarmsec.storage.anchor import AnchorFile
-    from swarmsec.storage.checking import verify_store
-
-    try:
-        with opened_home(context, allow_restored=True) as home:
-            anchored = AnchorFile(home.anchor_path, home.store_id).read_checkpoint()
-            report = verify_store(home.store, further=[anchored])
-    except IntegrityFailure as error:
-        if not options_of(context).json:
-            raise
-        print_json(_broken(error))
-        click.echo(f"error: {plain_text(str(error))}", err=True)
-        context.exit(error.kind.exit_code)
-    if options_of(context).json:
-        print_json(_whole(report))
-        return
-    click.echo(f"{report.entries} entries, root {report.root.hex()}")
-    say(f"every entry and {report.rows} rows are as they were written")
-
-
-def _whole(report: CheckReport) -> dict[str, object]:
-    newest = report.checkpoints[-1] if report.checkpoints else None
-    return {
-        "entries": report.entries,
-        "root": report.root.hex(),
-        "checkpoint": bytes(newest.note).decode() if newest else None,
-        "ok": True,
-        "first_bad_seq": None,
-        "signed": newest.checkpoint.size if newest else 0,
-        "pruned": report.pruned,
-    }
-
-
-def _broken(error: Exception) -> dict[str, object]:
-    """What is known of a log that is not whole: entries before the first bad one, and no root to rely on."""
-    from swarmsec.audit.errors import EntryInvalid
-
-    seq = error.seq if isinstance(error, EntryInvalid) else None
-    return {
-        "entries": seq,
-        "root": None,
-        "checkpoint": None,
-        "ok": False,
-        "first_bad_seq": seq,
-        "error": str(error),
-    }
+for _command in (verify, prove, check, consistency, export, prune, witness):
+    audit.add_command(_command)

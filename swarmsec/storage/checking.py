@@ -94,6 +94,17 @@ def verify_database(connection: Connection, further: Iterable[bytes] = ()) -> Ch
     )
 
 
+def rows_before(connection: Connection, below: int) -> dict[tuple[str, str], str]:
+    """What the entries before a number say of the rows: by table and key, the newest digest.
+
+    Raises:
+        StoreCorrupt, EntryInvalid: names the first thing that is wrong.
+    """
+    chain, entries = ChainState(), read_entries(connection)
+    _verify_pruned(connection, Transaction(connection, None, SystemClock()), entries, [], chain)
+    return verify_chain(islice(entries, below - chain.entries), chain).rows
+
+
 @dataclass(slots=True, kw_only=True)
 class _PrunedPart:
     below: int

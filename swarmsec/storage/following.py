@@ -46,9 +46,11 @@ class LogFollower:
         news, size = News(), self.size
         with translated(), self._store.reading() as transaction:
             for row in transaction.connection.execute(statement):
-                entry = parse_entry(row.data)
-                news.entries.append(entry)
-                self._note_rows(entry, news)
+                if row.data:
+                    # What was pruned since is too old to be news.
+                    entry = parse_entry(row.data)
+                    news.entries.append(entry)
+                    self._note_rows(entry, news)
                 size = row.seq + 1
         # Only now: entries that a failing read began to give come again.
         self.size = size

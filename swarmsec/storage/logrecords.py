@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from swarmsec.services.log_records import CheckpointRow, WitnessRow
+from swarmsec.services.prune_records import RowDigests
 from swarmsec.storage.log import read_head
 from swarmsec.storage.logtables import audit_checkpoints, audit_witnesses
 from swarmsec.storage.logtree import LogTree
+from swarmsec.storage.prunedrows import write_pruned_rows
 from swarmsec.storage.rows import Row
 
 if TYPE_CHECKING:
@@ -69,6 +71,17 @@ class Witnesses:
         """Drop one."""
         values = {"name": row.name, "key": row.key, "url": row.url, "added": row.added}
         self._transaction.delete(audit_witnesses, values)
+
+
+class PrunedRows:
+    """Implements ``services.prune_log.PrunedRows``."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def replace(self, rows: RowDigests) -> None:
+        """Keep a summary over an earlier one."""
+        write_pruned_rows(self._transaction.connection, rows)
 
 
 class Tree:

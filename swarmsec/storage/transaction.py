@@ -135,6 +135,11 @@ class Transaction:
         return logrecords.Witnesses(self)
 
     @property
+    def pruned_rows(self) -> logrecords.PrunedRows:
+        """What pruned entries said of the rows."""
+        return logrecords.PrunedRows(self)
+
+    @property
     def tree(self) -> logrecords.Tree:
         """The Merkle tree over the log."""
         return logrecords.Tree(self)

@@ -133,6 +133,36 @@ def exchange(
     return status, document
 
 
+def send(
+    method: str,
+    base: str,
+    path: str,
+    *,
+    roots: bytes,
+    pair: KeyPair | None,
+    body: bytes | None = None,
+    limit: int = MAX_ANSWER,
+) -> bytes | None:
+    """One request for bytes; None where the server has nothing at the path.
+
+    Args:
+        limit: how many bytes an answer may have.
+
+    Raises:
+        Denied, UsageProblem, Unavailable: as the server says, or because nothing usable came.
+    """
+    status, answer = _call(method, f"{base}{path}", roots=roots, body=body, pair=pair, limit=limit)
+    if status == 200:
+        return answer
+    if status == 404 and method == "GET":
+        return None
+    try:
+        document = json.loads(answer)
+    except (ValueError, RecursionError):
+        document = None
+    raise _worded(status, document if isinstance(document, dict) else {})
+
+
 def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
     """A certificate signing request as SwarmKit's nodes send it, with an empty subject, PEM."""
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
@@ -181,7 +211,13 @@ def _printable(value: object) -> str:
 
 
 def _call(
-    method: str, url: str, *, roots: bytes | None, body: bytes | None = None, pair: KeyPair | None = None
+    method: str,
+    url: str,
+    *,
+    roots: bytes | None,
+    body: bytes | None = None,
+    pair: KeyPair | None = None,
+    limit: int = MAX_ANSWER,
 ) -> tuple[int, bytes]:
     """One bounded HTTPS request; without roots nothing about the peer is verified."""
     import warnings
@@ -197,11 +233,11 @@ def _call(
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
         try:
             response = pool.request(method, url, body=body, headers=headers, redirect=False, preload_content=False)
-            data = response.read(MAX_ANSWER + 1)
+            data = response.read(limit + 1)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise _unreachable(url, error) from None
-    if len(data) > MAX_ANSWER:
-        raise Unavailable(f"expected at most {MAX_ANSWER} bytes from {url}")
+    if len(data) > limit:
+        raise Unavailable(f"expected at most {limit} bytes from {url}")
     return response.status, data
 
 

@@ -134,7 +134,7 @@ def test_a_backup_into_a_missing_directory_is_not_found(commands: Commands, plac
 
 def test_keys_tell_their_terms(commands: Commands, place: Place) -> None:
     rotated = json.loads(on(commands, place, "--json", "keys", "rotate").verify(0).stdout)
-    assert rotated == {"term": 2, "records": 4, "destroyed": [1], "resumed": False, "followed": False}
+    assert rotated == {"term": 2, "records": 5, "destroyed": [1], "resumed": False, "followed": False}
     listed = json.loads(on(commands, place, "--json", "keys", "list").verify(0).stdout)
     assert [(item["term"], item["state"], item["records"]) for item in listed] == [
         (1, "destroyed", 0),

@@ -25,6 +25,7 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.access import PolicyAccess
 from swarmsec.server.app import Server, ServerParts
+from swarmsec.server.log_api import build_log_routes
 from swarmsec.server.metrics import Metrics
 from swarmsec.server.node_api import build_node_routes
 from swarmsec.server.revocation_api import build_revocation_route
@@ -43,6 +44,7 @@ from swarmsec.wiring.intents import resolve_intents
 from swarmsec.wiring.localaddresses import server_names
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
+from swarmsec.wiring.serving.logservice import ServedLogFiles
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
 from swarmsec.wiring.serving.trust import ServedTrust
@@ -191,6 +193,7 @@ class Session:
                 routes=[
                     *build_node_routes(services),
                     build_revocation_route(revocations),
+                    *build_log_routes(ServedLogFiles(store, self._writer)),
                     *build_tuf_routes(trust),
                     build_sign_route(services.sign, services.refuse_to_sign),
                 ],

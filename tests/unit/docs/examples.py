@@ -29,6 +29,8 @@ PARSED_ONLY = {
     ("secrets", "attach"): "needs a Docker Engine",
     ("secrets", "detach"): "needs a Docker Engine",
     ("serve",): "runs until it is stopped",
+    ("audit", "witness", "serve"): "runs until it is stopped",
+    ("audit", "witness", "ask"): "needs a witness that is running",
     ("swarm", "adopt"): "needs a Swarm",
     ("swarm", "autolock", "on"): "needs a Swarm",
     ("swarm", "autolock", "unlock"): "needs a Swarm",

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from swarmsec.cli.root import root
+from tests.unit.docs.auditworld import WORLDS as AUDIT_WORLDS
 from tests.unit.docs.commands import commands, resolve
 from tests.unit.docs.examples import PARSED_ONLY, Example, help_examples
 from tests.unit.docs.trustworld import WORLDS as TRUST_WORLDS
@@ -146,6 +147,7 @@ WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("access", "revoke"): an_identity,
     ("keys", "recovery"): no_recovery_file,
     ("secrets", "create"): no_secret,
+    **AUDIT_WORLDS,
     **TRUST_WORLDS,
     **{("secrets", verb): a_secret for verb in ("put", "versions", "delete", "destroy")},
 }

@@ -1,0 +1,100 @@
+"""Asking a witness over HTTP (C2SP ``tlog-witness``): one bounded request, nothing followed or retried."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from swarmsec.audit.checkpoints import parse_size
+from swarmsec.audit.errors import CheckpointInvalid, LogFormatInvalid
+from swarmsec.audit.notes import MAX_NOTE_BYTES
+from swarmsec.audit.witnessing import AddCheckpoint, SizeConflict
+from swarmsec.errors import Denied, Unavailable, UsageProblem
+
+TIMEOUT_SECONDS: Final = 10.0
+_MAX_URL: Final = 500
+
+
+def parse_witness_url(text: str) -> str:
+    """Check the address of a witness: its submission prefix, without a closing slash.
+
+    Raises:
+        UsageProblem: it is no ``http://`` or ``https://`` address, or has more than host and path.
+    """
+    try:
+        parts = urlsplit(text)
+        is_plain = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 80)
+    except ValueError:
+        is_plain = None
+    # What stands before an @ may be a password, so the text is not repeated.
+    if not is_plain or "@" in text or "?" in text or "#" in text or not text.isprintable() or len(text) > _MAX_URL:
+        raise UsageProblem("expected the address of a witness such as https://witness.example/prefix")
+    return text.rstrip("/")
+
+
+class WitnessClient:
+    """One witness.
+
+    Args:
+        url: from ``parse_witness_url``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def add_checkpoint(self, request: AddCheckpoint) -> str:
+        """Ask for a cosignature.
+
+        Returns:
+            signature lines, nothing of them verified.
+
+        Raises:
+            SizeConflict: the witness knows another size than the proof begins with.
+            CheckpointInvalid: it has seen another history (422).
+            Denied: it does not watch this log, or not with this key (403, 404).
+            Unavailable: it cannot be reached, or answers something else.
+        """
+        status, body = self._post(bytes(request))
+        match status:
+            case HTTPStatus.OK:
+                return body
+            case HTTPStatus.CONFLICT:
+                raise SizeConflict(self._size(body), request.old_size)
+            case HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise CheckpointInvalid(
+                    f"the witness at {self._url} has seen another history of this log",
+                    hint="hold the log against what the witness has: swarmsec audit verify --against FILE",
+                )
+            case HTTPStatus.NOT_FOUND | HTTPStatus.FORBIDDEN:
+                raise Denied(
+                    f"the witness at {self._url} does not watch this log, or not under this key",
+                    hint="on the witness: swarmsec audit witness watch VKEY",
+                )
+            case _:
+                raise Unavailable(f"expected a cosignature from {self._url}, got HTTP status {status}")
+
+    def _size(self, body: str) -> int:
+        try:
+            return parse_size(body.removesuffix("\n"))
+        except LogFormatInvalid:
+            raise Unavailable(f"expected the size that {self._url} knows, got something else") from None
+
+    def _post(self, data: bytes) -> tuple[int, str]:
+        import urllib3
+
+        with urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=False) as pool:
+            try:
+                response = pool.request(
+                    "POST", f"{self._url}/add-checkpoint", body=data, redirect=False, preload_content=False
+                )
+                body = response.read(MAX_NOTE_BYTES + 1)
+                text = body.decode()
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                raise Unavailable(
+                    f"the witness at {self._url} could not be reached: {type(error).__name__}",
+                    hint="check its address and that it runs",
+                ) from None
+        if len(body) > MAX_NOTE_BYTES:
+            raise Unavailable(f"expected at most {MAX_NOTE_BYTES} bytes from {self._url}")
+        return response.status, text
