@@ -23,7 +23,7 @@ def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
         yield host
 
 
-def _adopt(authority: SwarmsecHost, manager: Engine, *, settings: str = "") -> Path:
+def adopt(authority: SwarmsecHost, manager: Engine, *, settings: str = "") -> Path:
     """What a platform engineer types: make the authority, trust the Swarm, serve, rotate. Returns our root's file."""
     swarm_id = manager.api("GET", "/swarm").json()["ID"]
     authority.run("ca", "init", "--cluster-id", swarm_id, "--recovery-out", str(authority.directory / "recovery.key"))
@@ -57,7 +57,7 @@ def test_a_real_swarm_moves_to_our_root_and_a_second_engine_joins(
     manager, worker = engines("m1", "w1")
     manager.swarm_init()
 
-    root = _adopt(authority, manager)
+    root = adopt(authority, manager)
 
     worker.swarm_join(manager)
     manager.wait_for_nodes("m1", "w1")
@@ -76,7 +76,7 @@ def test_a_real_swarm_moves_to_our_root_and_a_second_engine_joins(
 def test_a_join_asks_twice_and_gets_one_certificate(engines: StartEngines, authority: SwarmsecHost) -> None:
     manager, worker = engines("m1", "w1")
     manager.swarm_init()
-    _adopt(authority, manager)
+    adopt(authority, manager)
 
     worker.swarm_join(manager)
     manager.wait_for_nodes("m1", "w1")
@@ -90,7 +90,7 @@ def test_promotion_and_demotion_change_the_certificate_and_end_the_manager_one(
 ) -> None:
     manager, worker = engines("m1", "w1")
     manager.swarm_init()
-    _adopt(authority, manager)
+    adopt(authority, manager)
     worker.swarm_join(manager)
     manager.wait_for_nodes("m1", "w1")
     node_id = worker.node_certificate().node_id
@@ -110,7 +110,7 @@ def test_the_former_root_is_dropped_when_the_last_node_has_left_it(
     manager, worker = engines("m1", "w1")
     manager.swarm_init()
 
-    _adopt(authority, manager, settings="\n[ca]\nformer_root_minutes = 0\n")
+    adopt(authority, manager, settings="\n[ca]\nformer_root_minutes = 0\n")
 
     wait_for(
         lambda: authority.json("ca", "show")["swarm_roots"] == [], timeout=60, what="the former root to be dropped"
