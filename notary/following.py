@@ -72,9 +72,10 @@ class MetadataCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A target, the role that answered, and one word for each different key whose signature on that role counts."""
+    """A target: the role that answered, who delegated to that role, and one word for each key that signed it."""
 
     role: str
+    delegator: str
     target: dict[str, Any]
     signers: frozenset[str]
 
@@ -144,17 +145,18 @@ class FreshMetadata:
         for role, delegator, targets in self._walk(path):
             found = targets.targets.get(path)
             if found is not None:
-                return Found(role=role, target=found.to_dict(), signers=self._signers[role, delegator])
+                signers = self._signers[role, delegator]
+                return Found(role=role, delegator=delegator, target=found.to_dict(), signers=signers)
         return None
 
     def role_of(self, name: str, path: str) -> tuple[Targets, frozenset[str]] | None:
-        """Look a role up by name on the way that the search for a path takes; errors as ``find``.
+        """Look a role of the top level up by name, on the way that the search for a path takes; errors as ``find``.
 
         Returns:
             its metadata and its signers as ``Found`` has them, None where the search does not come by.
         """
         for role, delegator, targets in self._walk(path):
-            if role == name:
+            if (role, delegator) == (name, TARGETS):
                 return targets, self._signers[role, delegator]
         return None
 

@@ -14,7 +14,7 @@ from notary.errors import InvalidMetadata, NotSigned, NotTrusted, Revoked, Untru
 from notary.following import Found, FreshMetadata
 from notary.manifest import Manifest
 from notary.reference import DEFAULT_TAG, Digest, ImageReference
-from notary.roles import REVOCATIONS, REVOKED_PREFIX
+from notary.roles import REVOCATIONS, REVOKED_PREFIX, TARGETS
 from notary.vouching import Vouched, parse_target
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
@@ -58,7 +58,7 @@ def verify_not_revoked(metadata: FreshMetadata, digests: Iterable[Digest]) -> No
         found = metadata.find(f"{REVOKED_PREFIX}{digest.hex}")
         if found is None:
             continue
-        if found.role != REVOCATIONS:
+        if (found.role, found.delegator) != (REVOCATIONS, TARGETS):
             raise UntrustedMetadata(f"expected {REVOCATIONS} to speak of revoked digests, got {found.role!a}")
         custom = found.target.get("custom")
         reason = custom.get("reason") if isinstance(custom, dict) else None
@@ -130,7 +130,7 @@ def tags_of(metadata: FreshMetadata, repository: str) -> list[Vouched]:
         return []
     targets, signers = role
     return [
-        _parsed(Found(role=repository, target=target.to_dict(), signers=signers), repository, path)
+        _parsed(Found(role=repository, delegator=TARGETS, target=target.to_dict(), signers=signers), repository, path)
         for path, target in sorted(targets.targets.items())
         if _is_own(repository, path)
     ]
@@ -170,9 +170,12 @@ def _verify_child(vouched: Vouched, manifest: Manifest, reference: ImageReferenc
 
 
 def _parsed(found: Found, repository: str, path: str) -> Vouched:
-    if found.role != repository:
+    # NOTE: a role is who signs for it, and each delegator says that anew: another role may name a repository's role
+    # and give it keys of its own (python-tuf, "diamond" delegations).
+    if (found.role, found.delegator) != (repository, TARGETS):
         raise UntrustedMetadata(
-            f"expected the role {repository} to speak of its images, got an answer of {found.role!a}"
+            f"expected the role {repository} to speak of its images, as the top level delegates it,"
+            f" got an answer of {found.role!a}"
         )
     tag = path.removeprefix(f"{repository}/")
     try:

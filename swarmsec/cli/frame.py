@@ -135,13 +135,13 @@ def verify_local(options: Options) -> None:
 
 
 @contextmanager
-def opened_home(context: click.Context, *, allow_restored: bool = False) -> Iterator[Home]:
-    """Open the home of this call, say what was found about it, and close it."""
+def opened_home(context: click.Context, *, allow_restored: bool = False, path: Path | None = None) -> Iterator[Home]:
+    """Open the home of this call, or the one at a path, say what was found about it, and close it."""
     from swarmsec.wiring.home import open_home
 
     options = options_of(context)
     home = open_home(
-        home_path(options),
+        path or home_path(options),
         requester=local_requester(),
         accept_rollback=options.accept_rollback,
         allow_restored=allow_restored,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from swarmsec.cli.durations import DURATION
-from swarmsec.cli.frame import LazyGroup, options_of, warn
+from swarmsec.cli.frame import LazyGroup, local_requester, opened_home, options_of, warn
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.trustsessions import TrustOptions
+    from swarmsec.wiring.trustsessions import TrustOptions, TrustSession
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,12 +87,30 @@ def trust_of(context: click.Context, chosen: dict[str, Any]) -> TrustOptions:
         authority=chosen["authority"],
         insecure=tuple(chosen["insecure"]),
         seconds=timeout.total_seconds(),
+        prefers_home=options_of(context).home is not None,
     )
 
 
-def warn_of_trust(text: str) -> None:
-    """Warn about this machine's memory."""
-    warn(text)
+@contextmanager
+def trust_session(context: click.Context, chosen: dict[str, Any]) -> Iterator[TrustSession]:
+    """Open a visit as the options say; a home is opened only where its root or metadata is what counts."""
+    from swarmsec.config import FILE_NAME
+    from swarmsec.wiring.places import default_home
+    from swarmsec.wiring.trustsessions import needs_home, open_trust
+
+    options = trust_of(context, chosen)
+    path = options_of(context).home or default_home()
+    if not needs_home(options) or not (path / FILE_NAME).exists():
+        with open_trust(options, warn=warn) as session:
+            yield session
+        return
+    from swarmsec.cli.unlock import keys_of
+    from swarmsec.wiring.hometrust import open_home_trust
+
+    with opened_home(context, path=path) as home:
+        own = open_home_trust(home, unlock=lambda: keys_of(context, home), requester=local_requester(), warn=warn)
+        with open_trust(options, home=own, warn=warn) as session:
+            yield session
 
 
 def parse_references(texts: Sequence[str]) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from swarmsec.cli.frame import options_of, print_json, say, warn
-from swarmsec.cli.image import FILE, parse_references, trust_of, trust_options, warn_of_trust
+from swarmsec.cli.image import FILE, parse_references, trust_options, trust_session
 from swarmsec.cli.policyfiles import FILES, read_documents
 from swarmsec.cli.tables import plain_text, print_table
 
@@ -57,7 +57,7 @@ def verify(
     """
     from swarmsec.cli.stackfiles import read_stack
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.trustsessions import open_trust
+    from swarmsec.wiring.imagesources import open_images
 
     if pin_to is not None and stack is None:
         raise UsageProblem("expected --stack FILE with --pin-to")
@@ -69,8 +69,8 @@ def verify(
         raise UsageProblem("expected an image to verify", hint="give REF, or --stack FILE")
     parsed = parse_references(texts)
     documents = read_documents(policies) if policies else None
-    with open_trust(trust_of(context, chosen), warn=warn_of_trust) as session:
-        images = session.resolver()
+    seconds = chosen["timeout"].total_seconds()
+    with trust_session(context, chosen) as session, open_images(insecure=chosen["insecure"], seconds=seconds) as images:
         questions, failed = _questions(texts, parsed, images, name)
         outcomes = {each.text: each for each in [*failed, *session.verify(questions, documents, images)]}
     _render(context, [outcomes[text] for text in texts], pin=pin)
@@ -197,10 +197,9 @@ def list_command(context: click.Context, /, repositories: Sequence[str], **chose
     """
     from notary.roles import parse_repository
     from notary.verifying import tags_of
-    from swarmsec.wiring.trustsessions import open_trust
 
     names = [parse_repository(text) for text in repositories]
-    with open_trust(trust_of(context, chosen), warn=warn_of_trust) as session, session.fresh() as metadata:
+    with trust_session(context, chosen) as session, session.fresh() as metadata:
         found = [vouched for name in names for vouched in tags_of(metadata, name)]
     if options_of(context).json:
         print_json([_signed(vouched) for vouched in found])
@@ -224,11 +223,10 @@ def inspect(context: click.Context, /, references: Sequence[str], **chosen: Any)
     """
     from notary.reference import DEFAULT_TAG, ImageReference
     from notary.verifying import vouch_for
-    from swarmsec.wiring.trustsessions import open_trust
 
     images = [ImageReference.parse(text) for text in references]
     named = [image if image.tag or image.digest else replace(image, tag=DEFAULT_TAG) for image in images]
-    with open_trust(trust_of(context, chosen), warn=warn_of_trust) as session, session.fresh() as metadata:
+    with trust_session(context, chosen) as session, session.fresh() as metadata:
         found = [vouch_for(metadata, image) for image in named]
     if options_of(context).json:
         print_json([_signed(vouched) for vouched in found])

@@ -92,11 +92,14 @@ class Transport:
                     preload_content=False,
                     decode_content=False,
                 )
-                return _read(response, address, limit)
-        except NoConnection as error:
-            if watch.is_over:
-                raise NoConnection(f"expected an answer of {address.origin} within {self._seconds:g} s") from None
-            raise error from None
+                answer = _read(response, address, limit)
+        except NoConnection:
+            if not watch.is_over:
+                raise
+        if watch.is_over:
+            # NOTE: what was shut down in its headers looks like a short but whole answer.
+            raise NoConnection(f"expected an answer of {address.origin} within {self._seconds:g} s")
+        return answer
 
     def _pool(self, origin: Origin) -> tuple[HTTPConnectionPool, _Watch]:
         if origin not in self._pools:
@@ -105,7 +108,9 @@ class Transport:
         return self._pools[origin]
 
     def _new_pool(self, origin: Origin, watch: _Watch) -> HTTPConnectionPool:
-        options: dict[str, Any] = {"timeout": urllib3.Timeout(total=None, connect=self._seconds, read=self._seconds)}
+        # Waiting for the peer is the watch's matter; only while connecting has it nothing to shut down yet.
+        timeout = urllib3.Timeout(connect=self._seconds, read=2 * self._seconds)
+        options: dict[str, Any] = {"timeout": timeout}
         if origin.scheme == "http":
             plain = HTTPConnectionPool(origin.host, origin.port, **options)
             plain.ConnectionCls = _watched(HTTPConnection, watch)

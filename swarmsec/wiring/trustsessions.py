@@ -1,8 +1,8 @@
 """Everything that verifying images needs on this machine, put together: pin, cache, metadata, policy, registry.
 
-Which root counts, first to last: ``--root``, this machine's pin. Which metadata: a bundle, a named server, the pinned
-one. Which policy: files that are named, the one that is signed in the metadata, the bundled one, which asks every image
-for a signature.
+Which root counts, first to last: ``--root``, this machine's pin, a home's own. Which metadata: a bundle, a named
+server, the home where it is named, the pinned server, the home. Which policy: files that are named, the home's where
+the metadata is, the one that is signed in the metadata, the bundled one, which asks every image for a signature.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from notary.bundles import MAX_BUNDLE_BYTES, parse_bundle
 from notary.errors import InvalidMetadata, NotaryError, UntrustedMetadata
@@ -21,14 +21,14 @@ from notary.reference import Digest
 from notary.roles import POLICY_PATH
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
 from swarmsec.registry.metadatacache import MetadataCache
-from swarmsec.services.verify_image import ImageVerifier, Outcome, Question
+from swarmsec.services.verify_image import ImageSource, ImageVerifier, Outcome, Question
 from swarmsec.wiring.places import trust_directory
 from swarmsec.wiring.trustpins import MAX_AUTHORITIES, Pin, find_root, load_pin, read_root
 
 if TYPE_CHECKING:
     from policies.documents import Document
-    from swarmsec.registry.resolving import Resolver
     from swarmsec.registry.transport import Transport
+    from swarmsec.wiring.hometrust import HomeTrust
 
 MAX_POLICY: Final = 262_144
 DEFAULT_SECONDS: Final = 30.0
@@ -46,6 +46,7 @@ class TrustOptions:
         authority: file of the authorities to trust for TLS, PEM.
         insecure: hosts that may be spoken to in plain HTTP.
         seconds: time that one exchange may take.
+        prefers_home: a home was named, so that it comes before the pinned server.
     """
 
     root: Path | None = None
@@ -54,12 +55,7 @@ class TrustOptions:
     authority: Path | None = None
     insecure: tuple[str, ...] = ()
     seconds: float = DEFAULT_SECONDS
-
-
-class SystemHour(Protocol):
-    """Tells the hour."""
-
-    def __call__(self) -> datetime: ...
+    prefers_home: bool = False
 
 
 def system_hour() -> datetime:
@@ -73,18 +69,27 @@ class TrustSession:
     Args:
         pin: the root that counts.
         options: what was asked for.
+        home: the repository of this machine's home, where the metadata may come from.
         warn: told what a person should know.
         hour: the clock.
     """
 
     def __init__(
-        self, pin: Pin, options: TrustOptions, *, warn: Callable[[str], None], hour: SystemHour | None = None
+        self,
+        pin: Pin,
+        options: TrustOptions,
+        *,
+        home: HomeTrust | None = None,
+        warn: Callable[[str], None],
+        hour: Callable[[], datetime] | None = None,
     ) -> None:
         self._pin = pin
         self._options = options
+        self._home = home
         self._hour = hour or system_hour
         self._cache = MetadataCache(trust_directory() / pin.sha256, warn=warn)
         self._transports: list[Transport] = []
+        self._source: MetadataSource | None = None
 
     def close(self) -> None:
         """Close every connection."""
@@ -109,46 +114,46 @@ class TrustSession:
             )
 
     def source(self) -> MetadataSource:
-        """Where published metadata comes from.
+        """Where published metadata comes from; the same each time.
 
         Raises:
             UsageProblem: nobody said where.
             NotFound, Unavailable: the bundle cannot be read.
             UntrustedMetadata: it is no bundle.
         """
+        if self._source is None:
+            self._source = self._new_source()
+        return self._source
+
+    def _new_source(self) -> MetadataSource:
         if self._options.bundle is not None:
             return _read_bundle(self._options.bundle)
-        url = self._options.url or self._pin.url
-        if url is None:
-            raise UsageProblem(
-                "expected to be told where the signed metadata is",
-                hint="give --url URL of its server, or --offline BUNDLE; or pin it: swarmsec trust pin FILE --url URL",
-            )
-        return self._http(url)
+        if self._options.url is not None:
+            return self._http(self._options.url)
+        if self._home is not None and (self._options.prefers_home or self._pin.url is None):
+            return self._home
+        if self._pin.url is not None:
+            return self._http(self._pin.url)
+        raise UsageProblem(
+            "expected to be told where the signed metadata is",
+            hint="give --url URL of its server, or --offline BUNDLE; or pin it: swarmsec trust pin FILE --url URL",
+        )
 
-    def resolver(self) -> Resolver:
-        """Images, in registries and layouts."""
-        from swarmsec.registry.client import RegistryClient
-        from swarmsec.registry.credentials import DockerLogins, default_config_path
-        from swarmsec.registry.dockercerts import registry_context
-        from swarmsec.registry.resolving import Resolver
-
-        transport = self._transport(registry_context)
-        logins = DockerLogins(default_config_path())
-        return Resolver(RegistryClient(transport, logins=logins, insecure=self._options.insecure))
-
-    def documents(self, metadata: FreshMetadata) -> list[Document]:
-        """The policy that is signed in the metadata, or the bundled one where none is.
+    def documents(self, metadata: FreshMetadata) -> Sequence[Document]:
+        """The home's policies where its metadata is asked; else the signed one, or the bundled one where none is.
 
         Raises:
             UntrustedMetadata: its bytes are not those that are signed.
             PolicyError: they are no policy.
             MetadataMissing, Unavailable: they cannot be had.
         """
-        return load_signed_policy(metadata, self.source())
+        source = self.source()
+        if self._home is not None and source is self._home:
+            return self._home.documents
+        return load_signed_policy(metadata, source)
 
     def verify(
-        self, questions: Sequence[Question], documents: Sequence[Document] | None, images: Resolver
+        self, questions: Sequence[Question], documents: Sequence[Document] | None, images: ImageSource
     ) -> list[Outcome]:
         """Verify images, all against one state of the metadata.
 
@@ -188,30 +193,55 @@ class TrustSession:
 
 @contextmanager
 def open_trust(
-    options: TrustOptions, *, warn: Callable[[str], None], hour: SystemHour | None = None
+    options: TrustOptions,
+    *,
+    home: HomeTrust | None = None,
+    warn: Callable[[str], None],
+    hour: Callable[[], datetime] | None = None,
 ) -> Iterator[TrustSession]:
     """Open a visit under the root that counts here.
+
+    Args:
+        options: what was asked for.
+        home: the repository of this machine's home, where ``needs_home`` said that one is needed.
+        warn: as ``TrustSession``.
+        hour: as ``TrustSession``.
 
     Raises:
         UsageProblem: no root is pinned, or the one that is named is none.
         NotFound, Unavailable: a file cannot be read.
     """
-    session = TrustSession(_pin_of(options), options, warn=warn, hour=hour)
+    session = TrustSession(_pin_of(options, home), options, home=home, warn=warn, hour=hour)
     try:
         yield session
     finally:
         session.close()
 
 
-def _pin_of(options: TrustOptions) -> Pin:
+def needs_home(options: TrustOptions) -> bool:
+    """Whether a home, if there is one, has to be opened: for its root, or because its metadata is what is asked.
+
+    Raises:
+        UsageProblem, Unavailable: the pin cannot be read.
+    """
+    pinned = load_pin(trust_directory())
+    if options.root is None and pinned is None:
+        return True
+    if options.bundle is not None or options.url is not None:
+        return False
+    return options.prefers_home or pinned is None or pinned.url is None
+
+
+def _pin_of(options: TrustOptions, home: HomeTrust | None) -> Pin:
     pinned = load_pin(trust_directory())
     if options.root is not None:
         root = read_root(options.root)
-        same = pinned is not None and pinned.root == root
-        return pinned if pinned is not None and same else Pin(root=root)
-    if pinned is None:
-        raise UsageProblem("expected a pinned root: this machine trusts none yet", hint=NO_PIN)
-    return pinned
+        return pinned if pinned is not None and pinned.root == root else Pin(root=root)
+    if pinned is not None:
+        return pinned
+    if home is not None and home.root is not None:
+        return Pin(root=home.root)
+    raise UsageProblem("expected a pinned root: this machine trusts none yet", hint=NO_PIN)
 
 
 def pin_by_digest(digest: Digest, options: TrustOptions, *, warn: Callable[[str], None]) -> bytes:
@@ -255,7 +285,8 @@ def load_signed_policy(metadata: FreshMetadata, source: MetadataSource) -> list[
         raise Unavailable("the signed policy is not there", hint="give the policy with --policy FILE")
     if len(data) != target.length or hashlib.sha256(data).hexdigest() != expected:
         raise UntrustedMetadata("the policy is not the one that is signed")
-    return list(load_documents(data, source=POLICY_PATH))
+    # A repository whose home has no trust policy signs an empty one: nothing is allowed then.
+    return list(load_documents(data, source=POLICY_PATH)) if data.strip() else []
 
 
 def _read_bundle(path: Path) -> MetadataSource:

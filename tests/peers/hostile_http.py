@@ -45,6 +45,13 @@ Answer = Reply | Callable[[Seen], Reply]
 MISSING = Reply(status=404, body=b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}')
 
 
+class _QuietServer(ThreadingHTTPServer):
+    """Clients that go away are what is tested; nothing of it belongs on standard error."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing."""
+
+
 class HostileServer:
     """Answers by path; a path that nothing stands for is 404. ``seen`` is every request, in order."""
 
@@ -54,7 +61,7 @@ class HostileServer:
         self.seen: list[Seen] = []
         self.sent = 0
         self.ends = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _QuietServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
