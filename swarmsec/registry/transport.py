@@ -92,7 +92,12 @@ class Transport:
                     preload_content=False,
                     decode_content=False,
                 )
-                answer = _read(response, address, limit)
+                try:
+                    answer = _read(response, address, limit)
+                except BaseException:
+                    # What is left unread must not be taken for the next answer.
+                    response.close()
+                    raise
         except NoConnection:
             if not watch.is_over:
                 raise
@@ -189,14 +194,11 @@ def _read(response: urllib3.BaseHTTPResponse, address: Address, limit: int) -> A
         raise Denied(f"expected bytes as they are from {address.origin}, got compressed ones")
     told = headers.get("content-length", "")
     if told.isdigit() and len(told) < 20 and int(told) > limit:
-        response.close()
         raise TooMuch(f"expected at most {limit} bytes from {address.origin}, got {told}")
     body = b""
     while len(body) <= limit and (part := response.read(min(65_536, limit + 1 - len(body)))):
         body += part
     if len(body) > limit:
-        # What is left unread must not be taken for the next answer.
-        response.close()
         raise TooMuch(f"expected at most {limit} bytes from {address.origin}, got more")
     if told.isdigit() and int(told[:20]) != len(body):
         raise NoConnection(f"expected {told[:20]} bytes from {address.origin}, got {len(body)}")

@@ -32,6 +32,8 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.wiring.trustpins.load_pin": "parse_pin over a file",
     "swarmsec.wiring.trustpins.read_root": "FreshMetadata's checks over a file; the target image-metadata",
     "swarmsec.wiring.trustsessions.load_signed_policy": "load_documents over bytes of a digest that is signed",
+    "swarmsec.wiring.hometrust.open_home_trust": "rows of a home, each held to its digest",
+    "swarmsec.wiring.imagesources.open_images": "opens, reads nothing",
     "swarmsec.wiring.trustsessions.open_trust": "opens, reads no bytes itself",
     "swarmsec.wiring.trustsessions.read_authorities": "bytes of a file, given to OpenSSL",
     "swarmsec.services.publish_revocations.load_list_state": "a setting of our own, held by its row's digest",
