@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.measure import Figure
 
-SUITES = ("engine", "durable_write", "startup")
+SUITES = ("engine", "durable_write", "startup", "swarm")
 
 
 def main(names: list[str]) -> int:

@@ -46,9 +46,10 @@ from swarmsec.wiring.swarm.opening import OpenSwarm, verify_manages
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
 from swarmsec.wiring.swarm.watching import RotationWatch, RotationWatcher, Sleep
 
-FOLLOW_SECONDS: Final = 0.6
+FOLLOW_SECONDS: Final = 0.5
 """A server in this home takes up what we write within this time."""
-FOLLOW_TRIES: Final = 20
+LOOK_SECONDS: Final = 0.1
+FOLLOW_TRIES: Final = 100
 AGAIN: Final = "swarmsec swarm adopt"
 
 
@@ -172,13 +173,15 @@ class Adoption:
         self.home.store.write(lambda transaction: begin_adoption(transaction, authority, plan, requester, request_id))
         # NOTE: a manager that comes before the server has taken up its root is turned away in the handshake and
         # tries again only after ten seconds; one that meets another cluster id is refused for good.
-        self.sleep(FOLLOW_SECONDS)
         if not plan.takes_cluster_id:
+            self.sleep(FOLLOW_SECONDS)
             return
         for _ in range(FOLLOW_TRIES):
+            self.sleep(LOOK_SECONDS)
             if dial(self.url, plan.root_pem).cluster_id == plan.cluster_id:
+                # It takes up the Swarm's root in the same breath.
+                self.sleep(LOOK_SECONDS)
                 return
-            self.sleep(FOLLOW_SECONDS / 2)
         raise Unavailable(
             f"the server at {self.url.text} does not serve cluster {plan.cluster_id}",
             hint=f"see that it serves this home, start it again, then repeat: {AGAIN}",

@@ -17,7 +17,7 @@ from swarmsec.services.preflight import names_of
 from swarmsec.services.swarm_ports import SwarmReader
 from swarmsec.services.swarm_records import SwarmNode
 
-LOOK_SECONDS: Final = 0.3
+LOOK_SECONDS: Final = 0.2
 
 Sleep = Callable[[float], None]
 
