@@ -1,7 +1,7 @@
 """Root rotation as a pure state machine: what has happened, and what may happen next.
 
     prepared ─ CrossSigned ─► cross_signed ─ Distribute ─► distributing ─► reissuing ─► converging ─ Retire ─► retired
-        every phase before retired ─ Abort ─► aborted
+        every phase before retired ─ Abort ─► aborted ─ Returned, for each node that had moved ─► settled
 
 distributing ends when every node has acknowledged the bundle of both roots, reissuing when every node has been given
 a certificate of the new one, and Retire is taken when every node has been seen with it. So no node meets a certificate
@@ -33,6 +33,7 @@ from ca.rotation_events import (
     NodeEvent,
     Reissued,
     Retire,
+    Returned,
 )
 from ca.rotation_state import MAX_NODES, NODE_SETS, Phase, Rotation, is_fingerprint, phase_of
 
@@ -50,6 +51,7 @@ __all__ = [
     "Phase",
     "Reissued",
     "Retire",
+    "Returned",
     "Rotation",
     "advance",
     "advance_all",
@@ -88,6 +90,8 @@ def advance(state: Rotation | None, event: Event) -> Rotation:
             return _finished_without(state, event)
         case Abort():
             return replace(state, phase=Phase.ABORTED, failed=frozenset())
+        case Returned():
+            raise RotationRefused("expected a rotation that was called off, for a node to return from")
         case Retire():
             return _retired(state)
         case _:
@@ -129,10 +133,14 @@ def _joined(state: Rotation, event: Begin) -> Rotation:
 
 
 def _after_the_end(state: Rotation, event: Event) -> Rotation:
-    """What ended stays ended; being told so again is no error."""
+    """What ended stays ended, and being told so again is no error; who had moved before an abort comes back."""
     match event, state.phase:
         case (Retire(), Phase.RETIRED) | (Abort(), Phase.ABORTED):
             return state
+        case Returned(), Phase.ABORTED:
+            return _moved(state, state.on_new_root & {event.node}, to="pending")
+        case FinishWithout(), Phase.ABORTED:
+            return _finished_without(state, event)
         case _:
             raise RotationRefused(f"expected a running rotation, got one that is {state.phase.value}")
 
@@ -172,7 +180,8 @@ def _finished_without(state: Rotation, event: FinishWithout) -> Rotation:
         raise RotationRefused("expected at least one node to go on without")
     if unknown := event.nodes - state.nodes:
         raise RotationRefused(f"expected nodes of this rotation, got {_some(unknown)}")
-    return _moved(state, event.nodes - state.converged, to="excluded")
+    done = state.nodes - state.on_new_root if state.phase is Phase.ABORTED else state.converged
+    return _moved(state, event.nodes - done, to="excluded")
 
 
 def _node_advanced(state: Rotation, event: NodeEvent) -> Rotation:

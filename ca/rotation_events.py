@@ -84,9 +84,16 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """After an abort: a node that had a certificate of the new root was seen with one of the old root again."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retire:
     """The old root is given up: the new one alone is served from now on."""
 
 
 NodeEvent = Enrolled | BundleAcknowledged | Reissued | Converged | Failed
-Event = Begin | CrossSigned | Distribute | NodeEvent | FinishWithout | Abort | Retire
+Event = Begin | CrossSigned | Distribute | NodeEvent | FinishWithout | Abort | Returned | Retire

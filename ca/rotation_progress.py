@@ -1,31 +1,25 @@
-"""Whom a root rotation waits for, and whom to turn to next at which pace.
-
-SwarmKit asks at most ten nodes per second and says nothing of those that hold a rotation up; here the pace is the
-caller's and every node that is waited for has a name.
-"""
+"""Whom a root rotation waits for: where SwarmKit says nothing of those that hold one up, each has a name here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import assert_never
 
 from ca.errors import InvalidRequest
 from ca.rotation_state import Phase, Rotation
 
-MAX_RATE = 10_000
-MAX_BURST = 10_000
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:
-    """A node that keeps the old root from being retired.
+    """A node that keeps a rotation from its end.
 
     Args:
         node: its id.
-        awaits: the set it would go to next: ``acknowledged``, ``reissued`` or ``converged``.
+        awaits: what it has to do next: ``acknowledged``, ``reissued`` or ``converged``; after an abort ``returned``.
         failed: whether its last attempt failed.
         last_seen: when it was last heard of, UTC; None for never.
     """
@@ -34,30 +28,6 @@ class Blocker:
     awaits: str
     failed: bool
     last_seen: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How fast nodes are turned to: a token bucket, kept as the moment up to which its tokens are spent.
-
-    Args:
-        rate: nodes per second, 1 to 10,000.
-        burst: the most nodes at once after a rest, 1 to 10,000.
-        spent_until: aware of its zone; None for a bucket that is full.
-
-    Raises:
-        InvalidRequest: for values out of range.
-    """
-
-    rate: int
-    burst: int
-    spent_until: datetime | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.rate <= MAX_RATE or not 1 <= self.burst <= MAX_BURST:
-            raise InvalidRequest(f"expected a rate of 1 to {MAX_RATE} per second and a burst of 1 to {MAX_BURST}")
-        if self.spent_until is not None and self.spent_until.tzinfo is None:
-            raise InvalidRequest("expected a time with its zone")
 
 
 def waited_for(state: Rotation) -> frozenset[str]:
@@ -83,50 +53,25 @@ def blockers(state: Rotation, *, last_seen: Mapping[str, datetime]) -> tuple[Blo
         last_seen: by node id, aware of their zone; nodes that were never heard of are absent.
 
     Returns:
-        every node that has neither converged nor been left out, those unheard of for longest first; none once the
-        rotation is over.
+        every node that has neither converged nor been left out, those unheard of for longest first; after an abort
+        those that have not come back.
 
     Raises:
         InvalidRequest: for a time without zone.
     """
-    if state.phase.is_over:
-        return ()
-    steps = ((state.pending, "acknowledged"), (state.acknowledged, "reissued"), (state.reissued, "converged"))
+    match state.phase:
+        case Phase.RETIRED:
+            steps: tuple[tuple[frozenset[str], str], ...] = ()
+        case Phase.ABORTED:
+            steps = ((state.on_new_root, "returned"),)
+        case _:
+            steps = ((state.pending, "acknowledged"), (state.acknowledged, "reissued"), (state.reissued, "converged"))
     found = [
         Blocker(node=node, awaits=awaits, failed=node in state.failed, last_seen=_in_utc(last_seen.get(node)))
         for nodes, awaits in steps
         for node in nodes
     ]
     return tuple(sorted(found, key=lambda blocker: (blocker.last_seen or _LONG_AGO, blocker.node)))
-
-
-def next_batch(
-    state: Rotation, pace: Pace, *, now: datetime, in_flight: Set[str] = frozenset()
-) -> tuple[tuple[str, ...], Pace]:
-    """Choose whom to turn to now.
-
-    Args:
-        state: of the rotation.
-        pace: as the batch before left it.
-        now: aware of its zone. A clock that goes back costs what was saved up, and no waiting.
-        in_flight: nodes that were turned to and have not answered.
-
-    Returns:
-        nodes that the phase waits for, in the order of their ids, those whose last attempt failed after the others;
-        and the pace to pass next time.
-
-    Raises:
-        InvalidRequest: for a time without zone.
-    """
-    moment = _in_utc(now)
-    if moment is None:
-        raise InvalidRequest("expected a time")
-    interval = timedelta(seconds=1) / pace.rate
-    waiting = sorted(waited_for(state) - in_flight, key=lambda node: (node in state.failed, node))
-    full = moment - pace.burst * interval
-    spent = full if pace.spent_until is None else min(max(pace.spent_until.astimezone(UTC), full), moment)
-    chosen = tuple(waiting[: (moment - spent) // interval])
-    return chosen, Pace(rate=pace.rate, burst=pace.burst, spent_until=spent + len(chosen) * interval)
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:

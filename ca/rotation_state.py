@@ -98,6 +98,11 @@ class Rotation:
         return any(node in nodes for nodes in self.steps)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to do: after an abort, not before everybody who had moved has come back."""
+        return self.phase is Phase.RETIRED or (self.phase is Phase.ABORTED and not self.on_new_root)
+
+    @property
     def on_new_root(self) -> frozenset[str]:
         """The nodes that hold a certificate of the new root; after an abort they are given one of the old root."""
         return self.reissued | self.converged

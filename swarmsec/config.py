@@ -47,7 +47,8 @@ class Pkcs11Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaSettings:
-    """Certificates: how long they live, how long a Swarm's former root is kept, whether managers need approval."""
+    """Certificates: how long they live, how long a Swarm's former root is kept, whether managers need approval, and how
+    many nodes a second get certificates of another root."""
 
     certificate_hours: int = 2160
     allow_short_lifetimes: bool = False
@@ -55,6 +56,7 @@ class CaSettings:
     """How long certificates live that renew by themselves, where it shall be less than an hour; 0 for the hours."""
     former_root_minutes: int = 5
     require_approval: bool = False
+    rotation_nodes_per_second: int = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ _BOUNDS: Final = {
     "certificate_hours": (1, 24 * 3650),
     "certificate_minutes": (0, 59),
     "former_root_minutes": (0, 7 * 24 * 60),
+    "rotation_nodes_per_second": (1, 10_000),
     "max_connections": (1, 65_536),
     "max_concurrent_requests": (1, 4096),
     "failed_attempts_per_minute": (1, 100_000),
@@ -221,6 +224,7 @@ url = {_quoted(database_url)}
 # certificate_minutes = {ca.certificate_minutes}
 # former_root_minutes = {ca.former_root_minutes}
 # require_approval = {str(ca.require_approval).lower()}
+# rotation_nodes_per_second = {ca.rotation_nodes_per_second}
 
 # [serve]
 # listen = "{serve.listen}"

@@ -41,6 +41,13 @@ class Action(StrEnum):
     CA_ISSUE = "ca.issue"
     CA_REVOKE = "ca.revoke"
     CA_CRL = "ca.crl"
+    CA_ROOT_CREATE = "ca.root-create"
+    CA_ROOT_RETIRE = "ca.root-retire"
+    CA_ROTATE = "ca.rotate"
+    CA_ROTATE_NODE = "ca.rotate-node"
+    CA_CROSS_SIGN = "ca.cross-sign"
+    CA_CROSS_SIGN_OPEN = "ca.cross-sign-open"
+    CA_CROSS_SIGN_CLOSE = "ca.cross-sign-close"
     CA_TOKEN_CREATE = "ca.token-create"  # noqa: S105  # the name of an action
     CA_TOKEN_ROTATE = "ca.token-rotate"  # noqa: S105  # the name of an action
     CA_TOKEN_REVEAL = "ca.token-reveal"  # noqa: S105  # the name of an action

@@ -13,6 +13,7 @@ from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
     from swarmsec.http import Role
+    from swarmsec.services.authority import Authority
     from swarmsec.services.manage_access import Identity
     from swarmsec.services.records import CertificateRecord
     from swarmsec.wiring.home import Home
@@ -67,10 +68,10 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
         home.store.read(lambda transaction: verify_name_free(transaction, name))
         prepare_directory(out)
         key = NewKey()
-        record, root = _issue(context, home, name, role, key.spki_der)
+        record, authority = _issue(context, home, name, role, key.spki_der)
         write_or_withdraw(
             out,
-            key.files(record, root),
+            key.files(authority.chain_pem(record), authority.trusted_pem),
             IDENTITY,
             what=f"the identity {name}",
             withdraw=lambda reason: home.store.write(
@@ -86,7 +87,7 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
 
 def _issue(
     context: click.Context, home: Home, name: str, role: Role, spki_der: bytes
-) -> tuple[CertificateRecord, bytes]:
+) -> tuple[CertificateRecord, Authority]:
     from swarmsec.services.authority import load_authority
     from swarmsec.services.manage_access import add_identity
     from swarmsec.services.ports import Transaction
@@ -94,12 +95,12 @@ def _issue(
 
     keys = keys_of(context, home)
 
-    def issue(transaction: Transaction) -> tuple[CertificateRecord, bytes]:
+    def issue(transaction: Transaction) -> tuple[CertificateRecord, Authority]:
         authority = load_authority(transaction, keys, lifetime_of(home.config))
         record = add_identity(
             transaction, authority, name=name, role=role, spki_der=spki_der, requester=local_requester()
         )
-        return record, authority.bundle_pem
+        return record, authority
 
     return home.store.write(issue)
 

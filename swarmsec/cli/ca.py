@@ -18,6 +18,7 @@ from swarmsec.cli.frame import (
 )
 from swarmsec.cli.init import init
 from swarmsec.cli.issue import issue
+from swarmsec.cli.rotate import rotate
 from swarmsec.cli.tokens import token
 from swarmsec.cli.unlock import keys_of
 
@@ -36,6 +37,7 @@ ca.add_command(init)
 ca.add_command(issue)
 ca.add_command(crl)
 ca.add_command(status)
+ca.add_command(rotate)
 
 
 @ca.command()

@@ -11,6 +11,7 @@ from swarmsec.cli.frame import local_requester, opened_home, options_of, print_j
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
+    from swarmsec.services.authority import Authority
     from swarmsec.services.issue_certificate import CertificateRequest
     from swarmsec.services.records import CertificateRecord
     from swarmsec.wiring.home import Home
@@ -72,8 +73,8 @@ def issue(
     elif csr is not None:
         spki_der = _key_of_request(csr)
         with opened_home(context) as home:
-            record, _ = _issue(context, home, request, spki_der)
-        _report_certificate(context, record)
+            record, authority = _issue(context, home, request, spki_der)
+        _report_certificate(context, record, authority.chain_pem(record).decode("ascii"))
 
 
 def _issue_files(context: click.Context, home: Home, request: CertificateRequest, out: Path) -> CertificateRecord:
@@ -84,10 +85,10 @@ def _issue_files(context: click.Context, home: Home, request: CertificateRequest
     home.store.read(lambda transaction: verify_name(transaction, request.name))
     prepare_directory(out, DOCKER)
     key = NewKey()
-    record, root = _issue(context, home, request, key.spki_der)
+    record, authority = _issue(context, home, request, key.spki_der)
     write_or_withdraw(
         out,
-        key.files(record, root),
+        key.files(authority.chain_pem(record), authority.trusted_pem),
         DOCKER,
         what=f"the certificate {record.serial}",
         withdraw=lambda reason: home.store.write(
@@ -99,7 +100,7 @@ def _issue_files(context: click.Context, home: Home, request: CertificateRequest
 
 def _issue(
     context: click.Context, home: Home, request: CertificateRequest, spki_der: bytes
-) -> tuple[CertificateRecord, bytes]:
+) -> tuple[CertificateRecord, Authority]:
     from swarmsec.services.authority import load_authority
     from swarmsec.services.issue_certificate import issue_certificate
     from swarmsec.services.ports import Transaction
@@ -107,9 +108,9 @@ def _issue(
 
     keys = keys_of(context, home)
 
-    def unit(transaction: Transaction) -> tuple[CertificateRecord, bytes]:
+    def unit(transaction: Transaction) -> tuple[CertificateRecord, Authority]:
         authority = load_authority(transaction, keys, lifetime_of(home.config))
-        return issue_certificate(transaction, authority, request, spki_der, local_requester()), authority.bundle_pem
+        return issue_certificate(transaction, authority, request, spki_der, local_requester()), authority
 
     return home.store.write(unit)
 
@@ -129,10 +130,7 @@ def _report_files(context: click.Context, record: CertificateRecord, out: Path) 
     say(f"{record.subject_id} has its files in {out}; revoke it with: swarmsec ca revoke {record.serial}")
 
 
-def _report_certificate(context: click.Context, record: CertificateRecord) -> None:
-    from swarmsec.services.authority import certificate_pem
-
-    pem = certificate_pem(record).decode("ascii")
+def _report_certificate(context: click.Context, record: CertificateRecord, pem: str) -> None:
     if options_of(context).json:
         print_json({**_members(record), "certificate": pem})
     else:

@@ -67,6 +67,10 @@ class SealedKeys:
         """Open a value."""
         return self.ring.get(transaction, name)
 
+    def destroy(self, transaction: Transaction, name: str) -> None:
+        """Forget a value or a private key for good; the caller logs the entry."""
+        transaction.sealed.remove(name)
+
     def create_signer(self, transaction: Transaction, name: str, kind: KeyKind) -> Signer:
         """Make a private key and keep it; the caller logs the entry.
 

@@ -17,6 +17,7 @@ from swarmsec.errors import UsageProblem
 from swarmsec.http import Caller, Request, Response, Route
 
 MAX_JOIN_BODY: Final = 16_384
+MAX_CHECK_BODY: Final = 1024
 
 
 class _Model(BaseModel):
@@ -40,6 +41,13 @@ class RenewBody(_Model):
     csr: str = Field(max_length=12_288)
 
 
+class CheckBody(_Model):
+    """What a node says of itself, to learn whether the authority's root changes."""
+
+    roots_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    """Of the exact root bundle that it has stored."""
+
+
 class RecoverBody(_Model):
     """What a node sends whose certificate has expired; its signing request is for the key that it had."""
 
@@ -53,7 +61,23 @@ class JoinAnswer(_Model):
     node_id: str
     role: str
     certificate: str
+    """PEM; while the root is rotated followed by its issuer's cross-certificate."""
     root_bundle: str
+    cross_signed: str = ""
+    """The cross-certificate of the new root, by which who trusts the old one may believe the bundle, PEM."""
+
+
+class CheckAnswer(_Model):
+    """What a node is to trust and to do."""
+
+    root_bundle: str
+    cross_signed: str
+    renew: bool
+    """Whether it is its turn to get a certificate of another root."""
+    retry_after: int
+    """Seconds until it should ask again; 0 where its own time will do."""
+    phase: str
+    """Of the rotation; empty where none runs."""
 
 
 class WaitAnswer(_Model):
@@ -73,6 +97,7 @@ class NodeService(Protocol):
         self, caller: Caller, token: str, signing_request: SigningRequest, name: str | None, request_id: str
     ) -> JoinAnswer | WaitAnswer: ...
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer: ...
+    async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer: ...
     async def recover(
         self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str
     ) -> JoinAnswer: ...
@@ -101,6 +126,12 @@ def build_node_routes(service: NodeService) -> list[Route]:
         answer = await service.renew(request.caller, signing_request, request.request_id)
         return Response(body=answer.model_dump_json().encode())
 
+    async def check(request: Request) -> Response:
+        body = parse_body(CheckBody, request.body)
+        answer = await service.check(request.caller, bytes.fromhex(body.roots_sha256), request.request_id)
+        headers = {"Retry-After": str(answer.retry_after)} if answer.retry_after else {}
+        return Response(body=answer.model_dump_json().encode(), headers=headers)
+
     async def recover(request: Request) -> Response:
         body = parse_body(RecoverBody, request.body)
         signing_request = parse_signing_request(body.csr.encode())
@@ -128,6 +159,14 @@ def build_node_routes(service: NodeService) -> list[Route]:
             handler=renew,
             operation=operation("Renew a node's certificate", request=RenewBody, answer=JoinAnswer),
             body_limit=MAX_JOIN_BODY,
+        ),
+        Route(
+            name="node.check",
+            method="POST",
+            path="/api/v1/node/check",
+            handler=check,
+            operation=operation("Learn which roots to trust", request=CheckBody, answer=CheckAnswer),
+            body_limit=MAX_CHECK_BODY,
         ),
         Route(
             name="node.recover",

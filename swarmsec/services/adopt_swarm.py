@@ -28,6 +28,7 @@ from swarmsec.services.convergence import issuer_of
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import Intent
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.rotation_roots import change_epoch
 from swarmsec.services.swarm_link import LinkState, SwarmLink, load_link, save_link
 from swarmsec.services.swarm_ports import ChangeSpec, Spec
 from swarmsec.services.swarm_records import SwarmState
@@ -93,10 +94,16 @@ def begin_adoption(
 
     Returns:
         the request id of the work: that of an earlier beginning, where one never ended.
+
+    Raises:
+        Changed: the root is being rotated.
     """
+    if authority.rotation is not None:
+        raise Changed("expected a root that stays while a Swarm is adopted", hint="wait: swarmsec ca rotate --follow")
     asking = replace(requester, request_id=request_id)
     if plan.takes_cluster_id and may_take_cluster_id(transaction, plan.cluster_id):
         transaction.settings.put("cluster_id", plan.cluster_id)
+        change_epoch(transaction)
         authority = replace(authority, cluster_id=plan.cluster_id)
     former = load_link(transaction)
     resumed = former is not None and former.state is LinkState.ADOPTING and bool(former.request_id)

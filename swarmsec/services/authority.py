@@ -1,4 +1,4 @@
-"""The active authority: issuing certificates and keeping their records.
+"""The authority: issuing certificates and keeping their records.
 
 Idempotent on public key, organization, role, node and issuer while the certificate is valid: SwarmKit sends the same
 request twice within a second and would otherwise hold another certificate than our table says. One key serves one
@@ -28,39 +28,81 @@ from swarmsec.http import Role, RoleKind
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import AuthorityRecord, CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.rotation_records import RotationRecord
+from swarmsec.services.rotation_roots import current_epoch, roots_now
 
 SERIAL_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The root that signs now, ready to sign."""
+    """The root that signs now, ready to sign, and the roots around it while one takes the place of another."""
 
     record: AuthorityRecord
+    """Of the root that signs."""
     issuer: Issuer
     cluster_id: str
     lifetime: timedelta
     """Of its leaves; below an hour only where the settings allow it, and then without backdate."""
+    epoch: str
+    """Another word after every change of anything in here; ``current_epoch`` has the present one."""
+    public: x509.Certificate
+    """The root that strangers are given, and whose bundle join tokens digest."""
+    trusted: tuple[x509.Certificate, ...]
+    """The roots that nodes are to trust."""
+    accepted: Mapping[int, x509.Certificate]
+    """The roots that clients may come under, by generation."""
+    cross_signed: x509.Certificate | None = None
+    """The new root signed by the old one, from the moment that nodes are given both."""
+    rotation: RotationRecord | None = None
+    """The rotation under way, or called off and not yet settled."""
 
     @property
     def bundle_pem(self) -> bytes:
-        """The exact root bundle that tokens digest and nodes store."""
-        return write_bundle([self.issuer.certificate])
+        """The exact root bundle that tokens digest."""
+        return write_bundle([self.public])
+
+    @property
+    def trusted_pem(self) -> bytes:
+        """The exact root bundle that nodes store."""
+        return write_bundle(self.trusted)
+
+    @property
+    def cross_signed_pem(self) -> bytes:
+        """The cross-certificate, or nothing."""
+        return b"" if self.cross_signed is None else self.cross_signed.public_bytes(Encoding.PEM)
+
+    def chain_pem(self, record: CertificateRecord) -> bytes:
+        """A certificate with what somebody needs to verify it who trusts the old root alone."""
+        is_new = self.rotation is not None and record.generation == self.rotation.new_generation
+        return certificate_pem(record) + (self.cross_signed_pem if is_new else b"")
 
 
 def load_authority(transaction: Transaction, keys: Keys, lifetime: timedelta) -> Authority:
-    """Open the active authority.
+    """Open the authority as it is now.
 
     Raises:
         NotFound: the home has none.
     """
-    record = transaction.authorities.active()
+    active = transaction.authorities.active()
     cluster_id = transaction.settings.get("cluster_id")
-    if record is None or cluster_id is None:
+    if active is None or cluster_id is None:
         raise NotFound("this home has no certificate authority", hint="make one with: swarmsec ca init")
-    certificate = x509.load_der_x509_certificate(record.certificate)
-    issuer = Issuer(certificate, keys.signer(transaction, record.key_name))
-    return Authority(record=record, issuer=issuer, cluster_id=cluster_id, lifetime=lifetime)
+    roots = roots_now(transaction, active)
+    record = roots.issuing
+    issuer = Issuer(x509.load_der_x509_certificate(record.certificate), keys.signer(transaction, record.key_name))
+    return Authority(
+        record=record,
+        issuer=issuer,
+        cluster_id=cluster_id,
+        lifetime=lifetime,
+        epoch=current_epoch(transaction),
+        public=x509.load_der_x509_certificate(active.certificate),
+        trusted=tuple(x509.load_der_x509_certificate(root.certificate) for root in roots.trusted),
+        accepted={root.generation: x509.load_der_x509_certificate(root.certificate) for root in roots.accepted},
+        cross_signed=x509.load_der_x509_certificate(roots.cross_signed) if roots.cross_signed else None,
+        rotation=roots.rotation,
+    )
 
 
 def now_utc(clock: Clock) -> datetime:

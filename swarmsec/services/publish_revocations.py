@@ -128,8 +128,18 @@ def _entries(
         for record in transaction.certificates.revoked()
         if record.generation == authority.record.generation
     )
+    crosses = (
+        RevokedCertificate(
+            revocation=Revocation(
+                serial=int(cross.serial, 16), revoked_at=_moment(cross.revoked), reason=Reason.CESSATION_OF_OPERATION
+            ),
+            not_after=_moment(cross.not_after),
+        )
+        for cross in transaction.rotations.crosses()
+        if cross.revoked and cross.generation == authority.record.generation
+    )
     previous = None if previous_update is None else _moment(previous_update)
-    return entries_to_list(revoked, this_update=_moment(this_update), previous_update=previous)
+    return entries_to_list([*revoked, *crosses], this_update=_moment(this_update), previous_update=previous)
 
 
 def _sign(authority: Authority, state: ListState, entries: Sequence[Revocation]) -> PublishedList:

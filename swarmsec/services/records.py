@@ -23,7 +23,7 @@ class AuthorityRecord:
     """DER."""
     key_name: str
     state: str
-    """``active`` or ``retired``."""
+    """A word of ``services.rotation_records.RootState``."""
     created: int
 
 

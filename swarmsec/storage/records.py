@@ -72,6 +72,18 @@ class Authorities:
         row = self._transaction.find(tables.authorities, state=ACTIVE)
         return None if row is None else AuthorityRecord(**_values(row))
 
+    def by_generation(self, generation: int) -> AuthorityRecord | None:
+        """The root of a generation, or None."""
+        row = self._transaction.find(tables.authorities, generation=generation)
+        return None if row is None else AuthorityRecord(**_values(row))
+
+    def change_state(self, record: AuthorityRecord, state: str) -> None:
+        """Set what a root is."""
+        row = self._transaction.find(tables.authorities, generation=record.generation)
+        if row is None:
+            raise NotFound(f"no root of generation {record.generation}")
+        self._transaction.update(tables.authorities, row, state=str(state))
+
     def all(self) -> Sequence[AuthorityRecord]:
         """Every generation, oldest first."""
         rows = self._transaction.select(tables.authorities)

@@ -16,6 +16,7 @@ from swarmsec.storage import (
     logrecords,
     noderecords,
     records,
+    rotationrecords,
     rows,
     secretrecords,
     trustrecords,
@@ -78,6 +79,11 @@ class Transaction:
     def evictions(self) -> Evictions:
         """Nodes that were taken out of the Swarm."""
         return Evictions(self)
+
+    @property
+    def rotations(self) -> rotationrecords.Rotations:
+        """Root rotations."""
+        return rotationrecords.Rotations(self)
 
     @property
     def sealed(self) -> keyrecords.Sealed:

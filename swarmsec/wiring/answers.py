@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca import pem
 from ca.algorithms import PARSE_ERRORS
 from ca.bundle import parse_bundle, parse_certificate, write_bundle
-from ca.errors import CaError
+from ca.errors import CaError, InvalidCertificate
 from ca.identity import NodeIdentity, identity_of
+from ca.successors import verify_chain, verify_successors
 from swarmsec.errors import Denied
 from swarmsec.wiring.authorityclient import spki_of
+
+_MOST_CERTIFICATES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,53 +28,66 @@ class Issued:
 
     identity: NodeIdentity
     certificate: x509.Certificate
+    chain: bytes
+    """The certificate and what came with it to verify it, PEM."""
     bundle: bytes
 
 
-def verify_answer(answer: Mapping[str, Any], key: ec.EllipticCurvePrivateKey, *, bundle: bytes) -> Issued:
-    """Believe a certificate only if it is for our key, and directly under a root of the bundle.
+def verify_answer(
+    answer: Mapping[str, Any], key: ec.EllipticCurvePrivateKey, *, trusted: bytes, now: datetime
+) -> Issued:
+    """Believe a certificate only if it is for our key, and below a root that we trust, or that such a root signed.
 
     Args:
         answer: the JSON members.
         key: the node's.
-        bundle: the roots to hold it against, PEM.
+        trusted: the roots that the node trusts so far, PEM.
+        now: aware of its zone.
 
     Raises:
         Denied: anything else.
     """
     refusal = Denied("the authority answered with a certificate that is not ours", hint="report this to its operator")
     try:
-        (certificate_der,) = pem.parse_blocks(str(answer.get("certificate", "")).encode(), "CERTIFICATE")
-        certificate = parse_certificate(certificate_der)
+        chain = _certificates(answer, "certificate")
+        certificate = verify_chain(chain, trusted=parse_bundle(trusted), now=now)
         identity = identity_of(certificate)
         own = spki_of(certificate.public_key()) == spki_of(key.public_key())
-        roots = parse_bundle(bundle)
     except (*PARSE_ERRORS, CaError):
         raise refusal from None
-    if not own or not any(_issued_by(root, certificate) for root in roots):
+    if not own:
         raise refusal
-    return Issued(identity=identity, certificate=certificate, bundle=bundle)
+    bundle = answered_bundle(answer, trusted=trusted, now=now)
+    return Issued(identity=identity, certificate=certificate, chain=write_bundle(chain), bundle=bundle)
 
 
-def answered_bundle(answer: Mapping[str, Any]) -> bytes:
+def answered_bundle(answer: Mapping[str, Any], *, trusted: bytes, now: datetime) -> bytes:
     """The root bundle of an answer, in exactly the form that this version writes.
 
+    Args:
+        answer: the JSON members.
+        trusted: the roots that the node trusts so far, PEM.
+        now: aware of its zone.
+
     Raises:
-        Denied: it is none.
+        Denied: it is none, or has a root that is neither trusted nor signed by one that is.
     """
     refusal = Denied("the authority answered with a root bundle that is none", hint="report this to its operator")
     try:
         body = str(answer.get("root_bundle", "")).encode()
-        if write_bundle(parse_bundle(body)) == body:
-            return body
+        roots = parse_bundle(body)
+        crosses = _certificates(answer, "cross_signed") if answer.get("cross_signed") else ()
+        if write_bundle(roots) != body:
+            raise refusal
+        verify_successors(roots, trusted=parse_bundle(trusted), cross_signed=crosses, now=now)
+    except InvalidCertificate as error:
+        why = f"the authority answered with roots that are not to be believed: {error}"
+        raise Denied(why, hint=refusal.hint) from None
     except (*PARSE_ERRORS, CaError):
         raise refusal from None
-    raise refusal
+    return body
 
 
-def _issued_by(root: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(root)
-    except (*PARSE_ERRORS, InvalidSignature):
-        return False
-    return True
+def _certificates(answer: Mapping[str, Any], member: str) -> tuple[x509.Certificate, ...]:
+    blocks = pem.parse_blocks(str(answer.get(member, "")).encode(), "CERTIFICATE")
+    return tuple(parse_certificate(block) for block in blocks[: _MOST_CERTIFICATES + 1])

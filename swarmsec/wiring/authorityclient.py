@@ -71,7 +71,7 @@ def fetch_bundle(base: str, token: JoinToken) -> bytes:
         Denied: it is not the token's.
         Unavailable: it cannot be had.
     """
-    body = _bundle(base, roots=None)
+    body = _bundle(base)
     digest = digest_of_bundle(body)
     if not hmac.compare_digest(digest, token.digest):
         raise Denied(
@@ -82,11 +82,6 @@ def fetch_bundle(base: str, token: JoinToken) -> bytes:
     if write_bundle(parse_bundle(body)) != body:
         raise Denied("the root bundle is not in the form that this version writes")
     return body
-
-
-def present_bundle(base: str, roots: bytes) -> bytes:
-    """The bundle that a server hands out now, over a connection verified under roots that are trusted already."""
-    return _bundle(base, roots=roots)
 
 
 def ask(
@@ -185,8 +180,8 @@ def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def _bundle(base: str, *, roots: bytes | None) -> bytes:
-    status, body = _call("GET", f"{base}{BUNDLE_PATH}", roots=roots)
+def _bundle(base: str) -> bytes:
+    status, body = _call("GET", f"{base}{BUNDLE_PATH}", roots=None)
     if status != 200:
         raise Unavailable(f"expected the root bundle from {base}, got HTTP status {status}")
     return body

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -100,8 +100,8 @@ def join(server: str, token_text: str, directory: Path, name: str | None, patien
         forget_renewal(directory)
         key = make_key(directory / KEY)
         issued = _until_approved(lambda: _redeem(base, bundle, token, key, name), patience or Patience())
-        write_roots(directory, bundle)
-        write_certificate(directory, issued.certificate)
+        write_roots(directory, issued.bundle)
+        write_certificate(directory, issued.chain)
     return Joined(identity=issued.identity, certificate=issued.certificate, directory=directory)
 
 
@@ -136,7 +136,9 @@ def _redeem(
     if name is not None:
         members["name"] = name
     status, answer = exchange(base, "/api/v1/node/join", members, roots=bundle)
-    return _held(answer, key) if status == HTTPStatus.ACCEPTED else verify_answer(answer, key, bundle=bundle)
+    if status == HTTPStatus.ACCEPTED:
+        return _held(answer, key)
+    return verify_answer(answer, key, trusted=bundle, now=datetime.now(UTC))
 
 
 def _held(answer: Mapping[str, Any], key: ec.EllipticCurvePrivateKey) -> Held:

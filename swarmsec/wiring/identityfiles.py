@@ -17,8 +17,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import AlreadyExists, SwarmsecError, Unavailable
-from swarmsec.services.authority import certificate_pem
-from swarmsec.services.records import CertificateRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +55,10 @@ class NewKey:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.spki_der = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
-    def files(self, record: CertificateRecord, root: bytes) -> IdentityFiles:
-        """The key with its certificate and the root bundle."""
+    def files(self, certificate: bytes, root: bytes) -> IdentityFiles:
+        """The key with its certificate and the root bundle, both PEM."""
         key = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return IdentityFiles(certificate=certificate_pem(record), key=key, root=root)
+        return IdentityFiles(certificate=certificate, key=key, root=root)
 
     def __repr__(self) -> str:
         return "<new private key>"

@@ -27,7 +27,7 @@ from ca.errors import CaError
 from ca.identity import NodeIdentity, identity_of
 from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
-from swarmsec.wiring.authorityclient import KeyPair, certificate_pem, key_pem, spki_of
+from swarmsec.wiring.authorityclient import KeyPair, key_pem, spki_of
 
 CERTIFICATE: Final = "swarm-node.crt"
 KEY: Final = "swarm-node.key"
@@ -103,13 +103,16 @@ def make_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return made
 
 
-def replace_pair(directory: Path, certificate: x509.Certificate) -> None:
+def replace_pair(directory: Path, chain: bytes) -> None:
     """Put the new key, which is in its place beside, and its certificate where the old ones are.
+
+    Args:
+        chain: the certificate, and behind it what others need to verify it, PEM.
 
     Raises:
         OSError: a file cannot be written; the old pair or the new one is usable.
     """
-    write_atomically(directory / NEXT_CERTIFICATE, certificate_pem(certificate), mode=0o644)
+    write_atomically(directory / NEXT_CERTIFICATE, chain, mode=0o644)
     _move(directory, NEXT_KEY, KEY)
     _move(directory, NEXT_CERTIFICATE, CERTIFICATE)
 
@@ -120,9 +123,9 @@ def forget_renewal(directory: Path) -> None:
         (directory / name).unlink(missing_ok=True)
 
 
-def write_certificate(directory: Path, certificate: x509.Certificate) -> None:
-    """Write the certificate of the key that is in its place already."""
-    write_atomically(directory / CERTIFICATE, certificate_pem(certificate), mode=0o644)
+def write_certificate(directory: Path, chain: bytes) -> None:
+    """Write the certificate of the key that is in its place already, and behind it what others need to verify it."""
+    write_atomically(directory / CERTIFICATE, chain, mode=0o644)
 
 
 def write_roots(directory: Path, bundle: bytes) -> None:

@@ -45,10 +45,10 @@ def recover(server: str, token_text: str, directory: Path, *, now: Now = utc_now
         bundle = fetch_bundle(base, token)
         members = {"token": token.format(), "csr": signing_request(files.pair.key)}
         answer = ask(base, "/api/v1/node/recover", members, roots=bundle)
-        issued = verify_answer(answer, files.pair.key, bundle=bundle)
+        issued = verify_answer(answer, files.pair.key, trusted=bundle, now=now())
         verify_same_node(files, issued)
         with writing(directory):
-            if bundle != files.roots:
-                write_roots(directory, bundle)
-            write_certificate(directory, issued.certificate)
+            if issued.bundle != files.roots:
+                write_roots(directory, issued.bundle)
+            write_certificate(directory, issued.chain)
     return issued

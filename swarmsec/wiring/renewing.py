@@ -17,12 +17,14 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from ca.bundle import parse_bundle
 from ca.identity import NodeIdentity
 from ca.renewal import renewal_time
 from swarmsec.atomicfile import write_atomically
-from swarmsec.errors import Denied, SwarmsecError, UsageProblem, describe
-from swarmsec.wiring.answers import Issued, answered_bundle, verify_answer
-from swarmsec.wiring.authorityclient import ask, parse_server, present_bundle, signing_request
+from swarmsec.errors import Denied, SwarmsecError, Unavailable, UsageProblem, describe
+from swarmsec.wiring.answers import Issued, verify_answer
+from swarmsec.wiring.authorityclient import ask, parse_server, signing_request
+from swarmsec.wiring.followingroots import Checked, check_roots
 from swarmsec.wiring.nodefiles import (
     NEXT_KEY,
     NodeFiles,
@@ -64,7 +66,8 @@ def renew(server: str, directory: Path, *, if_due: bool = False, now: Now = utc_
     Args:
         server: ``https://HOST:PORT`` of the authority.
         directory: of the node's files.
-        if_due: leave a certificate alone whose moment has not come.
+        if_due: leave a certificate alone whose moment has not come, unless the authority's root changes. An authority
+            that cannot be reached does not matter then.
         now: the wall clock.
 
     Raises:
@@ -78,9 +81,11 @@ def renew(server: str, directory: Path, *, if_due: bool = False, now: Now = utc_
         files = open_node_files(directory)
         _verify_renewable(files, now())
         due = due_time(files)
-        if if_due and now() < due:
+        may_wait = if_due and now() < due
+        checked = _check(base, files, now)
+        if may_wait and not (checked and checked.renew):
             return Renewal(identity=files.identity, certificate=files.pair.certificate, is_new=False, due=due)
-        return _renew(base, files)
+        return _renew(base, checked.files if checked else files, now, phase=checked.phase if checked else "")
 
 
 def keep_renewed(
@@ -105,8 +110,10 @@ def keep_renewed(
     base = parse_server(server)
     told = ""
     while not stop.is_set():
+        retry_after = 0
         try:
-            line = _look(base, directory, now)
+            look = _look(base, directory, now)
+            line, retry_after = look.line, look.retry_after
         except Exception as error:
             description = describe(error)
             if description.kind.word == "defect":
@@ -115,20 +122,43 @@ def keep_renewed(
         if line and line != told:
             tell(line)
         told = line
-        stop.wait(_pause(directory, every).total_seconds())
+        pause = _pause(directory, every).total_seconds()
+        stop.wait(min(retry_after or pause, pause))
 
 
-def _look(base: str, directory: Path, now: Now) -> str:
-    """One round; returns what happened, or nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One round: what happened, or nothing, and in how many seconds to look again, or 0."""
+
+    line: str
+    retry_after: int = 0
+
+
+def _look(base: str, directory: Path, now: Now) -> _Look:
     with alone(directory):
         files = open_node_files(directory)
         _verify_renewable(files, now())
-        is_due = now() >= due_time(files)
-        if not is_due and present_bundle(base, files.roots) == files.roots:
-            return ""
-        renewed = _renew(base, files)
+        checked = check_roots(base, files, now=now)
+        if now() < due_time(files) and not checked.renew:
+            line = f"trusts {_count(checked.files.roots)} from now on" if checked.has_new_roots else ""
+            return _Look(line=line, retry_after=checked.retry_after)
+        renewed = _renew(base, checked.files, now, phase=checked.phase)
     serial = f"{renewed.certificate.serial_number:x}"
-    return f"renewed {renewed.identity.node_id}: {serial}, due {renewed.due:%Y-%m-%dT%H:%M:%SZ}"
+    line = f"renewed {renewed.identity.node_id}: {serial}, due {renewed.due:%Y-%m-%dT%H:%M:%SZ}"
+    return _Look(line=line, retry_after=checked.retry_after)
+
+
+def _count(roots: bytes) -> str:
+    names = [f"{root.fingerprint(hashes.SHA256()).hex()[:16]}" for root in parse_bundle(roots)]
+    return f"the root{'s' if len(names) > 1 else ''} {' and '.join(names)}"
+
+
+def _check(base: str, files: NodeFiles, now: Now) -> Checked | None:
+    """Ask which roots to trust; who cannot be reached now is asked another time."""
+    try:
+        return check_roots(base, files, now=now)
+    except Unavailable:
+        return None
 
 
 def _pause(directory: Path, every: timedelta) -> timedelta:
@@ -191,18 +221,21 @@ def _verify_renewable(files: NodeFiles, now: datetime) -> None:
         )
 
 
-def _renew(base: str, files: NodeFiles) -> Renewal:
+def _renew(base: str, files: NodeFiles, now: Now, *, phase: str) -> Renewal:
     directory = files.directory
     with writing(directory):
         # The key is on disk before anybody is asked: an answer that is lost is asked for again with the same key.
         key = make_key(directory / NEXT_KEY)
         answer = ask(base, "/api/v1/node/renew", {"csr": signing_request(key)}, roots=files.roots, pair=files.pair)
-        issued = verify_answer(answer, key, bundle=answered_bundle(answer))
+        issued = verify_answer(answer, key, trusted=files.roots, now=now())
         verify_same_node(files, issued)
         if issued.bundle != files.roots:
             write_roots(directory, issued.bundle)
-        replace_pair(directory, issued.certificate)
+        replace_pair(directory, issued.chain)
     renewed = open_node_files(directory)
+    if phase:
+        # A rotation waits until a node was seen with its new certificate.
+        _check(base, renewed, now)
     return Renewal(identity=issued.identity, certificate=issued.certificate, is_new=True, due=due_time(renewed))
 
 

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -34,6 +35,7 @@ from tests.fuzz.material import LEAF_PEM, NODE, NODE_SIGNER, PASSWORD, ROOT_PEM,
 from tests.fuzz.targets_ca import DER_WORDS, LEAF_TBS, PEM_WORDS, TOKEN
 
 _NOW_MS = 1_777_000_000_000
+_NOW = datetime.fromtimestamp(_NOW_MS // 1000, UTC)
 _LENGTH = struct.Struct(">I")
 
 
@@ -63,7 +65,7 @@ def _answer(data: bytes) -> None:
 
 
 def _verify(answer: dict[str, object]) -> None:
-    _verify_ours(answers.verify_answer(answer, NODE_SIGNER.key, bundle=ROOT_PEM))
+    _verify_ours(answers.verify_answer(answer, NODE_SIGNER.key, trusted=ROOT_PEM, now=_NOW))
 
 
 def _verify_ours(issued: answers.Issued) -> None:
@@ -75,12 +77,12 @@ def _verify_ours(issued: answers.Issued) -> None:
 def _answer_signed(data: bytes) -> None:
     """What is signed of a node's certificate, signed by the root: the authority itself is what is wrong."""
     certificate = pem.write_block(signed(data, ROOT_SIGNER), "CERTIFICATE")
-    _verify({"certificate": certificate.decode()})
+    _verify({"certificate": certificate.decode(), "root_bundle": ROOT_PEM.decode()})
 
 
 def _answered_bundle(data: bytes) -> None:
     """The roots in an answer to a renewal, which a node trusts from then on."""
-    bundle = answers.answered_bundle({"root_bundle": text_of(data)})
+    bundle = answers.answered_bundle({"root_bundle": text_of(data)}, trusted=ROOT_PEM, now=_NOW)
     if write_bundle(parse_bundle(bundle)) != bundle:
         raise CheckFailed("expected the one form of a bundle")
 

@@ -19,7 +19,7 @@ from swarmsec.http import ANONYMOUS, Caller, Request, Role
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.addresses import is_loopback, parse_peer, site_of
-from swarmsec.server.node_api import JoinAnswer, JoinBody, build_node_routes, parse_body
+from swarmsec.server.node_api import CheckAnswer, JoinAnswer, JoinBody, build_node_routes, parse_body
 from swarmsec.server.targets import parse_target
 from swarmsec.services.manage_access import parse_identity_name, parse_identity_role
 from swarmsec.wiring.unlocking import SOCKET_NAME, UnlockSocket
@@ -60,6 +60,9 @@ class _JoinService:
 
     async def renew(self, caller: Caller, signing_request: object, request_id: str) -> JoinAnswer:
         return JoinAnswer(node_id="", role="worker", certificate="", root_bundle="")
+
+    async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
+        return CheckAnswer(root_bundle="", cross_signed="", renew=False, retry_after=0, phase="")
 
     async def recover(self, caller: Caller, token: str, signing_request: object, request_id: str) -> JoinAnswer:
         return JoinAnswer(node_id="", role="worker", certificate="", root_bundle="")

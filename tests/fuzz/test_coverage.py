@@ -58,6 +58,8 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.check_checkpoints.open_claim": "open_checkpoint",
     "swarmsec.services.prune_records.Pruned.parse": "a setting of our own, held by its row's digest",
     "swarmsec.services.sign_log.open_log_key": "a record of the sealed store",
+    "swarmsec.services.rotation_steps.load_around": "rows of the store, each held to its digest",
+    "swarmsec.services.rotation_steps.load_rotation": "rows of the store, each held to its digest",
     "swarmsec.services.standing_tokens.open_standing_token": "open_record over rows, then JoinToken.parse",
     "swarmsec.services.swarm_link.load_link": "a setting of our own, held by its row's digest",
     "swarmsec.wiring.swarm.opening.open_swarm": "DockerEndpoint.parse, then the engine's answers",

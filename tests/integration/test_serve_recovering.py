@@ -11,10 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.authority import Authority, issue_for_node
+from swarmsec.services.authority import Authority, certificate_pem, issue_for_node
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.wiring.nodefiles import KEY, make_key, open_node_files, write_certificate, write_roots
@@ -52,7 +51,7 @@ def expired(served: ServedHome, directory: Path, name: str) -> Path:
 
     record = served.write(issue, BEFORE)
     write_roots(directory, served.roots)
-    write_certificate(directory, x509.load_der_x509_certificate(record.der))
+    write_certificate(directory, certificate_pem(record))
     return directory
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from ca.bundle import write_bundle
 from ca.profiles import Profile
 from swarmsec.clock import unix_seconds
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.ports import TlsMaterial
-from swarmsec.services.authority import Authority, certificate_pem, issue_for_host
+from swarmsec.services.authority import Authority, issue_for_host
 from swarmsec.services.issue_certificate import SERVER_NAME
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, SwarmRoot
@@ -82,7 +83,7 @@ class ServerCertificate:
         self._build()
 
     def use(self, authority: Authority) -> None:
-        """Have new certificates from this authority."""
+        """Take up that the authority changed; ``is_due`` then tells whether another one is to issue."""
         self._authority = authority
         self._build()
 
@@ -95,10 +96,15 @@ class ServerCertificate:
         return True
 
     def is_due(self) -> bool:
-        """Whether half of its life is over."""
+        """Whether half of its life is over, or another authority issues now."""
         now = unix_seconds(self._clock)
         record = self._issued.record
-        return now >= (record.not_before + record.not_after) // 2
+        return self.is_of_another_authority() or now >= (record.not_before + record.not_after) // 2
+
+    def is_of_another_authority(self) -> bool:
+        """Whether another root issues now, or for another cluster."""
+        present, now = self._issued.record, self._authority
+        return (present.generation, present.cluster_id) != (now.record.generation, now.cluster_id)
 
     def current(self) -> TlsMaterial:
         """The newest generation."""
@@ -106,9 +112,9 @@ class ServerCertificate:
 
     def _build(self) -> None:
         self._generation += 1
-        roots = [self._authority.bundle_pem, *(root.pem for root in self._swarm_roots)]
+        roots = [write_bundle([*self._authority.accepted.values()]), *(root.pem for root in self._swarm_roots)]
         self._material = TlsMaterial(
-            certificate_chain_pem=certificate_pem(self._issued.record),
+            certificate_chain_pem=self._authority.chain_pem(self._issued.record),
             key_pem=self._issued.key,
             client_roots_pem=b"".join(roots),
             generation=self._generation,

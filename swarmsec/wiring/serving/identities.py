@@ -33,6 +33,8 @@ class Known:
     not_before: int
     not_after: int
     is_revoked: bool
+    generation: int = 0
+    """Of the root of ours that it stands under; 0 for a Swarm's own."""
     former_root: str | None = None
 
 
@@ -43,12 +45,14 @@ class IssuedIdentities:
         store: the issuance table.
         clock: for the certificates' dates.
         cluster_id: ours; a Swarm's own certificate counts for this cluster alone.
+        generations: of the roots of ours that count.
     """
 
-    def __init__(self, store: Store, clock: Clock, cluster_id: str) -> None:
+    def __init__(self, store: Store, clock: Clock, cluster_id: str, generations: Collection[int]) -> None:
         self._store = store
         self._clock = clock
         self._cluster_id = cluster_id
+        self._generations = frozenset(generations)
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._forgotten = 0
         self._last_use: dict[str, int] = {}
@@ -89,9 +93,10 @@ class IssuedIdentities:
         records = self._store.read(lambda transaction: transaction.certificates.by_ids([int(key) for key in ids]))
         return [record.sha256.hex() for record in records if record.status is CertificateStatus.REVOKED]
 
-    def use_cluster(self, cluster_id: str) -> None:
-        """Count a Swarm's own certificates for this cluster from now on."""
+    def use(self, cluster_id: str, generations: Collection[int]) -> None:
+        """Count a Swarm's own certificates for this cluster, and ours under these roots, and no others from now on."""
         self._cluster_id = cluster_id
+        self._generations = frozenset(generations)
         self.forget_all()
 
     def forget_all(self) -> None:
@@ -164,6 +169,8 @@ class IssuedIdentities:
         now = unix_seconds(self._clock)
         if known.is_revoked:
             raise Unauthenticated("the client certificate is revoked", hint="enrol again with a new key")
+        if known.generation and known.generation not in self._generations:
+            raise Unauthenticated("the client certificate is of a root that was given up", hint="enrol again")
         if not known.not_before <= now < known.not_after:
             raise Unauthenticated("the client certificate is outside its dates", hint="check the clock, or enrol again")
 
@@ -178,4 +185,5 @@ def _of_record(record: CertificateRecord) -> Known | None:
         not_before=record.not_before,
         not_after=record.not_after,
         is_revoked=record.status is CertificateStatus.REVOKED,
+        generation=record.generation,
     )

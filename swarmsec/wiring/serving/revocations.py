@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from swarmsec.clock import unix_seconds
-from swarmsec.services.authority import Authority
+from swarmsec.services.ports import Transaction
 from swarmsec.services.publish_revocations import PublishedList, current_list, publish_list
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
+from swarmsec.wiring.serving.authorities import Authorities
 
 
 class ServedRevocations:
@@ -18,21 +19,16 @@ class ServedRevocations:
     Args:
         store: the issuance table.
         writer: for new lists.
-        authority: who signs them.
+        authorities: who signs them.
     """
 
-    def __init__(self, store: Store, writer: GroupWriter, authority: Authority) -> None:
+    def __init__(self, store: Store, writer: GroupWriter, authorities: Authorities) -> None:
         self._store = store
         self._writer = writer
-        self._authority = authority
+        self._authorities = authorities
         self._kept: PublishedList | None = None
         self._forgotten = 0
         self._turn = asyncio.Lock()
-
-    def use(self, authority: Authority) -> None:
-        """Sign new lists as this authority."""
-        self._authority = authority
-        self.forget()
 
     async def revocation_list(self) -> bytes:
         """The list, DER. Of many who ask at once one makes it."""
@@ -51,10 +47,13 @@ class ServedRevocations:
         before = self._forgotten
         loaded = await asyncio.to_thread(self._read)
         if loaded is None:
-            loaded = await self._writer.write(lambda transaction: publish_list(transaction, self._authority, SERVICE))
+            loaded = await self._writer.write(self._publish)
         # What was read before a revocation came to light answers this request, and is not kept for the next.
         self._kept = loaded if before == self._forgotten else None
         return loaded
 
     def _read(self) -> PublishedList | None:
-        return self._store.read(lambda transaction: current_list(transaction, self._authority))
+        return self._store.read(lambda transaction: current_list(transaction, self._authorities.at(transaction)))
+
+    def _publish(self, transaction: Transaction) -> PublishedList:
+        return publish_list(transaction, self._authorities.at(transaction), SERVICE)

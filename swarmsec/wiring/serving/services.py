@@ -10,17 +10,19 @@ from ca.requests import SigningRequest
 from ca.swarm_requests import SwarmRequest
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import Actor, ObjectRef, Source
-from swarmsec.clock import rfc3339_seconds
+from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.http import Caller, RoleKind
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokens import Tokens
-from swarmsec.server.node_api import JoinAnswer, WaitAnswer
+from swarmsec.server.node_api import CheckAnswer, JoinAnswer, WaitAnswer
 from swarmsec.server.ports import Check, Refusal
-from swarmsec.services.authority import Authority, certificate_pem
+from swarmsec.services.authority import Authority
+from swarmsec.services.follow_rotation import Seen, has_news, must_renew, note_call, note_issued, seen_of
 from swarmsec.services.hold_nodes import POLL_SECONDS
 from swarmsec.services.join_node import JoinRequest, join_node
 from swarmsec.services.list_certificates import list_certificates
 from swarmsec.services.node_records import HeldNode
+from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.renew_node import renew_node
@@ -28,7 +30,9 @@ from swarmsec.services.requester import Requester
 from swarmsec.services.sign_for_swarm import sign_for_swarm
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
+from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.identities import IssuedIdentities
+from swarmsec.wiring.serving.turns import Turns
 
 
 def requester_of(caller: Caller, request_id: str) -> Requester:
@@ -47,8 +51,9 @@ class AuthorityServices:
     """Joining, renewing, signing and listing.
 
     Args:
-        store, writer, keys, authority, identities: this server's own.
+        store, writer, keys, authorities, identities: this server's own.
         server_names: what its own certificate names; no node gets these.
+        turns: at which pace nodes get certificates of another root.
         holds_managers: whether managers that join wait for approval.
     """
 
@@ -57,29 +62,27 @@ class AuthorityServices:
         store: Store,
         writer: GroupWriter,
         keys: SealedKeys,
-        authority: Authority,
+        authorities: Authorities,
         identities: IssuedIdentities,
         server_names: Sequence[str],
+        turns: Turns,
         *,
         holds_managers: bool = False,
     ) -> None:
         self._store = store
         self._writer = writer
         self._keys = keys
-        self._authority = authority
+        self._authorities = authorities
         self._identities = identities
         self._server_names = frozenset(server_names)
         self._holds_managers = holds_managers
-        self._bundle = authority.bundle_pem
-
-    def use(self, authority: Authority) -> None:
-        """Issue as this authority from now on."""
-        self._authority = authority
-        self._bundle = authority.bundle_pem
+        self._turns = turns
+        self.contacts: dict[str, int] = {}
+        """When nodes called since somebody wrote it down, in Unix seconds, while a rotation runs."""
 
     def root_bundle(self) -> bytes:
-        """The exact PEM bundle."""
-        return self._bundle
+        """The exact PEM bundle that join tokens digest."""
+        return self._authorities.current.bundle_pem
 
     async def join(
         self, caller: Caller, token: str, signing_request: SigningRequest, name: str | None, request_id: str
@@ -93,43 +96,67 @@ class AuthorityServices:
             holds_managers=self._holds_managers,
         )
         requester = requester_of(caller, request_id)
-        record = await self._writer.write(
-            lambda transaction: join_node(transaction, self._keys, self._authority, wanted, requester)
-        )
-        if isinstance(record, HeldNode):
-            return WaitAnswer(
-                pending=True,
-                node_id=record.node_id,
-                spki_sha256=record.spki_sha256.hex(),
-                retry_after_seconds=POLL_SECONDS,
-            )
-        return self._answer(record)
+
+        def unit(transaction: Transaction) -> JoinAnswer | WaitAnswer:
+            authority = self._authorities.at(transaction)
+            record = join_node(transaction, self._keys, authority, wanted, requester)
+            if isinstance(record, HeldNode):
+                return wait_answer(record)
+            note_issued(transaction, authority, record, requester)
+            return answer_of(authority, record)
+
+        return await self._writer.write(unit)
 
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
         """Renew the certificate that a node showed."""
         presented = bytes.fromhex(caller.certificate_sha256)
         requester = requester_of(caller, request_id)
-        record = await self._writer.write(
-            lambda transaction: renew_node(transaction, self._authority, presented, signing_request, requester)
-        )
-        return self._answer(record)
+
+        def unit(transaction: Transaction) -> JoinAnswer:
+            authority = self._authorities.at(transaction)
+            record = renew_node(transaction, authority, presented, signing_request, requester)
+            note_issued(transaction, authority, record, requester)
+            return answer_of(authority, record)
+
+        return await self._writer.write(unit)
+
+    async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
+        """Take up what a node says of itself, and tell it what to trust and whether to renew."""
+        presented = bytes.fromhex(caller.certificate_sha256)
+        requester = requester_of(caller, request_id)
+        if self._authorities.current.rotation is None:
+            return check_answer(self._authorities.current)
+
+        def look(transaction: Transaction) -> tuple[Authority, Seen, bool]:
+            authority = self._authorities.at(transaction)
+            seen = seen_of(transaction, presented, roots_sha256, requester)
+            return authority, seen, has_news(transaction, authority, seen)
+
+        def note(transaction: Transaction) -> Authority:
+            authority = self._authorities.at(transaction)
+            note_call(transaction, authority, seen_of(transaction, presented, roots_sha256, requester), requester)
+            return self._authorities.at(transaction)
+
+        authority, seen, is_news = await asyncio.to_thread(self._store.read, look)
+        self.contacts[seen.node] = unix_seconds(self._store.clock)
+        if is_news:
+            authority = await self._writer.write(note)
+        wait = self._turns.wait_for(seen.node) if must_renew(authority, seen.presented) else None
+        pause = self._turns.pause if authority.rotation is not None else 0
+        return check_answer(authority, renew=wait == 0, retry_after=pause if wait is None else wait)
 
     async def recover(self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
         """Bring back a node whose certificate has expired."""
         wanted = RecoveryRequest(token=token, signing_request=signing_request)
         requester = requester_of(caller, request_id)
-        record = await self._writer.write(
-            lambda transaction: recover_node(transaction, self._keys, self._authority, wanted, requester)
-        )
-        return self._answer(record)
 
-    def _answer(self, record: CertificateRecord) -> JoinAnswer:
-        return JoinAnswer(
-            node_id=record.subject_id,
-            role=record.profile.removeprefix("swarm-"),
-            certificate=certificate_pem(record).decode("ascii"),
-            root_bundle=self._bundle.decode("ascii"),
-        )
+        def unit(transaction: Transaction) -> JoinAnswer:
+            authority = self._authorities.at(transaction)
+            record = recover_node(transaction, self._keys, authority, wanted, requester)
+            note_issued(transaction, authority, record, requester)
+            return answer_of(authority, record)
+
+        return await self._writer.write(unit)
 
     async def sign(
         self, caller: Caller, request: SwarmRequest, signing_request: SigningRequest, request_id: str
@@ -138,12 +165,15 @@ class AuthorityServices:
         identity = NodeIdentity(cluster_id=caller.cluster_id, role=NodeRole.MANAGER, node_id=caller.role.scope)
         former_root = self._identities.former_root_of(caller)
         requester = requester_of(caller, request_id)
-        record = await self._writer.write(
-            lambda transaction: sign_for_swarm(
-                transaction, self._authority, identity, request, signing_request, requester, former_root=former_root
+
+        def unit(transaction: Transaction) -> bytes:
+            authority = self._authorities.at(transaction)
+            record = sign_for_swarm(
+                transaction, authority, identity, request, signing_request, requester, former_root=former_root
             )
-        )
-        return certificate_pem(record)
+            return authority.chain_pem(record)
+
+        return await self._writer.write(unit)
 
     async def refuse_to_sign(self, caller: Caller, reason: str, request_id: str) -> None:
         """Record a request of a manager that could not be meant."""
@@ -175,6 +205,35 @@ class AuthorityServices:
             }
             for record in active
         ]
+
+
+def answer_of(authority: Authority, record: CertificateRecord) -> JoinAnswer:
+    """What a node gets that was given a certificate."""
+    return JoinAnswer(
+        node_id=record.subject_id,
+        role=record.profile.removeprefix("swarm-"),
+        certificate=authority.chain_pem(record).decode("ascii"),
+        root_bundle=authority.trusted_pem.decode("ascii"),
+        cross_signed=authority.cross_signed_pem.decode("ascii"),
+    )
+
+
+def wait_answer(held: HeldNode) -> WaitAnswer:
+    """What a node gets that has to wait for approval."""
+    return WaitAnswer(
+        pending=True, node_id=held.node_id, spki_sha256=held.spki_sha256.hex(), retry_after_seconds=POLL_SECONDS
+    )
+
+
+def check_answer(authority: Authority, *, renew: bool = False, retry_after: int = 0) -> CheckAnswer:
+    """What a node gets that asked what to trust."""
+    return CheckAnswer(
+        root_bundle=authority.trusted_pem.decode("ascii"),
+        cross_signed=authority.cross_signed_pem.decode("ascii"),
+        renew=renew,
+        retry_after=retry_after,
+        phase="" if authority.rotation is None else authority.rotation.phase,
+    )
 
 
 class LoggedRefusals:

@@ -31,7 +31,6 @@ from swarmsec.server.node_api import build_node_routes
 from swarmsec.server.revocation_api import build_revocation_route
 from swarmsec.server.settings import ServerSettings
 from swarmsec.server.tuf_api import build_tuf_routes
-from swarmsec.services.authority import load_authority
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.short_lifetimes import AuthorityFinding, short_lifetime_findings
 from swarmsec.storage.checking import verify_store
@@ -42,12 +41,15 @@ from swarmsec.wiring.descriptors import SPARE_DESCRIPTORS, raise_descriptor_limi
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.intents import resolve_intents
 from swarmsec.wiring.localaddresses import server_names
+from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.logservice import ServedLogFiles
 from swarmsec.wiring.serving.revocations import ServedRevocations
+from swarmsec.wiring.serving.rotating import Rotating
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
 from swarmsec.wiring.serving.trust import ServedTrust
+from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.unlocking import UnlockSocket
 
@@ -157,9 +159,10 @@ class Session:
         self._findings = short_lifetime_findings((), lifetime)
         for finding in self._findings:
             self._announce(f"warning: {finding.text}; {finding.hint}")
-        authority = store.read(lambda transaction: load_authority(transaction, keys, lifetime))
         follower = LogFollower(store, store.head().size)
-        self._identities = IssuedIdentities(store, home.clock, authority.cluster_id)
+        authorities = Authorities(store, keys, lifetime)
+        authority = authorities.current
+        self._identities = IssuedIdentities(store, home.clock, authority.cluster_id, authority.accepted)
         self._tls = ServerCertificate(store, authority, await self._names())
         self._tls.accept(self._identities.swarm_roots)
         self._metrics.not_after.labels("root").set(authority.issuer.not_after.timestamp())
@@ -170,16 +173,18 @@ class Session:
         stack.callback(self._log_life, Action.SERVE_STOP)
         stack.callback(self._writer.close)
         self._make_room_for_connections()
+        turns = Turns(home.clock, home.config.ca.rotation_nodes_per_second)
         services = AuthorityServices(
             store,
             self._writer,
             keys,
-            authority,
+            authorities,
             self._identities,
             self._tls.names,
+            turns,
             holds_managers=home.config.ca.require_approval,
         )
-        revocations = ServedRevocations(store, self._writer, authority)
+        revocations = ServedRevocations(store, self._writer, authorities)
         trust = ServedTrust(store, self._writer, keys)
         self._server = Server(
             self._settings(),
@@ -204,8 +209,6 @@ class Session:
             store=store,
             writer=self._writer,
             follower=follower,
-            load_authority=lambda: store.read(lambda transaction: load_authority(transaction, keys, lifetime)),
-            services=services,
             identities=self._identities,
             revocations=revocations,
             trust=trust,
@@ -215,6 +218,10 @@ class Session:
             config=home.config,
             recovered=self._requester.event(Action.SERVE_RECOVER, self._reference()),
             clock=ClockWatch(home.clock),
+            authorities=authorities,
+            rotating=Rotating(
+                store=store, writer=self._writer, keys=keys, authorities=authorities, services=services, turns=turns
+            ),
         )
         addresses = await self._server.start()
         stack.push_async_callback(self._server.stop, GRACE_SECONDS)

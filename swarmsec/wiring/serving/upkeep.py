@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,16 +14,17 @@ from swarmsec.config import Config
 from swarmsec.errors import Unavailable
 from swarmsec.server.app import Server
 from swarmsec.server.metrics import Metrics
-from swarmsec.services.authority import Authority
 from swarmsec.services.requester import SERVICE
+from swarmsec.services.rotation_roots import EPOCH
 from swarmsec.services.trust_swarm import drop_left_roots
 from swarmsec.storage.following import BATCH, LogFollower, News
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
+from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
-from swarmsec.wiring.serving.services import AuthorityServices
+from swarmsec.wiring.serving.rotating import Rotating
 from swarmsec.wiring.serving.trust import ServedTrust
 
 FOLLOW_SECONDS: Final = 0.25
@@ -36,16 +37,14 @@ class Upkeep:
     """The server's own work, in two tasks: a chore may wait for another writer, and a revocation may not.
 
     Args:
-        load_authority: reads the authority anew.
         recovered: the entry that proves, after a failed write, that the store takes writes again.
         clock: watched for being set.
+        authorities, rotating: the roots, and what a rotation of them asks for.
     """
 
     store: Store
     writer: GroupWriter
     follower: LogFollower
-    load_authority: Callable[[], Authority]
-    services: AuthorityServices
     identities: IssuedIdentities
     revocations: ServedRevocations
     trust: ServedTrust
@@ -55,6 +54,8 @@ class Upkeep:
     config: Config
     recovered: Event
     clock: ClockWatch
+    authorities: Authorities
+    rotating: Rotating
     _news: News = field(default_factory=News)
 
     async def follow(self) -> None:
@@ -82,6 +83,9 @@ class Upkeep:
                 await asyncio.to_thread(self.store.anchor_if_due)
                 await self._prove_writable()
                 await self._log_clock_step()
+                await self.rotating.go_on()
+                if self.tls.is_of_another_authority():
+                    await self._renew_own_certificate()
                 if loop.time() >= next_chores:
                     next_chores = loop.time() + CHORE_SECONDS
                     await self._do_chores()
@@ -92,7 +96,7 @@ class Upkeep:
 
     async def _take_up(self, news: News) -> None:
         """Take up entries; doing it twice changes nothing but the counts, which come last."""
-        if "cluster_id" in news.rows.get("settings", ()):
+        if EPOCH in news.rows.get("settings", ()):
             await self._take_up_authority()
         if "swarm_roots" in news.rows:
             self.identities.accept_swarm_roots(await asyncio.to_thread(self.identities.read_swarm_roots))
@@ -106,13 +110,16 @@ class Upkeep:
         self.metrics.audit_tree_size.set(self.follower.size)
 
     async def _take_up_authority(self) -> None:
-        """The home has become the authority of another cluster: a Swarm's, whose id it took when it adopted it."""
-        authority = await asyncio.to_thread(self.load_authority)
-        self.services.use(authority)
-        self.identities.use_cluster(authority.cluster_id)
-        self.revocations.use(authority)
+        """Roots changed, or the home has become the authority of another cluster: a Swarm's that it adopted."""
+        authority = await asyncio.to_thread(self.authorities.read)
+        if authority.epoch == self.authorities.current.epoch:
+            return
+        self.authorities.adopt(authority)
+        self.identities.use(authority.cluster_id, authority.accepted)
+        self.revocations.forget()
+        await self.rotating.take_up(authority)
         self.tls.use(authority)
-        self.tls.adopt(await self.writer.write(self.tls.issue_in))
+        self.metrics.not_after.labels("root").set(authority.public.not_valid_after_utc.timestamp())
         await self.server.swap_tls()
 
     async def _close_revoked(self, ids: set[str]) -> None:
@@ -138,9 +145,12 @@ class Upkeep:
         if quiet:
             await self.writer.write(lambda transaction: drop_left_roots(transaction, quiet))
         if self.tls.is_due():
-            self.tls.adopt(await self.writer.write(self.tls.issue_in))
-            self.metrics.not_after.labels("server").set(self.tls.not_after)
-            await self.server.swap_tls()
+            await self._renew_own_certificate()
+
+    async def _renew_own_certificate(self) -> None:
+        self.tls.adopt(await self.writer.write(self.tls.issue_in))
+        self.metrics.not_after.labels("server").set(self.tls.not_after)
+        await self.server.swap_tls()
 
     def _count(self, entry: Mapping[str, object]) -> None:
         action, outcome = str(entry["action"]), str(entry["outcome"])

@@ -25,6 +25,7 @@ from ca.rotation import (
     Phase,
     Reissued,
     Retire,
+    Returned,
     Rotation,
     advance,
     advance_all,
@@ -173,13 +174,36 @@ def test_an_aborted_rotation_says_who_is_on_the_new_root() -> None:
 @pytest.mark.parametrize("event", [*straight(*NODES)[1:], Enrolled(node=ANNA), Failed(node=ANNA), without(ANNA)])
 def test_what_is_over_stays_over(event: Event) -> None:
     retired, aborted = at(Phase.RETIRED), advance(at(Phase.CONVERGING), Abort())
-    with pytest.raises(RotationRefused, match="got one that is aborted"):
-        advance(aborted, event)
+    if not isinstance(event, FinishWithout):
+        with pytest.raises(RotationRefused, match="got one that is aborted"):
+            advance(aborted, event)
     if isinstance(event, Retire):
         assert advance(retired, event) is retired
     else:
         with pytest.raises(RotationRefused, match="got one that is retired"):
             advance(retired, event)
+
+
+def test_after_an_abort_who_had_moved_comes_back_or_is_given_up() -> None:
+    aborted = run([Reissued(node=ANNA), Converged(node=BERT), Abort()], at(Phase.REISSUING))
+    assert not aborted.is_settled
+    back = advance(aborted, Returned(node=ANNA))
+    assert back.on_new_root == {BERT}
+    assert back.pending == {ANNA}
+    assert advance(back, Returned(node=ANNA)) == back == advance(back, Returned(node=CARA))
+    settled = advance(back, without(BERT, CARA))
+    assert settled.excluded == {BERT}
+    assert settled.is_settled
+    with pytest.raises(RotationRefused, match="nodes of this rotation, got dora"):
+        advance(back, without("dora"))
+
+
+@pytest.mark.parametrize("phase", RUNNING)
+def test_nobody_returns_from_a_rotation_that_was_not_called_off(phase: Phase) -> None:
+    with pytest.raises(RotationRefused, match="called off"):
+        advance(at(phase), Returned(node=ANNA))
+    with pytest.raises(RotationRefused, match="retired"):
+        advance(at(Phase.RETIRED), Returned(node=ANNA))
 
 
 def test_what_is_told_twice_changes_nothing() -> None:
@@ -267,6 +291,7 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
     "converged": NAMES.map(lambda node: Converged(node=node)),
     "failed": NAMES.map(lambda node: Failed(node=node)),
     "without": SOME.map(lambda nodes: FinishWithout(nodes=nodes)),
+    "returned": NAMES.map(lambda node: Returned(node=node)),
     "retire": st.just(Retire()),
 }
 
@@ -320,7 +345,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.known |= getattr(event, "nodes", frozenset()) | {getattr(event, "node", min(self.known))}
         self.resumed = stored_and_read(advance(self.resumed, event))
         assert list(Phase).index(self.state.phase) >= list(Phase).index(before.phase)
-        assert self.state.converged >= before.converged
+        assert self.state.converged >= before.converged or self.state.phase is Phase.ABORTED
 
     @invariant()
     def no_node_is_lost(self) -> None:
@@ -329,7 +354,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_issued_what_somebody_cannot_verify(self) -> None:
-        assert not (self.state.pending and self.state.on_new_root)
+        assert not (self.state.pending and self.state.on_new_root) or self.state.phase is Phase.ABORTED
 
     @invariant()
     def the_old_root_is_retired_only_without_need(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ca.requests import SigningRequest
 from swarmsec.http import ANONYMOUS, Caller, Request
-from swarmsec.server.node_api import JoinAnswer, build_node_routes
+from swarmsec.server.node_api import CheckAnswer, JoinAnswer, build_node_routes
 
 CALLER = Caller(role=ANONYMOUS, name="", address="192.0.2.1")
 TOKEN = "SWMTKN-1-" + "0" * 50 + "-" + "1" * 25
@@ -26,6 +26,9 @@ class _Service:
         raise AssertionError
 
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
+        raise AssertionError
+
+    async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
         raise AssertionError
 
     async def recover(self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str) -> JoinAnswer:

@@ -41,18 +41,25 @@ class FakeServer:
     ) -> dict[str, Any]:
         """In place of ``authorityclient.ask``."""
         self.asked.append(path)
-        assert (base, roots) == (SERVER, self.desk.authority.bundle_pem)
+        assert base == SERVER
+        assert roots in {self.desk.authority.bundle_pem, str(self.change.get("root_bundle", "")).encode()}
         if self.is_down:
             raise Unavailable("the server is away")
+        if path.endswith("/check"):
+            return self.checked() | self.change
         record = self.recovered(members, pair) if path.endswith("/recover") else self.renewed(members, pair)
         return self._answer(record) | self.change
 
-    def bundle(self, base: str, roots: object) -> bytes:
-        """In place of ``authorityclient.present_bundle``."""
-        self.asked.append("bundle")
+    def bundle(self, base: str, token: object) -> bytes:
+        """In place of ``authorityclient.fetch_bundle``."""
         if self.is_down:
             raise Unavailable("the server is away")
         return str(self.change.get("root_bundle", self.desk.authority.bundle_pem.decode())).encode()
+
+    def checked(self) -> dict[str, Any]:
+        authority = self.desk.authority
+        bundle, cross = authority.trusted_pem.decode(), authority.cross_signed_pem.decode()
+        return {"root_bundle": bundle, "cross_signed": cross, "renew": False, "retry_after": 0, "phase": ""}
 
     def renewed(self, members: Mapping[str, object], pair: KeyPair | None) -> CertificateRecord:
         assert pair is not None
@@ -89,7 +96,7 @@ def make_node(desk: Desk, directory: Path, node_id: str = "n1") -> ec.EllipticCu
     key = make_key(directory / KEY)
     record = desk.issue(NodeRole.WORKER, node_id, key)
     write_roots(directory, desk.authority.bundle_pem)
-    write_certificate(directory, x509.load_der_x509_certificate(record.der))
+    write_certificate(directory, certificate_pem(record))
     return key
 
 

@@ -72,7 +72,8 @@ def test_it_waits_through_an_outage_and_tells_once(
 
     def let_in() -> tuple[int, dict[str, Any]]:
         record = desk.issue(NodeRole.MANAGER, "m1", make_key(node / KEY))
-        return 200, {"certificate": certificate_pem(record).decode()}
+        roots = desk.authority.bundle_pem.decode()
+        return 200, {"certificate": certificate_pem(record).decode(), "root_bundle": roots}
 
     answering(monkeypatch, [lambda: waits(node), away, away, lambda: waits(node), let_in])
     joined = join(SERVER, token, node, None, clock.patience(timedelta(hours=1)))

@@ -56,7 +56,7 @@ def test_what_a_node_holds(desk: Desk, node: Path) -> None:
 def test_a_pair_is_replaced_and_nothing_is_left_beside(desk: Desk, node: Path) -> None:
     new = next_certificate(desk, node)
 
-    replace_pair(node, new)
+    replace_pair(node, certificate_pem(new))
 
     assert open_node_files(node).pair.certificate == new
     assert {path.name for path in node.iterdir()} == {CERTIFICATE, KEY, ROOTS}
@@ -145,7 +145,7 @@ def test_work_in_no_directory(tmp_path: Path) -> None:
 def test_the_certificate_alone_is_replaced(desk: Desk, node: Path) -> None:
     before = (node / KEY).read_bytes()
     record = desk.issue(NodeRole.WORKER, "n1", open_node_files(node).pair.key)
-    write_certificate(node, x509.load_der_x509_certificate(record.der))
+    write_certificate(node, certificate_pem(x509.load_der_x509_certificate(record.der)))
 
     assert (node / KEY).read_bytes() == before
     shutil.rmtree(node)

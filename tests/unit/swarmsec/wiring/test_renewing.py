@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.identity import NodeRole
+from ca.issuing import Issuer, cross_sign, serial_from
+from ca.profiles import cross_validity
 from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.services.authority import certificate_pem
-from swarmsec.wiring import renewing
+from swarmsec.wiring import followingroots, renewing
 from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, NEXT_KEY, ROOTS, alone, make_key, open_node_files
 from swarmsec.wiring.renewing import WINDOW, due_time, keep_renewed, renew
 from tests.unit.ca.authority import new_issuer
@@ -22,6 +25,7 @@ from tests.unit.swarmsec.services.desk import Desk, new_key
 from tests.unit.swarmsec.wiring.nodes import SERVER, FakeServer, certificate_in, make_node, part_of_life
 
 __all__ = ["desk"]
+CHECK = followingroots.PATH
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def node(desk: Desk, tmp_path: Path) -> Path:
 def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     made = FakeServer(desk=desk)
     monkeypatch.setattr(renewing, "ask", made.ask)
-    monkeypatch.setattr(renewing, "present_bundle", made.bundle)
+    monkeypatch.setattr(followingroots, "ask", made.ask)
     return made
 
 
@@ -86,12 +90,15 @@ def test_a_moment_that_was_not_drawn_for_this_certificate_is_drawn_anew(content:
     assert (node / WINDOW).read_bytes().startswith(sha256 + b" ")
 
 
-def test_if_due_asks_nobody_before_its_moment(server: FakeServer, node: Path) -> None:
+def test_if_due_asks_for_nothing_new_before_its_moment(server: FakeServer, node: Path) -> None:
     before = certificate_in(node)
 
     early = renew(SERVER, node, if_due=True, now=at(node, 0.49))
 
-    assert (early.is_new, early.certificate, server.asked) == (False, before, [])
+    assert (early.is_new, early.certificate, server.asked) == (False, before, [CHECK])
+    server.is_down = True
+    assert not renew(SERVER, node, if_due=True, now=at(node, 0.49)).is_new
+    server.is_down = False
     assert renew(SERVER, node, if_due=True, now=at(node, 0.81)).is_new
 
 
@@ -192,10 +199,21 @@ def test_a_certificate_of_another_identity_is_not_believed(server: FakeServer, d
     assert (node / KEY).read_bytes() == key_before
 
 
-def test_new_roots_of_an_answer_are_kept(server: FakeServer, desk: Desk, node: Path) -> None:
-    stranger = new_issuer().certificate.public_bytes(Encoding.PEM)
-    both = desk.authority.bundle_pem + stranger
-    server.change = {"root_bundle": both.decode()}
+def test_roots_that_nobody_trusted_signed_are_not_believed(server: FakeServer, desk: Desk, node: Path) -> None:
+    stranger = new_issuer()
+    forged = cross_signed(new_issuer(), stranger.certificate)
+    both = (desk.authority.bundle_pem + stranger.certificate.public_bytes(Encoding.PEM)).decode()
+    for cross in ("", stranger.certificate.public_bytes(Encoding.PEM).decode(), forged):
+        server.change = {"root_bundle": both, "cross_signed": cross}
+        with pytest.raises(Denied, match="not to be believed"):
+            renew(SERVER, node)
+        assert (node / ROOTS).read_bytes() == desk.authority.bundle_pem
+
+
+def test_a_root_that_a_trusted_one_signed_is_kept(server: FakeServer, desk: Desk, node: Path) -> None:
+    successor = new_issuer().certificate
+    both = desk.authority.bundle_pem + successor.public_bytes(Encoding.PEM)
+    server.change = {"root_bundle": both.decode(), "cross_signed": cross_signed(desk.authority.issuer, successor)}
 
     renew(SERVER, node)
 
@@ -216,6 +234,14 @@ def test_two_renewals_at_once_are_one(server: FakeServer, node: Path) -> None:
     with alone(node), pytest.raises(Unavailable, match="another process"):
         renew(SERVER, node)
     assert server.asked == []
+
+
+def cross_signed(issuer: Issuer, root: x509.Certificate) -> str:
+    """A cross-certificate of a root, PEM."""
+    now = datetime.now(UTC)
+    span = cross_validity(now, issuer_not_after=issuer.not_after, root_not_after=root.not_valid_after_utc)
+    der = cross_sign(issuer, new_root=root, serial=serial_from(bytes(20)), validity=span)
+    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()
 
 
 def run_rounds(node: Path, server: FakeServer, rounds: int, now: Callable[[], datetime]) -> list[str]:
@@ -239,7 +265,7 @@ def test_the_daemon_looks_for_new_roots_and_waits_for_its_moment(server: FakeSer
 
     told = run_rounds(node, server, 3, at(node, 0.1))
 
-    assert (told, server.asked) == ([], ["bundle"] * 3)
+    assert (told, server.asked) == ([], [CHECK] * 3)
     assert certificate_in(node) == before
 
 
@@ -254,15 +280,36 @@ def test_the_daemon_renews_when_it_is_due(server: FakeServer, node: Path) -> Non
 
 
 def test_the_daemon_follows_new_roots_at_once(server: FakeServer, desk: Desk, node: Path) -> None:
-    both = desk.authority.bundle_pem + new_issuer().certificate.public_bytes(Encoding.PEM)
-    server.change = {"root_bundle": both.decode()}
+    successor = new_issuer().certificate
+    both = desk.authority.bundle_pem + successor.public_bytes(Encoding.PEM)
+    server.change = {"root_bundle": both.decode(), "cross_signed": cross_signed(desk.authority.issuer, successor)}
     before = certificate_in(node)
 
-    told = run_rounds(node, server, 1, at(node, 0.1))
+    told = run_rounds(node, server, 1, at(node, 0.02))
 
     assert (node / ROOTS).read_bytes() == both
-    assert certificate_in(node) != before
+    assert certificate_in(node) == before
     assert len(told) == 1
+    assert told[0].startswith("trusts the roots ")
+
+
+def test_the_daemon_renews_when_it_is_its_turn(server: FakeServer, node: Path) -> None:
+    server.change = {"renew": True, "phase": "reissuing"}
+    before = certificate_in(node)
+
+    assert len(run_rounds(node, server, 1, at(node, 0.1))) == 1
+    assert certificate_in(node) != before
+    # Being seen with the new certificate does not wait for the next round.
+    assert server.asked == [CHECK, "/api/v1/node/renew", CHECK]
+
+
+@pytest.mark.parametrize("change", [{"renew": 1}, {"retry_after": -1}, {"retry_after": "soon"}, {"phase": None}])
+def test_an_answer_that_does_not_say_what_to_do_is_not_guessed_at(
+    change: dict[str, object], server: FakeServer, node: Path
+) -> None:
+    server.change = change
+    with pytest.raises(Denied, match="did not say whether to renew"):
+        renew(SERVER, node)
 
 
 def test_the_daemon_goes_on_through_trouble_and_tells_it_once(server: FakeServer, node: Path) -> None:
@@ -273,14 +320,14 @@ def test_the_daemon_goes_on_through_trouble_and_tells_it_once(server: FakeServer
     assert told == ["not renewed: the server is away"]
     assert len(expired) == 1
     assert "swarmsec node recover" in expired[0]
-    assert server.asked == ["bundle"] * 4
+    assert server.asked == [CHECK] * 4
 
 
 def test_the_daemon_hides_no_defect(server: FakeServer, node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **named: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(renewing, "present_bundle", fail)
+    monkeypatch.setattr(followingroots, "ask", fail)
     with pytest.raises(RuntimeError):
         run_rounds(node, server, 1, at(node, 0.1))
 

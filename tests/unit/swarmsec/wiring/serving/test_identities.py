@@ -39,7 +39,7 @@ def _operator(desk: Desk, role: Role | None = OLGA) -> CertificateRecord:
 
 
 def _identities(desk: Desk) -> IssuedIdentities:
-    return IssuedIdentities(desk.home.store, desk.home.clock, desk.authority.cluster_id)
+    return IssuedIdentities(desk.home.store, desk.home.clock, desk.authority.cluster_id, {1})
 
 
 def _identify(identities: IssuedIdentities, der: bytes | None) -> Caller:
@@ -100,7 +100,7 @@ def test_what_was_read_before_the_news_is_not_remembered_after_it(desk: Desk, mo
 def test_an_expired_certificate_is_refused_though_it_is_remembered(desk: Desk) -> None:
     record = _operator(desk)
     clock = LaterClock()
-    identities = IssuedIdentities(desk.home.store, clock, desk.authority.cluster_id)
+    identities = IssuedIdentities(desk.home.store, clock, desk.authority.cluster_id, {1})
     _identify(identities, record.der)
 
     clock.later = timedelta(days=91)

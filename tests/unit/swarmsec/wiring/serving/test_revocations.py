@@ -17,6 +17,7 @@ from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key
+from tests.unit.swarmsec.wiring.serving.authorities import authorities_of
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ def run(desk: Desk, work: Callable[[ServedRevocations], Awaitable[T]]) -> T:
         writer = GroupWriter(desk.home.store)
         writer.start()
         try:
-            return await work(ServedRevocations(desk.home.store, writer, desk.authority))
+            return await work(ServedRevocations(desk.home.store, writer, authorities_of(desk)))
         finally:
             await asyncio.to_thread(writer.close)
 

@@ -20,6 +20,7 @@ from swarmsec.errors import Unavailable
 from swarmsec.server.metrics import Metrics
 from swarmsec.services.ports import Transaction
 from swarmsec.services.revoke_certificates import revoke_certificates
+from swarmsec.services.rotation_roots import change_epoch
 from swarmsec.services.trust_swarm import trust_swarm
 from swarmsec.storage.following import LogFollower
 from swarmsec.storage.groupwriter import GroupWriter
@@ -27,12 +28,15 @@ from swarmsec.wiring.serving import upkeep as module
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
+from swarmsec.wiring.serving.rotating import Rotating
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness
 from swarmsec.wiring.serving.trust import ServedTrust
+from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key
 from tests.unit.swarmsec.services.test_trust_swarm import new_root
+from tests.unit.swarmsec.wiring.serving.authorities import authorities_of
 
 SECONDS = 20.0
 
@@ -54,22 +58,26 @@ class Told:
 
 def _upkeep(desk: Desk, server: Told) -> Upkeep:
     store = desk.home.store
-    writer = GroupWriter(store)
-    identities = IssuedIdentities(store, desk.home.clock, desk.authority.cluster_id)
+    writer, authorities = GroupWriter(store), authorities_of(desk)
+    identities = IssuedIdentities(store, desk.home.clock, desk.authority.cluster_id, {1})
+    turns = Turns(desk.home.clock, 10)
+    services = AuthorityServices(store, writer, desk.keys, authorities, identities, (), turns)
     return Upkeep(
         store=store,
         writer=writer,
         follower=LogFollower(store, store.head().size),
-        load_authority=lambda: desk.authority,
-        services=AuthorityServices(store, writer, desk.keys, desk.authority, identities, ()),
         identities=identities,
-        revocations=ServedRevocations(store, writer, desk.authority),
+        revocations=ServedRevocations(store, writer, authorities),
         trust=ServedTrust(store, writer, desk.keys),
         tls=ServerCertificate(store, desk.authority, ("localhost",)),
         server=server,  # type: ignore[arg-type]  # the two methods that are used of it
         metrics=Metrics(version="0"),
         config=desk.home.config,
         clock=ClockWatch(desk.home.clock),
+        authorities=authorities,
+        rotating=Rotating(
+            store=store, writer=writer, keys=desk.keys, authorities=authorities, services=services, turns=turns
+        ),
         recovered=OPERATOR.event(Action.SERVE_RECOVER, ObjectRef(type="server")),
     )
 
@@ -120,12 +128,15 @@ def test_the_id_of_an_adopted_swarm_is_taken_up_with_a_certificate_that_says_so(
 
     def take(transaction: Transaction) -> None:
         transaction.settings.put("cluster_id", adopted)
+        change_epoch(transaction)
         transaction.log(OPERATOR.event(Action.SWARM_ADOPT, ObjectRef(type="swarm", id=adopted)))
 
     upkeep.writer.start()
     try:
         desk.home.store.write(take)
         _run_until(upkeep.follow, lambda: told.swaps > 0)
+        assert upkeep.tls.is_of_another_authority()
+        _run_until(upkeep.keep_up, lambda: told.swaps > 1)
     finally:
         upkeep.writer.close()
 

@@ -1,0 +1,147 @@
+"""How far a rotation is, for people: what is done, what is left, and who holds it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from ca.rotation_progress import Blocker, blockers
+from ca.rotation_state import NODE_SETS
+from swarmsec.clock import rfc3339_seconds, unix_seconds
+from swarmsec.services.issue_certificate import SERVER_NAME
+from swarmsec.services.ports import Transaction
+from swarmsec.services.records import CertificateRecord, CertificateStatus
+from swarmsec.services.renew_node import is_node_s, records_of_node
+from swarmsec.services.rotation_records import RotationRecord
+from swarmsec.services.rotation_roots import running_rotation
+from swarmsec.services.rotation_steps import load_rotation
+
+SERVED: Final = "ca.rotation-served"
+"""The lease that a server holds while a rotation runs and nodes can ask it."""
+MAX_NAMED: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedBlocker:
+    """A node that holds a rotation up. Times in Unix seconds."""
+
+    node: str
+    role: str
+    awaits: str
+    last_seen: int | None
+    not_after: int | None
+    """When its newest certificate ends."""
+
+    def members(self) -> dict[str, object]:
+        """The node as JSON members."""
+        return {
+            "node_id": self.node,
+            "role": self.role,
+            "awaits": self.awaits,
+            "last_seen": None if self.last_seen is None else rfc3339_seconds(self.last_seen),
+            "not_after": None if self.not_after is None else rfc3339_seconds(self.not_after),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationStatus:
+    """A rotation at one moment."""
+
+    record: RotationRecord
+    counts: Mapping[str, int]
+    """How many nodes there are at each step; every step is named."""
+    waiting: int
+    """How many nodes keep it from its end."""
+    blockers: Sequence[NamedBlocker]
+    """Those of them unheard of for longest, at most ``MAX_NAMED``."""
+    is_served: bool
+    """Whether a server runs that nodes can ask."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do."""
+        return bool(self.record.ended)
+
+    def members(self) -> dict[str, object]:
+        """The rotation as JSON members."""
+        record = self.record
+        return {
+            "id": record.id,
+            "phase": record.phase,
+            "old_root": record.old_root,
+            "new_root": record.new_root,
+            "started": rfc3339_seconds(record.started),
+            "ended": rfc3339_seconds(record.ended) if record.ended else None,
+            "nodes": {"total": sum(self.counts.values()), **self.counts, "waiting": self.waiting},
+            "blockers": [blocker.members() for blocker in self.blockers],
+            "served": self.is_served,
+        }
+
+
+def rotation_status(transaction: Transaction, record: RotationRecord) -> RotationStatus:
+    """See how far a rotation is.
+
+    Args:
+        record: of the rotation; it is read anew.
+    """
+    present = next((each for each in transaction.rotations.all() if each.id == record.id), record)
+    counts = transaction.rotations.counts(present.id)
+    found: Sequence[Blocker] = ()
+    contacts: Mapping[str, int] = {}
+    if not present.ended:
+        contacts = transaction.rotations.contacts()
+        last_seen = {node: datetime.fromtimestamp(moment, UTC) for node, moment in contacts.items()}
+        found = blockers(load_rotation(transaction, present), last_seen=last_seen)
+    return RotationStatus(
+        record=present,
+        counts={step: counts.get(step, 0) for step in NODE_SETS},
+        waiting=len(found),
+        blockers=[_named(transaction, blocker, contacts) for blocker in found[:MAX_NAMED]],
+        is_served=transaction.leases.holder(SERVED) is not None,
+    )
+
+
+def status_of_running(transaction: Transaction) -> RotationStatus | None:
+    """How far the running rotation is; None where none runs."""
+    record = running_rotation(transaction)
+    return None if record is None else rotation_status(transaction, record)
+
+
+def left_behind(transaction: Transaction, rotation: RotationRecord) -> Sequence[str]:
+    """Who holds a certificate of the old root and does not follow by itself: servers, clients, people.
+
+    Returns:
+        names, each once; not those of nodes, of our own server, and of who has a certificate of the new root.
+    """
+    now = unix_seconds(transaction.clock)
+    old: set[str] = set()
+    new: set[str] = set()
+    for record in transaction.certificates.all():
+        if is_node_s(record) or record.subject_id == SERVER_NAME or record.not_after <= now:
+            continue
+        if record.generation == rotation.old_generation and _counted_until(record, rotation):
+            old.add(record.subject_id)
+        elif record.generation == rotation.new_generation and record.status is CertificateStatus.VALID:
+            new.add(record.subject_id)
+    return sorted(old - new)
+
+
+def _counted_until(record: CertificateRecord, rotation: RotationRecord) -> bool:
+    """Whether it counts, or did until the rotation took it."""
+    if record.status is CertificateStatus.REVOKED:
+        return bool(rotation.ended) and record.revoked >= rotation.started
+    return record.status is CertificateStatus.VALID
+
+
+def _named(transaction: Transaction, blocker: Blocker, contacts: Mapping[str, int]) -> NamedBlocker:
+    records = records_of_node(transaction, blocker.node)
+    newest = records[-1] if records else None
+    return NamedBlocker(
+        node=blocker.node,
+        role="" if newest is None else newest.profile.removeprefix("swarm-"),
+        awaits=blocker.awaits,
+        last_seen=contacts.get(blocker.node),
+        not_after=None if newest is None else newest.not_after,
+    )

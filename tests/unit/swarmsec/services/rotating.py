@@ -1,0 +1,135 @@
+"""A rotation of a desk's authority, with nodes that do what real ones do, and a check that rows and log agree."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from ca.identity import NodeRole
+from ca.rotation import Phase
+from swarmsec.services.authority import Authority
+from swarmsec.services.enrolled_nodes import enrolled_nodes
+from swarmsec.services.follow_rotation import must_renew, note_call, note_issued, seen_of
+from swarmsec.services.ports import Transaction
+from swarmsec.services.records import CertificateRecord, KeyKind
+from swarmsec.services.renew_node import renew_node
+from swarmsec.services.rotate_authority import Begun, Held, LeftOut, abort_rotation, begin_rotation, do_next_step
+from swarmsec.services.rotate_authority import finish_without as leave_out
+from swarmsec.services.rotation_records import RotationRecord
+from swarmsec.services.rotation_status import RotationStatus, rotation_status
+from tests.unit.swarmsec.homes import OPERATOR
+from tests.unit.swarmsec.services.desk import Desk, new_key, request_of
+
+HOLDER = "process 1 on test"
+
+
+@dataclass
+class Follower:
+    """A node: the certificate it shows, and the roots that it trusts."""
+
+    desk: Desk
+    name: str
+    record: CertificateRecord
+    roots: bytes
+    calls: int = field(default=0)
+
+    def call(self, *, roots: bytes | None = None) -> Authority:
+        """Ask what to trust; what is answered is not yet believed."""
+        sha256 = hashlib.sha256(self.roots if roots is None else roots).digest()
+
+        def unit(transaction: Transaction, authority: Authority) -> Authority:
+            seen = seen_of(transaction, self.record.sha256, sha256, OPERATOR)
+            note_call(transaction, authority, seen, OPERATOR)
+            return self.desk.authority_in(transaction)
+
+        self.calls += 1
+        return self.desk.write(unit)
+
+    def renew(self) -> None:
+        """Get another certificate."""
+        key = new_key()
+
+        def unit(transaction: Transaction, authority: Authority) -> CertificateRecord:
+            record = renew_node(transaction, authority, self.record.sha256, request_of(key), OPERATOR)
+            note_issued(transaction, authority, record, OPERATOR)
+            return record
+
+        self.record = self.desk.write(unit)
+
+    def follow(self) -> None:
+        """One round of a real node: trust, say so, renew where it is told to, be seen."""
+        authority = self.call()
+        if authority.trusted_pem != self.roots:
+            self.roots = authority.trusted_pem
+            authority = self.call()
+        if must_renew(authority, self.record):
+            self.renew()
+            self.roots = self.call().trusted_pem
+
+
+def enrol(desk: Desk, name: str, role: NodeRole = NodeRole.WORKER) -> Follower:
+    return Follower(desk, name, desk.issue(role, name, new_key()), desk.authority.trusted_pem)
+
+
+def begin(desk: Desk, key_kind: KeyKind | None = None) -> Begun:
+    return desk.home.store.write(
+        lambda transaction: begin_rotation(
+            transaction, desk.keys, OPERATOR, nodes=enrolled_nodes(transaction).own, key_kind=key_kind
+        )
+    )
+
+
+def step(desk: Desk, holder: str = HOLDER) -> RotationRecord | Held | None:
+    return desk.home.store.write(lambda transaction: do_next_step(transaction, desk.keys, OPERATOR, holder))
+
+
+def carry_on(desk: Desk) -> None:
+    """Every step that needs no node."""
+    while step(desk) is not None:
+        pass
+
+
+def abort(desk: Desk) -> RotationRecord:
+    return desk.home.store.write(lambda transaction: abort_rotation(transaction, desk.keys, OPERATOR))
+
+
+def finish_without(desk: Desk, *nodes: str) -> LeftOut:
+    return desk.home.store.write(lambda transaction: leave_out(transaction, frozenset(nodes), OPERATOR))
+
+
+def newest(desk: Desk) -> RotationRecord:
+    record = desk.home.store.read(lambda transaction: transaction.rotations.newest())
+    assert record is not None
+    return record
+
+
+def status(desk: Desk) -> RotationStatus:
+    record = newest(desk)
+    return desk.home.store.read(lambda transaction: rotation_status(transaction, record))
+
+
+def bring_to(desk: Desk, phase: Phase, nodes: list[Follower]) -> None:
+    """Begin a rotation, and let nodes follow it until it comes to a phase."""
+    begin(desk)
+    while newest(desk).phase != phase:
+        if step(desk) is None:
+            advance_somebody(desk, nodes)
+
+
+def advance_somebody(desk: Desk, nodes: list[Follower]) -> None:
+    """What the phase waits for, done by one node."""
+    order = ("acknowledged", "reissued", "converged", "returned")
+    first = min(status(desk).blockers, key=lambda blocker: order.index(blocker.awaits))
+    advance_one(desk, next(node for node in nodes if node.name == first.node))
+
+
+def advance_one(desk: Desk, node: Follower) -> None:
+    """The next thing that one node does, and no more."""
+    match next(blocker.awaits for blocker in status(desk).blockers if blocker.node == node.name):
+        case "acknowledged":
+            node.roots = node.call().trusted_pem
+            node.call()
+        case "reissued":
+            node.renew()
+        case "converged" | "returned":
+            node.follow()
