@@ -10,8 +10,10 @@ from swarmsec.cli.frame import opened_home, options_of, print_json
 
 if TYPE_CHECKING:
     from swarmsec.services.authority_status import AuthorityStatus
+    from swarmsec.services.rotation_status import RotationStatus
 
 _DAY: Final = 24 * 3600
+_NAMED: Final = 5
 
 
 @click.command()
@@ -48,6 +50,7 @@ def _members(found: AuthorityStatus) -> dict[str, object]:
         "overdue": list(found.overdue),
         "short_lived": list(found.short_lived),
         "crl": present and {"number": present.number, "next_update": rfc3339_seconds(present.next_update)},
+        "rotation": found.rotation and found.rotation.members(),
         "swarm_roots": [{"sha256": root.sha256, "added": rfc3339_seconds(root.added)} for root in found.swarm_roots],
         "tokens": [
             {
@@ -73,6 +76,8 @@ def _print(found: AuthorityStatus) -> None:
     for label, subjects in (("due", found.due), ("overdue", found.overdue)):
         click.echo(f"{label:<13} {plain_text(', '.join(subjects)) or 'nobody'}")
     click.echo(f"crl           {_crl(found)}")
+    if found.rotation is not None:
+        click.echo(f"rotation      {_rotation(found.rotation)}")
     click.echo(f"swarm roots   {len(found.swarm_roots)} accepted")
     for token in found.standing_tokens:
         click.echo(f"token         {token.kind} {token.role}, {max(0, found.now - token.created) // _DAY} days old")
@@ -87,3 +92,12 @@ def _crl(found: AuthorityStatus) -> str:
         return "none yet"
     word = "until" if found.now < present.next_update else "ended"
     return f"number {present.number}, {word} {rfc3339_seconds(present.next_update)}"
+
+
+def _rotation(found: RotationStatus) -> str:
+    from swarmsec.cli.tables import plain_text
+
+    names = [blocker.node for blocker in found.blockers[:_NAMED]]
+    more = f" and {found.waiting - _NAMED} more" if found.waiting > _NAMED else ""
+    waits = f", waits for {plain_text(', '.join(names))}{more}" if names else ""
+    return f"{found.record.phase}{waits}{'' if found.is_served else '; no server runs'}"

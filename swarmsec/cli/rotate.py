@@ -26,6 +26,7 @@ _NAMED: Final = 5
 @click.option("--detach", is_flag=True, help="Begin, do what can be done at once, and do not wait.")
 @click.option("--timeout", type=DURATION, metavar="DURATION", help="Wait no longer than this, such as 10m.")
 @click.option("--finish-without", metavar="NODE", multiple=True, help="Go on without NODE, and revoke it. Repeatable.")
+@click.option("--follow", is_flag=True, help="Begin none: follow the one that runs, or show how the last one ended.")
 @click.option("--abort", is_flag=True, help="Call the rotation off; nodes that had moved come back.")
 @click.option("--key-type", type=click.Choice(["p256", "p384"]), help="Of the new root. Default: as the present one.")
 @click.pass_context
@@ -34,6 +35,7 @@ def rotate(
     detach: bool,
     timeout: timedelta | None,
     finish_without: tuple[str, ...],
+    follow: bool,
     abort: bool,
     key_type: str | None,
 ) -> None:
@@ -41,7 +43,7 @@ def rotate(
 
     Nodes follow by themselves: swarmsec node renew --daemon, or --if-due from a timer. They need a running server in
     this home. Until each of them uses the new root, both count; then the old one is given up, and join tokens are
-    new. Ctrl-C leaves the rotation running.
+    new. Ctrl-C leaves the rotation running; --follow watches it again.
 
     \b
     Examples:
@@ -50,17 +52,17 @@ def rotate(
     """
     from swarmsec.errors import UsageProblem
 
-    if abort and (finish_without or key_type):
-        raise UsageProblem("expected --abort alone", hint="nodes can be left out after it, with another call")
+    if abort + follow + bool(finish_without) + bool(key_type) > 1:
+        raise UsageProblem("expected one of --abort, --follow, --finish-without and --key-type, got several")
     with opened_home(context) as home:
         keys = keys_of(context, home)
         left = _leave_out(home, finish_without) if finish_without else None
-        record, joined = _abort(home, keys) if abort else _begin(home, keys, key_type, followed=bool(finish_without))
+        record, joined = _abort(home, keys) if abort else _begin(home, keys, key_type, followed=follow or bool(finish_without))
         status = _wait(home, keys, record, detach=detach, timeout=timeout)
         others = _others(home, status)
     if not status.is_over and not detach:
         _time_is_over(status)
-    if status.is_over and status.record.phase != ("aborted" if abort else "retired") and not finish_without:
+    if status.is_over and status.record.phase != ("aborted" if abort else "retired") and not (follow or finish_without):
         _went_otherwise(status)
     if options_of(context).json:
         document = status.members() | {"joined": joined, "issue_again": list(others)}
@@ -72,14 +74,12 @@ def rotate(
 def _begin(home: Home, keys: SealedKeys, key_type: str | None, *, followed: bool) -> tuple[RotationRecord, bool]:
     from swarmsec.errors import NotFound
     from swarmsec.services.records import KeyKind
-    from swarmsec.services.rotation_roots import running_rotation
     from swarmsec.wiring.rootrotation import begin
 
     if followed:
-        # Leaving somebody out ends a rotation; it never begins the next.
-        record = home.store.read(running_rotation)
+        record = home.store.read(lambda transaction: transaction.rotations.newest())
         if record is None:
-            raise NotFound("no root rotation runs", hint="begin one with: swarmsec ca rotate")
+            raise NotFound("there never was a root rotation", hint="begin one with: swarmsec ca rotate")
         return record, True
     begun = begin(home, keys, local_requester(), KeyKind(key_type) if key_type else None)
     if begun.joined:
@@ -182,7 +182,7 @@ def _time_is_over(status: RotationStatus) -> NoReturn:
     served = "" if status.is_served else "; no server runs in this home, and nodes cannot follow without one"
     raise Unavailable(
         f"the rotation is {status.record.phase} and waits for {', '.join(who) or 'its next step'}{more}{served}",
-        hint="it goes on by itself: wait with 'swarmsec ca rotate', go on without them with --finish-without NODE,"
+        hint="it goes on by itself: wait with 'swarmsec ca rotate --follow', go on without them with --finish-without NODE,"
         " or call it off with --abort",
     )
 

@@ -16,6 +16,7 @@ from swarmsec.services.list_certificates import EXPIRED, ListedCertificate, list
 from swarmsec.services.ports import Transaction
 from swarmsec.services.publish_revocations import ListState, load_list_state
 from swarmsec.services.records import CertificateStatus, SwarmRoot, TokenRecord
+from swarmsec.services.rotation_status import RotationStatus, status_of_running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class AuthorityStatus:
     swarm_roots: Sequence[SwarmRoot]
     standing_tokens: Sequence[TokenRecord]
     """Those in force."""
+    rotation: RotationStatus | None
+    """The root rotation under way."""
     open_limited_tokens: int
     """How many tokens with limits can still be used."""
 
@@ -66,6 +69,7 @@ def authority_status(transaction: Transaction) -> AuthorityStatus:
         revocation_list=load_list_state(transaction),
         swarm_roots=list(transaction.swarm_roots.all()),
         standing_tokens=[token for token in transaction.tokens.all() if token.state == "active"],
+        rotation=status_of_running(transaction),
         open_limited_tokens=sum(state_of(token, now) == ACTIVE for token in transaction.limited_tokens.all()),
     )
 

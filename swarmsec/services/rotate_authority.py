@@ -140,8 +140,11 @@ def abort_rotation(transaction: Transaction, keys: Keys, requester: Requester) -
         the rotation; it has ended where no node had moved, or it had been called off before and all are back.
 
     Raises:
-        NotFound: none runs.
+        NotFound: none runs, and the newest one was not called off.
     """
+    newest = transaction.rotations.newest()
+    if newest is not None and newest.ended and newest.phase == Phase.ABORTED:
+        return newest
     record = _running(transaction)
     before = load_rotation(transaction, record)
     record, after = take_event(transaction, record, before, Abort(), requester)

@@ -264,7 +264,7 @@ def _unreachable(url: str, error: Exception) -> Exception:
     if "certificate verify failed" in str(error):
         return Denied(
             f"the server at {url} is not the expected authority, or its certificate does not name this address",
-            hint="start it with: swarmsec serve --name NAME",
+            hint="start it with: swarmsec serve --name NAME; a node that missed a rotation of the root joins again",
         )
     return Unavailable(
         f"{url} could not be reached: {_printable(str(error))[:200]}",

@@ -28,6 +28,7 @@ ROUTE_NAMES = {
     ("GET", "/api/v1/ca/crl"): "ca.crl",
     ("POST", "/api/v1/node/join"): "node.join",
     ("POST", "/api/v1/node/renew"): "node.renew",
+    ("POST", "/api/v1/node/check"): "node.check",
     ("POST", "/api/v1/node/recover"): "node.recover",
     ("POST", "/api/v1/cfssl/sign"): "cfssl.sign",
     ("GET", "/api/v1/ca/certificates"): "ca.certificates",
