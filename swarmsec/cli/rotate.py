@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
@@ -57,12 +58,14 @@ def rotate(
     with opened_home(context) as home:
         keys = keys_of(context, home)
         left = _leave_out(home, finish_without) if finish_without else None
-        record, joined = _abort(home, keys) if abort else _begin(home, keys, key_type, followed=follow or bool(finish_without))
+        begins = not (follow or finish_without)
+        record, joined = _abort(home, keys) if abort else _begin(home, keys, key_type, begins=begins)
         status = _wait(home, keys, record, detach=detach, timeout=timeout)
         others = _others(home, status)
     if not status.is_over and not detach:
         _time_is_over(status)
-    if status.is_over and status.record.phase != ("aborted" if abort else "retired") and not (follow or finish_without):
+    expected = "aborted" if abort else "retired"
+    if status.is_over and status.record.phase != expected and (abort or begins):
         _went_otherwise(status)
     if options_of(context).json:
         document = status.members() | {"joined": joined, "issue_again": list(others)}
@@ -71,12 +74,12 @@ def rotate(
         _print(status, others)
 
 
-def _begin(home: Home, keys: SealedKeys, key_type: str | None, *, followed: bool) -> tuple[RotationRecord, bool]:
+def _begin(home: Home, keys: SealedKeys, key_type: str | None, *, begins: bool) -> tuple[RotationRecord, bool]:
     from swarmsec.errors import NotFound
     from swarmsec.services.records import KeyKind
     from swarmsec.wiring.rootrotation import begin
 
-    if followed:
+    if not begins:
         record = home.store.read(lambda transaction: transaction.rotations.newest())
         if record is None:
             raise NotFound("there never was a root rotation", hint="begin one with: swarmsec ca rotate")
@@ -102,7 +105,7 @@ def _leave_out(home: Home, nodes: Sequence[str]) -> LeftOut:
 
     left = home.store.write(lambda transaction: finish_without(transaction, frozenset(nodes), local_requester()))
     for node in left.nodes:
-        records = home.store.read(lambda transaction, name=node: records_of_node(transaction, name))  # type: ignore[misc]
+        records = home.store.read(partial(records_of_node, node_id=node))
         role = records[-1].profile.removeprefix("swarm-") if records else "node"
         warn(f"{role} {node} is left out, and its certificates are revoked; it has to join again")
     for node in left.followed:
@@ -182,8 +185,8 @@ def _time_is_over(status: RotationStatus) -> NoReturn:
     served = "" if status.is_served else "; no server runs in this home, and nodes cannot follow without one"
     raise Unavailable(
         f"the rotation is {status.record.phase} and waits for {', '.join(who) or 'its next step'}{more}{served}",
-        hint="it goes on by itself: wait with 'swarmsec ca rotate --follow', go on without them with --finish-without NODE,"
-        " or call it off with --abort",
+        hint="it goes on by itself: wait with 'swarmsec ca rotate --follow', go on without one with"
+        " --finish-without NODE, or call it off with --abort",
     )
 
 
