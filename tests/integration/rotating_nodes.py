@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ca.identity import NodeRole
+from swarmsec.services.ports import Transaction
 from swarmsec.services.rotation_status import RotationStatus, rotation_status
 from swarmsec.wiring.nodefiles import CERTIFICATE, ROOTS, open_node_files
 from tests.integration.serve_clients import SECONDS, Bearer
@@ -59,9 +60,10 @@ def bearer_of(node: Path) -> Bearer:
 
 
 def status_of(served: ServedHome) -> RotationStatus:
-    def read(transaction: object) -> RotationStatus:
-        newest = transaction.rotations.newest()  # type: ignore[attr-defined]
-        return rotation_status(transaction, newest)  # type: ignore[arg-type]
+    def read(transaction: Transaction) -> RotationStatus:
+        newest = transaction.rotations.newest()
+        assert newest is not None
+        return rotation_status(transaction, newest)
 
     return served.read(read)
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -43,9 +44,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedHo
         yield home.create(settings="\n[serve]\nfailed_attempts_per_minute = 100000\n").serve()
 
 
-def rotated(done: subprocess.CompletedProcess[str], phase: str = "retired") -> dict[str, object]:
+def rotated(done: subprocess.CompletedProcess[str], phase: str = "retired") -> dict[str, Any]:
     assert done.returncode == 0, done
-    document: dict[str, object] = json.loads(done.stdout)
+    document: dict[str, Any] = json.loads(done.stdout)
     assert document["phase"] == phase
     assert document["ended"]
     return document
@@ -67,7 +68,7 @@ def test_nodes_follow_by_themselves_and_the_old_root_is_worth_nothing(served: Se
 
         document = rotated(served.run(*ROTATE))
 
-        assert document["nodes"]["converged"] == 3  # type: ignore[index]
+        assert document["nodes"]["converged"] == 3
         assert document["issue_again"] == ["alice"]
         exported = served.run("ca", "export").stdout.encode()
         assert exported == served.roots != old_roots

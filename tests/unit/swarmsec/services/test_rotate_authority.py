@@ -20,6 +20,7 @@ from swarmsec.errors import Denied, NotFound, Unavailable
 from swarmsec.services.authority import issue_for_host, issue_for_node
 from swarmsec.services.enrolled_nodes import enrolled_nodes
 from swarmsec.services.limited_tokens import TokenRole
+from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateStatus, KeyKind
 from swarmsec.services.requester import SERVICE
 from swarmsec.services.revoke_certificates import revoke_certificates
@@ -48,8 +49,8 @@ RUNNING = [phase for phase in Phase if not phase.is_over]
 
 
 def tokens(desk: Desk) -> set[str]:
-    def read(transaction: object) -> set[str]:
-        return {open_standing_token(transaction, desk.keys, role)[1].format() for role in NodeRole}  # type: ignore[arg-type]
+    def read(transaction: Transaction) -> set[str]:
+        return {open_standing_token(transaction, desk.keys, role)[1].format() for role in NodeRole}
 
     return desk.home.store.read(read)
 
