@@ -1,0 +1,97 @@
+"""Debian's ``docker-registry`` on loopback, and ``skopeo`` to fill it and to judge digests."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.peers.processes import ManagedProcess
+
+START_SECONDS = 30.0
+
+
+class Registry:
+    """One registry with an empty storage.
+
+    Args:
+        directory: holds its storage and its log.
+        htpasswd: file of logins that it asks for; None for none.
+    """
+
+    def __init__(self, directory: Path, *, htpasswd: Path | None = None) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        config = directory / "config.yml"
+        config.write_text(json.dumps(self._config(directory, htpasswd)))
+        log = directory / "registry.log"
+        self._process = ManagedProcess(["docker-registry", "serve", str(config)], log=log)
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        self._process.wait_ready(self._answers, timeout=START_SECONDS, what="a registry that answers")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.stop()
+
+    def push(self, layout: Path, tag: str, reference: str, *, login: str | None = None) -> str:
+        """Copy an image of an OCI layout, with all its platforms; returns its digest as skopeo sees it."""
+        credentials = ["--dest-creds", login] if login is not None else []
+        target = f"docker://{self.host}/{reference}"
+        source = f"oci:{layout}:{tag}"
+        skopeo("copy", "--all", "--preserve-digests", "--dest-tls-verify=false", *credentials, source, target)
+        return self.digest_of(reference, login=login)
+
+    def digest_of(self, reference: str, *, login: str | None = None) -> str:
+        """The digest of a tag, by ``skopeo inspect``."""
+        credentials = ["--creds", login] if login is not None else []
+        target = f"docker://{self.host}/{reference}"
+        raw = skopeo("inspect", "--raw", "--tls-verify=false", *credentials, target)
+        done = subprocess.run(["skopeo", "manifest-digest", "/dev/stdin"], input=raw, capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self.host}/v2/", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            return error.code == 401
+        except OSError:
+            return False
+
+    def _config(self, directory: Path, htpasswd: Path | None) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "version": 0.1,
+            "log": {"level": "warn"},
+            "storage": {"filesystem": {"rootdirectory": str(directory / "storage")}, "delete": {"enabled": True}},
+            "http": {"addr": self.host},
+        }
+        if htpasswd is not None:
+            config["auth"] = {"htpasswd": {"realm": "registry", "path": str(htpasswd)}}
+        return config
+
+
+def skopeo(*arguments: str) -> bytes:
+    """Run skopeo and return what it prints."""
+    done = subprocess.run(["skopeo", *arguments], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    return done.stdout
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
