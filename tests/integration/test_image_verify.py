@@ -23,13 +23,15 @@ kind: TrustPolicy
 metadata: {{name: test}}
 spec:
   scopes:
-    - {{images: ["**"], level: {level}{signers}}}
+    - {{images: ["{images}"], level: {level}{signers}}}
 """
 
 
 def policy_text(level: str = "enforce", signers: int = 1) -> str:
-    """A policy for every image; level ``skip`` asks for no signers."""
-    return POLICY.format(level=level, signers="" if level == "skip" else f", minSigners: {signers}")
+    """A policy for every image, or for those of the team: ``skip`` asks for no signers and is never for all."""
+    if level == "skip":
+        return POLICY.format(images="*/team/app", level=level, signers="")
+    return POLICY.format(images="**", level=level, signers=f", minSigners: {signers}")
 
 
 def policy(trust: TrustWorld, *, level: str = "enforce", signers: int = 1) -> str:
