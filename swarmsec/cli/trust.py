@@ -15,6 +15,7 @@ from swarmsec.cli.trustinput import FILE, report_outcome, root_keys_of
 from swarmsec.cli.trustkeys import key, root
 from swarmsec.cli.trustpin import pin
 from swarmsec.cli.trustsigning import pending, sign
+from swarmsec.cli.trusttokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ trust.add_command(key)
 trust.add_command(pending)
 trust.add_command(root)
 trust.add_command(sign)
+trust.add_command(token)
 trust.add_command(pin)
 
 

@@ -37,6 +37,9 @@ def pending(context: click.Context, output: Path | None, change_id: str | None, 
 
     if drop is not None and (output is not None or change_id is not None):
         raise UsageProblem("expected --drop alone")
+    if options_of(context).server is not None and drop is None:
+        _show_pending(context, *_remote_pending(context, change_id), output)
+        return
     with opened_home(context) as home:
         if drop is not None:
             home.store.write(lambda transaction: drop_change(transaction, local_requester(), drop))
@@ -46,10 +49,25 @@ def pending(context: click.Context, output: Path | None, change_id: str | None, 
             found = [item for item in transaction.trust.changes.all() if change_id in {None, item.change_id}]
             members = [pending_members(transaction, item) for item in found]
             files = [change_file(transaction, item) for item in found] if output else []
+    _show_pending(context, members, files, output)
+
+
+def _show_pending(
+    context: click.Context, members: list[dict[str, Any]], files: list[ChangeFile], output: Path | None
+) -> None:
     if output is not None:
         write_file(output, _one(files).encode())
         say(f"each signer: swarmsec trust sign {output.name} --key KEY -o SIGNATURES")
     _print_pending(context, members)
+
+
+def _remote_pending(context: click.Context, change_id: str | None) -> tuple[list[dict[str, Any]], list[ChangeFile]]:
+    from swarmsec.cli.trustserver import peer_of
+    from swarmsec.wiring.trustclient import pending_remotely
+
+    listed, files = pending_remotely(peer_of(context, None))
+    chosen = [(item, file) for item, file in zip(listed, files, strict=True) if change_id in {None, file.change_id}]
+    return [item for item, _ in chosen], [file for _, file in chosen]
 
 
 @click.command()
@@ -95,8 +113,14 @@ def sign(context: click.Context, file: Path | None, key: str | None, output: Pat
 
 
 def _bring(context: click.Context, signatures: SignaturesFile) -> None:
+    from swarmsec.cli.trustserver import peer_of
     from swarmsec.services.pending_changes import add_signatures
+    from swarmsec.wiring.trustclient import bring_remotely
 
+    if options_of(context).server is not None:
+        is_done = bring_remotely(peer_of(context, None), signatures)
+        click.echo(f"{'published' if is_done else 'pending'} {signatures.change_id}")
+        return
     with opened_home(context) as home:
         keys = keys_of(context, home)
         outcome = home.store.write(
@@ -110,6 +134,8 @@ def _bring(context: click.Context, signatures: SignaturesFile) -> None:
 def _waiting(context: click.Context) -> ChangeFile:
     from swarmsec.services.pending_changes import change_file
 
+    if options_of(context).server is not None:
+        return _one(_remote_pending(context, None)[1])
     with opened_home(context) as home, home.store.reading() as transaction:
         return _one([change_file(transaction, item) for item in transaction.trust.changes.all()])
 

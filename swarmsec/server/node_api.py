@@ -24,7 +24,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-Body = TypeVar("Body", bound=_Model)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 class JoinBody(_Model):

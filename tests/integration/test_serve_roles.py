@@ -35,12 +35,17 @@ ROUTE_NAMES = {
     ("GET", "/api/v1/policies"): "policies.list",
     ("GET", "/tuf/{name}"): "tuf.file",
     ("GET", "/tuf/policy/{name}"): "tuf.policy",
+    ("POST", "/api/v1/trust/images"): "trust.sign",
+    ("GET", "/api/v1/trust/changes"): "trust.pending",
+    ("POST", "/api/v1/trust/signatures"): "trust.signatures",
 }
 """The access table's names of the routes, written out: a route that nobody thought about has none here."""
 ALLOWED = {
     "/api/v1/node/join": 400,
     "/api/v1/node/renew": 400,
     "/api/v1/node/recover": 400,
+    "/api/v1/trust/images": 400,
+    "/api/v1/trust/signatures": 400,
     "/tuf/": 404,
     "/tuf/policy/": 404,
 }

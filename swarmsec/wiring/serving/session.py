@@ -30,6 +30,7 @@ from swarmsec.server.metrics import Metrics
 from swarmsec.server.node_api import build_node_routes
 from swarmsec.server.revocation_api import build_revocation_route
 from swarmsec.server.settings import ServerSettings
+from swarmsec.server.trust_api import build_trust_routes
 from swarmsec.server.tuf_api import build_tuf_routes
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.short_lifetimes import AuthorityFinding, short_lifetime_findings
@@ -200,6 +201,7 @@ class Session:
                     build_revocation_route(revocations),
                     *build_log_routes(ServedLogFiles(store, self._writer)),
                     *build_tuf_routes(trust),
+                    *build_trust_routes(trust),
                     build_sign_route(services.sign, services.refuse_to_sign),
                 ],
                 version=__version__,

@@ -1,19 +1,40 @@
-"""The trust repository behind the server's routes: what is published, and signing it again in time."""
+"""The trust repository behind the server's routes: what is published, signing, and signing again in time."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+from notary.changefiles import SignaturesFile
+from notary.errors import InvalidDigest
+from notary.images import PlatformEntry, SignedImage
+from notary.reference import Digest, ImageReference
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.entry import Actor, ObjectRef
+from swarmsec.errors import Denied, UsageProblem
+from swarmsec.http import Caller, RoleKind
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.server.trust_api import SignAnswer, SignBody
+from swarmsec.services.ci_tokens import spend_ci_token
+from swarmsec.services.pending_changes import add_signatures, change_file, documents_of, find_change
+from swarmsec.services.ports import Refusal, Transaction
+from swarmsec.services.publish_trust import Published
 from swarmsec.services.refresh_trust import is_refresh_due, refresh_if_due
-from swarmsec.services.requester import SERVICE
+from swarmsec.services.requester import SERVICE, Requester
+from swarmsec.services.sign_image import NamedImage, named_image, sign_image
+from swarmsec.services.trust_records import PendingChange
+from swarmsec.services.trust_status import pending_members
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
 from swarmsec.wiring.publishing import StoredMetadata
+from swarmsec.wiring.serving.services import requester_of
 
 
 class ServedTrust:
-    """Answers the server's ``PublishedFiles`` port, and keeps the repository fresh.
+    """Answers the server's ``PublishedFiles`` and ``TrustService`` ports, and keeps the repository fresh.
 
     Args:
         store, writer, keys: this server's own.
@@ -29,7 +50,91 @@ class ServedTrust:
         """A published file, or None."""
         return await asyncio.to_thread(self._files.get, name)
 
+    async def sign(self, caller: Caller, body: SignBody, request_id: str) -> SignAnswer:
+        """Sign an image for a signer of its repository, or for who brings a token for it."""
+        named, requester = _named(body), requester_of(caller, request_id)
+
+        def unit(transaction: Transaction) -> Published | PendingChange:
+            acting = requester
+            if body.token is not None:
+                spent = spend_ci_token(transaction, self._keys, requester, body.token, named.repository)
+                acting = replace(requester, actor=Actor(type="token", id=spent.token_id, auth=named.repository))
+            else:
+                _verify_signer(caller, requester, named.repository)
+            try:
+                return sign_image(transaction, self._keys, acting, named)
+            except Denied as error:
+                raise _refused(acting, named.repository, error) from None
+
+        outcome = await self._writer.write(unit)
+        change = outcome.change_id if isinstance(outcome, PendingChange) else None
+        return SignAnswer(image=str(named), digest=str(named.image.digest), published=change is None, change=change)
+
+    async def pending(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
+        """What waits for signatures; a signer of a repository sees that repository's."""
+        return await asyncio.to_thread(self._pending, caller)
+
+    async def bring(self, caller: Caller, brought: SignaturesFile, request_id: str) -> bool:
+        """Take signatures; True if they were the last ones needed."""
+        requester = requester_of(caller, request_id)
+
+        def unit(transaction: Transaction) -> bool:
+            change = find_change(transaction, brought.change_id)
+            if not _may_see(caller, change):
+                raise _refused(requester, brought.change_id, Denied("this change is of another repository"))
+            outcome = add_signatures(transaction, self._keys, requester, brought.change_id, brought.signatures)
+            return isinstance(outcome, Published)
+
+        return await self._writer.write(unit)
+
     async def refresh(self) -> None:
         """Sign again what is due."""
         if await asyncio.to_thread(self._store.read, is_refresh_due):
             await self._writer.write(lambda transaction: refresh_if_due(transaction, self._keys, SERVICE))
+
+    def _pending(self, caller: Caller) -> list[Mapping[str, Any]]:
+        with self._store.reading() as transaction:
+            return [
+                {
+                    **pending_members(transaction, change),
+                    "file": base64.b64encode(change_file(transaction, change).encode()).decode("ascii"),
+                }
+                for change in transaction.trust.changes.all()
+                if _may_see(caller, change)
+            ]
+
+
+def _verify_signer(caller: Caller, requester: Requester, repository: str) -> None:
+    if caller.role.kind is RoleKind.ANONYMOUS:
+        raise _refused(
+            requester, repository, Denied("expected a token or a client certificate", hint="set SWARMSEC_TOKEN")
+        )
+    if caller.role.kind is RoleKind.SIGNER and caller.role.scope != repository:
+        raise _refused(requester, repository, Denied(f"role {caller.role} may not sign for {repository[:200]}"))
+
+
+def _refused(requester: Requester, repository: str, error: Denied) -> Refusal:
+    target = ObjectRef(type="trust-role", id=repository)
+    event = requester.event(Action.TRUST_PUBLISH, target, outcome=Outcome.DENIED, reason=str(error))
+    return Refusal(error, event)
+
+
+def _may_see(caller: Caller, change: PendingChange) -> bool:
+    if caller.role.kind is not RoleKind.SIGNER:
+        return True
+    return {document.role for document in documents_of(change)} == {caller.role.scope}
+
+
+def _named(body: SignBody) -> NamedImage:
+    try:
+        platforms = tuple(
+            PlatformEntry(
+                os=item.os, architecture=item.architecture, variant=item.variant, digest=Digest.parse(item.digest)
+            )
+            for item in body.platforms
+        )
+        digest = Digest.parse(body.digest)
+    except InvalidDigest as error:
+        raise UsageProblem(str(error)) from None
+    image = SignedImage(digest=digest, size=body.size, media_type=body.media_type, platforms=platforms)
+    return named_image(ImageReference.parse(body.image), image)

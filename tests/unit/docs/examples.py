@@ -18,6 +18,9 @@ import click
 
 PARSED_ONLY = {
     ("image", "inspect"): "needs a repository of signed metadata",
+    ("image", "promote"): "needs a registry",
+    ("image", "revoke"): "needs a signed image",
+    ("image", "sign"): "needs a registry",
     ("image", "list"): "needs a repository of signed metadata",
     ("image", "verify"): "needs a registry",
     ("node", "approve"): "needs a node that waits",

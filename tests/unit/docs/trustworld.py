@@ -56,4 +56,5 @@ WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("trust", "pending"): a_ceremony,
     ("trust", "root", "rotate"): a_repository,
     ("trust", "sign"): a_ceremony,
+    ("trust", "token", "create"): a_repository,
 }

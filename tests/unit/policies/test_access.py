@@ -35,6 +35,9 @@ FROM_AFAR = {
     "policies.list": READERS,
     "tuf.file": EVERYBODY,
     "tuf.policy": EVERYBODY,
+    "trust.sign": frozenset({RoleWord.ADMIN, RoleWord.OPERATOR, RoleWord.SIGNER, RoleWord.ANONYMOUS}),
+    "trust.pending": READERS | {RoleWord.SIGNER},
+    "trust.signatures": frozenset({RoleWord.ADMIN, RoleWord.OPERATOR, RoleWord.SIGNER}),
 }
 
 
