@@ -49,6 +49,7 @@ def _members(found: AuthorityStatus) -> dict[str, object]:
         "due": list(found.due),
         "overdue": list(found.overdue),
         "short_lived": list(found.short_lived),
+        "waiting": list(found.waiting),
         "crl": present and {"number": present.number, "next_update": rfc3339_seconds(present.next_update)},
         "rotation": found.rotation and found.rotation.members(),
         "swarm_roots": [{"sha256": root.sha256, "added": rfc3339_seconds(root.added)} for root in found.swarm_roots],
@@ -75,6 +76,8 @@ def _print(found: AuthorityStatus) -> None:
     click.echo(f"certificates  {', '.join(f'{count} {state}' for state, count in found.certificates.items())}")
     for label, subjects in (("due", found.due), ("overdue", found.overdue)):
         click.echo(f"{label:<13} {plain_text(', '.join(subjects)) or 'nobody'}")
+    if found.waiting:
+        click.echo(f"waiting       {plain_text(', '.join(found.waiting))}")
     click.echo(f"crl           {_crl(found)}")
     if found.rotation is not None:
         click.echo(f"rotation      {_rotation(found.rotation)}")

@@ -11,8 +11,10 @@ from cryptography import x509
 from ca.issuing import fingerprint
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import NotFound
+from swarmsec.services.approve_nodes import list_held_nodes
 from swarmsec.services.limited_tokens import ACTIVE, state_of
 from swarmsec.services.list_certificates import EXPIRED, ListedCertificate, list_certificates
+from swarmsec.services.node_records import HeldState
 from swarmsec.services.ports import Transaction
 from swarmsec.services.publish_revocations import ListState, load_list_state
 from swarmsec.services.records import CertificateStatus, SwarmRoot, TokenRecord
@@ -35,6 +37,8 @@ class AuthorityStatus:
     """Whose newest certificate should have been renewed."""
     short_lived: Sequence[str]
     """Whose newest certificate lives for less than an hour."""
+    waiting: Sequence[str]
+    """Managers that wait for approval."""
     revocation_list: ListState | None
     swarm_roots: Sequence[SwarmRoot]
     standing_tokens: Sequence[TokenRecord]
@@ -66,6 +70,7 @@ def authority_status(transaction: Transaction) -> AuthorityStatus:
         due=_subjects(item for item in newest if item.renew_after <= now and not item.overdue),
         overdue=_subjects(item for item in newest if item.overdue),
         short_lived=_subjects(item for item in newest if item.is_short_lived),
+        waiting=[held.node_id for held in list_held_nodes(transaction) if held.state is HeldState.PENDING],
         revocation_list=load_list_state(transaction),
         swarm_roots=list(transaction.swarm_roots.all()),
         standing_tokens=[token for token in transaction.tokens.all() if token.state == "active"],

@@ -48,6 +48,8 @@ def test_a_manager_waits_until_it_is_approved(served: ServedHome, tmp_path: Path
     try:
         wait_for(lambda: "m1" in pending(served), timeout=SECONDS, what="the request to be recorded")
         item = pending(served)["m1"]
+        assert json.loads(served.run("--json", "ca", "status").stdout)["waiting"] == ["m1"]
+        assert "waiting       m1" in served.run("ca", "status").stdout
         wait_for(
             lambda: item["spki_sha256"] in (tmp_path / "join.log").read_text(),
             timeout=SECONDS,

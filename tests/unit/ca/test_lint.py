@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from pkilint import loader
+from pkilint import loader, pkix
 from pkilint.pkix import certificate as linting
-from pkilint.pkix import extension, name
+from pkilint.pkix import crl, extension, name
 from pkilint.validation import ValidationFindingSeverity
 
 from ca.bundle import parse_certificate
 from ca.identity import NodeIdentity, hosts_of, new_id
 from ca.issuing import Issuer, cross_sign, issue_leaf, issue_root, serial_from
-from ca.profiles import MIN_SHORT_LIFETIME, Profile, cross_validity, swarm_node, validity
+from ca.profiles import MIN_SHORT_LIFETIME, Profile, Validity, cross_validity, swarm_node, validity
+from ca.revocation import build_revocation_list
+from ca.revocation_entries import Reason, Revocation
 from tests.unit.ca.authority import HASHES, NOW, KeySigner, PrivateKey, spki_of
 
 SEED: Final = 20_260_504
@@ -49,15 +51,19 @@ def linter() -> Callable[[bytes], Found]:
     )
 
     def lint(der: bytes) -> Found:
-        document = loader.load_certificate(der, "certificate")
-        found = set()
-        for result in validator.validate(document.root):
-            for finding in result.finding_descriptions:
-                if finding.finding.severity is not ValidationFindingSeverity.INFO:
-                    found.add((str(finding.finding.code), str(finding.message)))
-        return found
+        return findings(validator.validate(loader.load_certificate(der, "certificate").root))
 
     return lint
+
+
+def findings(results: Iterable[Any]) -> Found:
+    """Code and words of everything that is more than plain information."""
+    return {
+        (str(finding.finding.code), str(finding.message))
+        for result in results
+        for finding in result.finding_descriptions
+        if finding.finding.severity is not ValidationFindingSeverity.INFO
+    }
 
 
 class Chance:
@@ -185,6 +191,45 @@ def test_random_leaves_have_no_finding_but_names_of_one_label(chance: Chance, li
 def test_roots_and_cross_signed_roots_have_no_finding(chance: Chance, lint: Callable[[bytes], Found]) -> None:
     for der in chance.authorities():
         assert lint(der) == set()
+
+
+def crl_linter() -> Callable[[bytes], Found]:
+    """The linter for revocation lists of RFC 5280."""
+    validator = crl.create_pkix_crl_validator_container(
+        [
+            pkix.create_attribute_decoder(name.ATTRIBUTE_TYPE_MAPPINGS),
+            pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS),
+        ],
+        [
+            crl.create_issuer_validator_container([]),
+            crl.create_validity_validator_container([]),
+            crl.create_extensions_validator_container([]),
+        ],
+    )
+    return lambda der: findings(validator.validate(loader.load_crl(der, "list").root))
+
+
+def test_revocation_lists_have_no_finding(chance: Chance) -> None:
+    lint_list = crl_linter()
+    begin = NOW.replace(microsecond=0)
+    week = Validity(not_before=begin, not_after=begin + timedelta(days=7))
+    for issuer in chance.issuers:
+        for count in (0, 1, 50):
+            entries = [
+                Revocation(serial=chance.serial(), revoked_at=begin, reason=chance.random.choice(list(Reason)))
+                for _ in range(count)
+            ]
+            number = chance.random.randrange(1, 2**63)
+            assert lint_list(build_revocation_list(issuer, number=number, validity=week, entries=entries)) == set()
+
+
+def test_the_linter_finds_what_a_revocation_list_lacks(chance: Chance) -> None:
+    begin = NOW.replace(microsecond=0)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(chance.issuers[0].certificate.subject)
+    key = ec.generate_private_key(ec.SECP256R1())
+    bare = builder.last_update(begin).next_update(begin + timedelta(days=7)).sign(key, HASHES["sha256"])
+
+    assert crl_linter()(bare.public_bytes(Encoding.DER))
 
 
 def test_the_linter_finds_what_is_wrong_with_a_docker_certificate(lint: Callable[[bytes], Found]) -> None:

@@ -32,7 +32,7 @@ def test_a_new_authority(program: Program) -> None:
     ]
     assert all(token["age_seconds"] >= 0 for token in found["tokens"])
     assert found["open_limited_tokens"] == 0
-    assert (found["short_lived"], found["findings"]) == ([], [])
+    assert (found["short_lived"], found["findings"], found["waiting"]) == ([], [], [])
 
 
 def test_lifetimes_below_an_hour_are_a_finding(program: Program) -> None:
