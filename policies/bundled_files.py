@@ -6,7 +6,7 @@ from importlib import resources
 
 from policies.errors import PolicyError
 
-BUNDLED_NAMES = frozenset({"access.yaml", "trust-default.yaml"})
+BUNDLED_NAMES = frozenset({"access.yaml", "controls.yaml", "trust-default.yaml"})
 SCHEMA_KINDS = frozenset({"AccessTable", "PolicyTest", "SecretAccessPolicy", "TrustPolicy"})
 
 

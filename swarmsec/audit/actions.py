@@ -85,6 +85,7 @@ class Action(StrEnum):
     TRUST_TOKEN_CREATE = "trust.token-create"  # noqa: S105  # the name of an action
     TRUST_TOKEN_SPEND = "trust.token-spend"  # noqa: S105  # the name of an action
     TRUST_EXPORT = "trust.export"
+    AUDIT_REPORT = "audit.report"
 
 
 class Outcome(StrEnum):

@@ -15,6 +15,7 @@ from swarmsec.cli.auditproofs import check, consistency, prove
 from swarmsec.cli.auditverify import verify
 from swarmsec.cli.auditwitness import witness
 from swarmsec.cli.frame import opened_home, options_of
+from swarmsec.cli.report import report
 from swarmsec.cli.tables import is_terminal, plain_text, print_row
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ _WIDTHS: Final = (6, 24, 12, 15, 7, 32, 0)
 @click.group()
 def audit() -> None:
     """The log of everything that changed state, revealed a secret or was refused."""
+
+
+audit.add_command(report)
 
 
 @audit.command()

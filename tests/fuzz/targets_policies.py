@@ -8,6 +8,7 @@ from notary.errors import InvalidDigest, InvalidReference
 from notary.reference import Digest, ImageReference, parse_layout_reference, parse_tag
 from policies.access import load_access_table
 from policies.bundled_files import bundled
+from policies.controls import load_catalogue, load_profile
 from policies.errors import AmbiguousPolicy, InvalidDocument
 from policies.fixtures import load_cases
 from policies.globs import Glob
@@ -157,6 +158,29 @@ _HEX = b"0123456789abcdef" * 4
 _REFERENCE_WORDS = (b"@sha256:" + _HEX, b":5000/", b"[::1]:443/", b"index.docker.io/", b"/", b":", b"@", b"__", b"..")
 _INVALID = (InvalidDocument,)
 
+
+_CATALOGUE = b"""\
+apiVersion: swarmsec.dev/v1
+kind: ControlCatalogue
+controls:
+  - {id: OWN-1, title: "t", section: "s", severity: high, means: home, why: "w", remedy: "r"}
+profiles: {all: [OWN-1]}
+"""
+_CONTROLS = load_catalogue(_CATALOGUE)
+
+
+def _controls(data: bytes) -> None:
+    catalogue = load_catalogue(data)
+    if any(control not in catalogue.controls for ids in catalogue.profiles.values() for control in ids):
+        raise CheckFailed("expected profiles of known controls")
+
+
+def _report_profile(data: bytes) -> None:
+    ids = load_profile(data, _CONTROLS)
+    if len(set(ids)) != len(ids) or not set(ids) <= set(_CONTROLS.controls):
+        raise CheckFailed("expected known controls, each once")
+
+
 TARGETS = (
     Target(
         name="policy-documents",
@@ -253,5 +277,21 @@ TARGETS = (
         seeds=(b"1.2-rc_3",),
         allowed=(InvalidReference,),
         covers=("notary.reference.parse_tag",),
+    ),
+    Target(
+        name="controls",
+        run=_controls,
+        seeds=(_CATALOGUE,),
+        allowed=(InvalidDocument,),
+        covers=("policies.controls.load_catalogue",),
+        words=(b"OWN-1", b"[]", b"references: [", b"severity: ", b"&a ", b"*a"),
+    ),
+    Target(
+        name="report-profile",
+        run=_report_profile,
+        seeds=(b"apiVersion: swarmsec.dev/v1\nkind: ReportProfile\ncontrols: [OWN-1]\n",),
+        allowed=(InvalidDocument,),
+        covers=("policies.controls.load_profile",),
+        words=(b"OWN-1", b"SWS-12", b"[]", b", ", b"&a ", b"*a"),
     ),
 )

@@ -27,6 +27,7 @@ PARSED_ONLY = {
     ("node", "join"): "needs a server",
     ("node", "recover"): "needs a server",
     ("node", "renew"): "needs a server",
+    ("audit", "report"): "asks a Docker Engine unless --no-swarm is given",
     ("driver",): "runs until it is stopped",
     ("trust", "pin"): "needs a repository's root",
     ("secrets", "attach"): "needs a Docker Engine",

@@ -1,0 +1,163 @@
+"""``swarmsec audit report``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from swarmsec.cli.frame import local_requester, opened_home, options_of, say
+
+if TYPE_CHECKING:
+    from swarmsec.reports.model import Report
+    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.reporting import Wanted
+
+FORMATS: Final = ("text", "json", "html", "markdown", "sarif", "junit")
+SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
+DEFAULT_PROFILE: Final = "swarmsec-baseline"
+MAX_PROFILE_BYTES: Final = 65_536
+
+
+@click.command()
+@click.option("--docker", metavar="HOST", help="A manager's Docker Engine. Default: the home's own, or this machine's.")
+@click.option("--no-swarm", is_flag=True, help="Report on this home alone.")
+@click.option(
+    "--profile",
+    default=DEFAULT_PROFILE,
+    show_default=True,
+    metavar="P",
+    help="swarmsec-baseline, swarmsec-strict, cis-docker-1.6, or a file.",
+)
+@click.option("--format", "chosen", type=click.Choice(FORMATS), help="Default: text; json with --json.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="End with 1 if something so bad or worse failed.")
+@click.option("--allow-incomplete", is_flag=True, help="Do not end with 3 where something could not be read.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to FILE.")
+@click.pass_context
+def report(
+    context: click.Context,
+    docker: str | None,
+    no_swarm: bool,
+    profile: str,
+    chosen: str | None,
+    fail_on: str | None,
+    allow_incomplete: bool,
+    output: Path | None,
+) -> None:
+    """Hold this home and its Swarm against the controls of a profile.
+
+    Nothing is changed, and nothing passes that was not looked at. The digests of the report and of the raw answers
+    behind it go into the log. Ends with 0, with 1 where --fail-on says so, with 3 where something could not be read,
+    with 4 where the log is not whole.
+
+    \b
+    Examples:
+      swarmsec audit report --no-swarm
+      swarmsec audit report --no-swarm --profile swarmsec-strict --format html -o report.html
+      swarmsec audit report --docker unix:///var/run/docker.sock --fail-on high
+    """
+    with opened_home(context) as home:
+        wanted = _wanted(profile)
+        made = _made(home, wanted, None if no_swarm else _manager(home, docker))
+        data = _rendered(made, chosen or ("json" if options_of(context).json else "text"))
+        _record(home, made, data)
+    _deliver(data, output)
+    context.exit(_code(made, fail_on, allow_incomplete=allow_incomplete))
+
+
+def _wanted(profile: str) -> Wanted:
+    from policies.bundled_files import bundled
+    from policies.controls import load_catalogue, load_profile
+    from swarmsec.cli.secretinput import read_bounded
+    from swarmsec.errors import UsageProblem
+    from swarmsec.wiring.reporting import Wanted
+
+    catalogue = load_catalogue(bundled("controls.yaml"))
+    if profile in catalogue.profiles:
+        return Wanted(catalogue=catalogue, profile=profile, control_ids=catalogue.profiles[profile])
+    path = Path(profile)
+    if not path.exists():
+        known = ", ".join(catalogue.profiles)
+        raise UsageProblem(f"expected a profile ({known}) or a file, got {profile!r:.80}")
+    ids = load_profile(read_bounded(path, limit=MAX_PROFILE_BYTES), catalogue, source=str(path))
+    return Wanted(catalogue=catalogue, profile=path.stem, control_ids=ids)
+
+
+def _manager(home: Home, docker: str | None) -> tuple[object, str]:
+    from swarmsec.docker.endpoint import DockerEndpoint, find_endpoint
+    from swarmsec.docker.engine import EngineApi
+    from swarmsec.services.swarm_link import load_link
+
+    link = home.store.read(load_link)
+    stored = DockerEndpoint.parse(link.docker, Path(link.docker_tls) if link.docker_tls else None) if link else None
+    endpoint = find_endpoint(docker, None, os.environ, stored)
+    return EngineApi(endpoint), endpoint.url
+
+
+def _made(home: Home, wanted: Wanted, manager: tuple[object, str] | None) -> Report:
+    from swarmsec.cli.progress import progress
+    from swarmsec.wiring.reporting import PATHS, make_report
+
+    api, where = manager or (None, "")
+    with progress("reading", len(PATHS) + 1) as advance:
+        return make_report(home, api, where, wanted, advance)  # type: ignore[arg-type]  # an EngineApi answers it
+
+
+def _rendered(made: Report, chosen: str) -> bytes:
+    match chosen:
+        case "json":
+            from swarmsec.reports.json_report import render_json as render
+        case "html":
+            from swarmsec.reports.html_report import render_html as render
+        case "markdown":
+            from swarmsec.reports.markdown_report import render_markdown as render
+        case "sarif":
+            from swarmsec.reports.sarif_report import render_sarif as render
+        case "junit":
+            from swarmsec.reports.junit_report import render_junit as render
+        case _:
+            from swarmsec.reports.text_report import render_text as render
+    return render(made)
+
+
+def _record(home: Home, made: Report, data: bytes) -> None:
+    import hashlib
+
+    from swarmsec.services.report_facts import record_report
+    from swarmsec.wiring.reporting import evidence_of
+
+    digest, evidence = hashlib.sha256(data).hexdigest(), evidence_of(made)
+    home.store.write(
+        lambda transaction: record_report(
+            transaction, local_requester(), profile=made.profile, sha256=digest, evidence=evidence
+        )
+    )
+
+
+def _deliver(data: bytes, output: Path | None) -> None:
+    from swarmsec.atomicfile import write_atomically
+    from swarmsec.errors import Unavailable
+
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        write_atomically(output, data, mode=0o600)
+    except OSError as error:
+        raise Unavailable(f"{output} could not be written: {error.strerror}", hint="check its directory") from None
+    say(f"wrote {output}")
+
+
+def _code(made: Report, fail_on: str | None, *, allow_incomplete: bool) -> int:
+    from policies.controls import Severity
+    from swarmsec.reports.model import State
+
+    if any(result.control.id == "OWN-9" and result.state is State.FAIL for result in made.results):
+        return 4
+    if fail_on is not None and made.failures(Severity(fail_on)):
+        return 1
+    return 3 if made.is_incomplete and not allow_incomplete else 0

@@ -1,0 +1,175 @@
+"""What the home itself knows for a report, in one reading transaction; and the entry that a report leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+
+from swarmsec.audit.actions import Action
+from swarmsec.audit.entry import ObjectRef, parse_entry
+from swarmsec.audit.notes import parse_note
+from swarmsec.clock import unix_seconds
+from swarmsec.errors import NotFound
+from swarmsec.reports.facts import CertificateFact, HomeFacts, SecretFact, TrustRoleFact
+from swarmsec.services.keep_secrets import KeptSecret, list_secrets
+from swarmsec.services.list_certificates import list_certificates
+from swarmsec.services.log_ports import LogTransaction
+from swarmsec.services.ports import Transaction
+from swarmsec.services.publish_revocations import load_list_state
+from swarmsec.services.requester import Field, Requester
+from swarmsec.services.show_authority import is_token_key_name
+from swarmsec.services.trust_status import trust_status
+
+STANDING: Final = "standing"
+ACTIVE: Final = "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What stands around the store: found out by the shell.
+
+    Args:
+        log_problem: why the store failed its check; empty if it is whole.
+        anchor_present: whether the rollback anchor exists.
+        anchor_apart: whether it lies on another file system than the home.
+        short_lifetimes: whether the settings permit certificates of minutes.
+        last_backup: when the newest backup was concluded, Unix seconds; 0 for never.
+        unlock_key_rotated: when the Swarm's unlock key was; 0 for never.
+    """
+
+    log_problem: str
+    anchor_present: bool
+    anchor_apart: bool
+    short_lifetimes: bool
+    last_backup: int
+    unlock_key_rotated: int
+
+
+def collect_home_facts(transaction: LogTransaction, log_size: int, around: Surroundings) -> HomeFacts:
+    """Read everything that checks of the home may ask for.
+
+    Args:
+        transaction: reading; with the log's records.
+        log_size: entries of the log.
+        around: what is not in the store.
+    """
+    now = unix_seconds(transaction.clock)
+    root = transaction.authorities.active()
+    checkpoints = transaction.checkpoints.all()
+    newest = checkpoints[-1] if checkpoints else None
+    state = load_list_state(transaction) if root is not None else None
+    return HomeFacts(
+        now=now,
+        store_id=transaction.settings.get("store_id") or "",
+        cluster_id=transaction.settings.get("cluster_id") or "",
+        log_size=log_size,
+        log_problem=around.log_problem,
+        checkpoint=newest.note.decode() if newest else "",
+        newest_checkpoint=newest.created if newest else 0,
+        witnesses=max(len(parse_note(newest.note).signatures) - 1, 0) if newest else 0,
+        anchor_present=around.anchor_present,
+        anchor_apart=around.anchor_apart,
+        last_backup=around.last_backup,
+        seals=tuple(seal.kind for seal in transaction.seals.all()),
+        short_lifetimes=around.short_lifetimes,
+        has_authority=root is not None,
+        root_not_after=_not_after(root.certificate) if root else 0,
+        root_in_token=is_token_key_name(root.key_name) if root else False,
+        crl_next_update=state.next_update if state else 0,
+        certificates=_certificates(transaction) if root else (),
+        standing_tokens={
+            token.role: token.created
+            for token in transaction.tokens.all()
+            if token.kind == STANDING and token.state == ACTIVE
+        },
+        trust_roles=_trust_roles(transaction),
+        secrets=tuple(
+            SecretFact(
+                name=kept.record.name,
+                changed=_value_changed(kept),
+                current_state=str(kept.history.state_of(kept.record.current) or ""),
+            )
+            for kept in list_secrets(transaction)
+        ),
+        unlock_key_rotated=around.unlock_key_rotated,
+    )
+
+
+def record_report(
+    transaction: Transaction, requester: Requester, *, profile: str, sha256: str, evidence: Mapping[str, str]
+) -> int:
+    """Put on record that a report was made, with the digests of its bytes and of the raw answers behind it."""
+    fields: dict[str, Field] = {
+        "sha256": sha256,
+        "evidence": [f"{query} {digest}" for query, digest in sorted(evidence.items())],
+    }
+    return transaction.log(requester.event(Action.AUDIT_REPORT, ObjectRef(type="report", name=profile), fields=fields))
+
+
+def newest_time_of(transaction: Transaction, action: Action, *, verb: str = "") -> int:
+    """When the newest successful entry of an action was written, Unix seconds; 0 for never.
+
+    Args:
+        transaction: reading.
+        action: of the entry.
+        verb: its field ``verb``; whatever without it.
+    """
+    from datetime import datetime
+
+    sign = f'"{action.value}"'.encode()
+    for stored in transaction.log_entries.newest_first():
+        if sign not in stored.data:
+            continue
+        entry = parse_entry(stored.data)
+        fields = entry.get("fields")
+        found = fields.get("verb") if isinstance(fields, dict) else None
+        if entry["action"] == action.value and entry["outcome"] == "success" and (not verb or found == verb):
+            return int(datetime.fromisoformat(str(entry["time"])).timestamp())
+    return 0
+
+
+def _value_changed(kept: KeptSecret) -> int:
+    return next((v.created for v in kept.versions if v.version == kept.record.current), kept.record.changed)
+
+
+def _certificates(transaction: Transaction) -> tuple[CertificateFact, ...]:
+    every = [item for item in list_certificates(transaction) if item.record.profile.startswith("swarm-")]
+    newest = {item.record.subject_id: item.record.id for item in every}
+    return tuple(
+        CertificateFact(
+            subject_id=item.record.subject_id,
+            role=item.record.profile.removeprefix("swarm-"),
+            serial=item.record.serial,
+            status=item.status,
+            is_newest=newest[item.record.subject_id] == item.record.id,
+            is_overdue=item.overdue,
+            not_before=item.record.not_before,
+            not_after=item.record.not_after,
+        )
+        for item in every
+    )
+
+
+def _trust_roles(transaction: Transaction) -> tuple[TrustRoleFact, ...] | None:
+    try:
+        status = trust_status(transaction)
+    except NotFound:
+        return None
+    return tuple(
+        TrustRoleFact(
+            role=item.row.role,
+            threshold=item.row.threshold,
+            keys=len(item.row.keyids),
+            custody=item.custody,
+            expires=item.row.expires,
+        )
+        for item in status.roles
+        if item.row.version
+    )
+
+
+def _not_after(der: bytes) -> int:
+    return int(x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp())

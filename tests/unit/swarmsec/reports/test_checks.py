@@ -1,0 +1,187 @@
+"""Every control passes over what is as it should be, and fails over what is spoiled, with its resource named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from policies.controls import Means
+from swarmsec.reports.checks import registered
+from swarmsec.reports.facts import Answer, Facts
+from swarmsec.reports.model import State
+from tests.unit.swarmsec.reports.facts import (
+    DAY,
+    HOME,
+    NOW,
+    catalogue,
+    container,
+    facts,
+    report,
+    report_of,
+    results,
+    states,
+    swarm,
+)
+
+Spoil = Callable[[dict[str, Any]], object]
+
+SWARM_FAULTS: dict[str, tuple[Spoil, str]] = {
+    "CIS-7.1": (lambda s: s["/nodes"].pop(), "cluster1"),
+    "CIS-7.3": (lambda s: s["/networks"][0].update(Options={}), "back"),
+    "CIS-7.4": (lambda s: container(s).update(Env=["DB_PASSWORD=hunter2"]), "shop_api"),
+    "CIS-7.5": (lambda s: s["/swarm"]["Spec"].update(EncryptionConfig={}), "cluster1"),
+    "CIS-7.7": (lambda s: s["/swarm"]["Spec"]["CAConfig"].update(NodeCertExpiry=91 * DAY * 10**9), "cluster1"),
+    "CIS-7.8": (lambda s: s["/swarm"].update(RootRotationInProgress=True), "cluster1"),
+    "SWS-01": (lambda s: container(s).update(Args=[f"SWMTKN-1-{'a' * 50}-{'b' * 25}"]), "shop_api"),
+    "SWS-03": (lambda s: container(s).update(Mounts=[{"Source": "/var/run/docker.sock"}]), "shop_api"),
+    "SWS-04": (lambda s: container(s).update(Image="registry.example/shop/api:1"), "shop_api"),
+    "SWS-05": (lambda s: container(s)["Secrets"][0]["File"].update(Mode=0o444), "shop_api"),
+    "SWS-06": (lambda s: container(s).update(Secrets=[]), "team.app.db"),
+    "SWS-07": (
+        lambda s: s["/services"].append(
+            {"ID": "svc2", "Spec": {"Name": "other", "TaskTemplate": {"ContainerSpec": container(s)}}}
+        ),
+        "team.app.db",
+    ),
+    "SWS-10": (lambda s: s["/configs"][0]["Spec"].update(Name="db_password"), "db_password"),
+    "SWS-13": (lambda s: s["/nodes"][0]["Spec"].update(Availability="active"), "m1"),
+    "SWS-14": (lambda s: s["/nodes"][0]["ManagerStatus"].update(Reachability="unreachable"), "cluster1"),
+    "SWS-15": (lambda s: s["/nodes"][1]["Description"]["Engine"].update(EngineVersion="23.0.1"), "m2"),
+    "SWS-16": (lambda s: s["/info"].update(Debug=True), "m1"),
+    "SWS-18": (lambda s: s["/swarm"]["Spec"]["CAConfig"].update(ExternalCAs=[]), "cluster1"),
+    "CIS-2.5": (lambda s: s["/info"]["RegistryConfig"].update(InsecureRegistryCIDRs=["10.0.0.0/8"]), "m1"),
+    "CIS-2.9": (lambda s: s["/info"].update(SecurityOptions=[]), "m1"),
+    "CIS-2.12": (lambda s: s["/info"].update(Plugins={}), "m1"),
+    "CIS-2.13": (lambda s: s["/info"].update(LoggingDriver="json-file"), "m1"),
+    "CIS-2.17": (lambda s: s["/info"].update(SecurityOptions=["name=seccomp,profile=unconfined"]), "m1"),
+    "CIS-4.1": (lambda s: container(s).update(User="0:0"), "shop_api"),
+    "CIS-4.6": (lambda s: container(s).update(Healthcheck={"Test": ["NONE"]}), "shop_api"),
+    "CIS-5.3": (lambda s: container(s).update(CapabilityAdd=["CAP_SYS_ADMIN"]), "shop_api"),
+    "CIS-5.10": (lambda s: s["/services"][0]["Spec"]["TaskTemplate"].pop("Resources"), "shop_api"),
+    "CIS-5.12": (lambda s: container(s).update(ReadOnly=False), "shop_api"),
+    "CIS-5.25": (lambda s: container(s).update(Privileges={}), "shop_api"),
+}
+
+HOME_FAULTS: dict[str, dict[str, Any]] = {
+    "OWN-1": {"certificates": (replace(HOME.certificates[0], is_overdue=True),)},
+    "OWN-2": {
+        "certificates": (
+            replace(HOME.certificates[0], is_newest=False, status="superseded"),
+            replace(HOME.certificates[0], role="worker"),
+        )
+    },
+    "OWN-3": {"standing_tokens": {"worker": NOW - 91 * DAY}},
+    "OWN-4": {"root_not_after": NOW + 300 * DAY},
+    "OWN-5": {"short_lifetimes": True},
+    "OWN-6": {"crl_next_update": NOW - 1},
+    "OWN-7": {"trust_roles": tuple(replace(role, expires=NOW + DAY) for role in HOME.trust_roles or ())},
+    "OWN-8": {"trust_roles": tuple(replace(role, threshold=1) for role in HOME.trust_roles or ())},
+    "OWN-9": {"log_problem": "entry 7 is not as it was written"},
+    "OWN-10": {"anchor_apart": False},
+    "OWN-11": {"witnesses": 0},
+    "OWN-12": {"secrets": tuple(replace(secret, changed=NOW - 91 * DAY) for secret in HOME.secrets)},
+    "OWN-13": {"root_in_token": False},
+    "SWS-12": {"last_backup": NOW - 27 * 3600},
+    "CIS-7.6": {"unlock_key_rotated": NOW - 91 * DAY},
+}
+
+
+def test_nothing_fails_over_what_is_as_it_should_be() -> None:
+    made = report(swarm())
+
+    assert [(r.control.id, r.observed) for r in made.results if r.state in {State.FAIL, State.ERROR}] == []
+    assert not made.is_incomplete
+
+
+def test_every_control_has_a_result_and_every_check_a_control() -> None:
+    controls = catalogue().controls
+    made = report(swarm())
+
+    assert {result.control.id for result in made.results} == set(controls)
+    assert set(registered()) <= set(controls)
+    without = {control.id for control in controls.values() if control.id not in registered()}
+    assert {controls[control].means for control in without} <= {Means.AGENT, Means.PERSON}
+
+
+def test_every_check_has_a_fault_here() -> None:
+    told = {"CIS-5.1", "CIS-2.15", "CIS-2.1", "SWS-11"}
+    assert set(SWARM_FAULTS) | set(HOME_FAULTS) | told == set(registered())
+
+
+@pytest.mark.parametrize("control", SWARM_FAULTS)
+def test_a_planted_fault_is_found_and_its_resource_named(control: str) -> None:
+    spoil, name = SWARM_FAULTS[control]
+    answers = swarm()
+    assert State.FAIL not in states(report(answers), control)
+    spoil(answers)
+
+    failures = [result for result in results(report(answers), control) if result.state is State.FAIL]
+
+    assert failures, control
+    assert {result.resource.name or result.resource.id for result in failures} == {name}
+    assert all(result.observed and result.expected for result in failures)
+
+
+@pytest.mark.parametrize("control", HOME_FAULTS)
+def test_a_fault_of_the_home_is_found(control: str) -> None:
+    assert State.FAIL not in states(report(), control)
+    assert State.FAIL in states(report(**HOME_FAULTS[control]), control)
+
+
+def test_without_a_manager_nothing_of_the_swarm_passes() -> None:
+    made = report()
+
+    for result in made.results:
+        if result.control.means is Means.MANAGER:
+            assert result.state is State.NOT_CHECKED, result.control.id
+    assert not made.is_incomplete
+
+
+@pytest.mark.parametrize("path", ["/info", "/swarm", "/nodes", "/services", "/networks", "/secrets", "/configs"])
+@pytest.mark.parametrize("problem", ["refused", "shape"])
+def test_what_could_not_be_read_is_an_error_and_never_a_pass(path: str, problem: str) -> None:
+    known = facts(swarm())
+    broken = Answer(problem="no") if problem == "refused" else Answer(document="a text")
+    made = report_of(Facts(home=known.home, answers={**(known.answers or {}), path: broken}))
+
+    reading = [control for control, check in registered().items() if path in check.reads]
+    assert reading
+    assert made.is_incomplete
+    for control in reading:
+        assert states(made, control) == [State.ERROR], control
+
+
+def test_a_credential_s_value_is_never_shown() -> None:
+    answers = swarm()
+    container(answers).update(Env=["DB_PASSWORD=hunter2-very-secret"])
+
+    assert all("hunter2" not in result.observed + result.reason for result in report(answers).results)
+
+
+@pytest.mark.parametrize(
+    ("variable", "is_found"),
+    [
+        ("API_KEY=abc", True),
+        ("X=kJ8sLq02mZpX7vTnR4wYbC1dEfGhU6iO", True),
+        ("DB_PASSWORD_FILE=/run/secrets/x", False),
+        ("DB_PASSWORD=", False),
+        ("PASSENGERS=4", False),
+        ("LANG=C.UTF-8", False),
+    ],
+)
+def test_what_looks_like_a_credential(variable: str, is_found: bool) -> None:
+    answers = swarm()
+    container(answers).update(Env=[variable])
+
+    assert (State.FAIL in states(report(answers), "CIS-7.4")) is is_found
+
+
+def test_odd_shapes_of_a_swarm_never_end_in_an_exception() -> None:
+    wrong_environment = [{"Spec": {"TaskTemplate": {"ContainerSpec": {"Env": 5}}}}]
+    shapes: tuple[Any, ...] = (None, 5, "x", [], {}, [{}], [{"Spec": 5}], wrong_environment)
+    for odd in shapes:
+        for path in swarm():
+            report({**swarm(), path: odd})
