@@ -80,7 +80,7 @@ class SealedKeys:
         if self.tokens.access.module and name.startswith(ROOT_KEYS):
             raise UsageProblem(
                 "this home has its root key in a token, and no new one is made outside of it",
-                hint="remove [pkcs11] from swarmsec.toml if that is what you want",
+                hint="a root key in a token is not rotated yet; docs/limitations.md says what remains",
             )
         key = ec.generate_private_key(_CURVES[kind])
         encoded = key.private_bytes(
