@@ -235,7 +235,9 @@ def build_snapshot(versions: Mapping[str, int], *, version: int, expires: dateti
     }
 
 
-def next_snapshot(former: Mapping[str, Any], changed: Mapping[str, int], expires: datetime) -> dict[str, Any]:
+def next_snapshot(
+    former: Mapping[str, Any], changed: Mapping[str, int], expires: datetime, *, at_least: int = 0
+) -> dict[str, Any]:
     """Build the snapshot after another.
 
     NOTE: a role never leaves it, not even when nobody delegates to it any more: clients refuse a snapshot that lacks
@@ -245,6 +247,7 @@ def next_snapshot(former: Mapping[str, Any], changed: Mapping[str, int], expires
         former: the snapshot in force.
         changed: new versions by role.
         expires: in UTC.
+        at_least: what the snapshot's own version must not stay below.
 
     Raises:
         ChangeRefused: a version would not grow, which every client takes for a rollback.
@@ -255,7 +258,8 @@ def next_snapshot(former: Mapping[str, Any], changed: Mapping[str, int], expires
         if number <= known:
             raise ChangeRefused(f"expected a version of {role} above {known}, got {number}")
         meta[f"{role}.json"] = {"version": number}
-    return {**former, "meta": meta, "version": former["version"] + 1, "expires": time_text(expires)}
+    version = max(former["version"] + 1, at_least)
+    return {**former, "meta": meta, "version": version, "expires": time_text(expires)}
 
 
 def build_timestamp(

@@ -61,6 +61,22 @@ class Metrics:
             registry=registry,
         )
 
+        self.trust_not_after = Gauge(
+            "swarmsec_trust_not_after_timestamp_seconds",
+            "End of a trust role; repositories: the first of them to end",
+            ("role",),
+            registry=registry,
+        )
+        self.trust_due = Gauge(
+            "swarmsec_trust_roles_due",
+            "Trust roles that end within so many days, or have ended",
+            ("within",),
+            registry=registry,
+        )
+        self.trust_pending = Gauge(
+            "swarmsec_trust_pending_changes", "Changes that wait for signatures", registry=registry
+        )
+
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         self.requests.labels(route, str(status)).inc()

@@ -22,6 +22,7 @@ from swarmsec.services.backup_archive import Header
 from swarmsec.services.limited_tokens import list_limited_tokens, revoke_limited_token
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import SealRow
+from swarmsec.services.renew_restored_trust import renew_restored_trust
 from swarmsec.services.requester import SERVICE, Field, Requester
 from swarmsec.services.sign_log import begin_generation
 from swarmsec.services.standing_tokens import STANDING, renew_standing_token
@@ -94,6 +95,7 @@ def begin_acceptance(transaction: Transaction, keys: Keys, requester: Requester,
     target = ObjectRef(type="home", id=transaction.settings.get("store_id") or "")
     transaction.log(requester.event(Action.BACKUP_ACCEPT, target, outcome=Outcome.INTENT, fields=fields))
     _retire_tokens(transaction, keys, requester)
+    renew_restored_trust(transaction, keys, requester, max(count, 0))
     return missing
 
 

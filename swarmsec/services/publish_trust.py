@@ -47,8 +47,14 @@ class Published:
     timestamp: int
 
 
-def publish(transaction: Transaction, keys: Keys, documents: Sequence[Document]) -> Published:
+def publish(transaction: Transaction, keys: Keys, documents: Sequence[Document], *, at_least: int = 0) -> Published:
     """Publish documents that are signed; the caller logs the entry.
+
+    Args:
+        transaction: of the home.
+        keys: the sealed store.
+        documents: complete.
+        at_least: what the versions of snapshot and timestamp must not stay below.
 
     Raises:
         SignatureRefused: a quorum is not met.
@@ -62,8 +68,10 @@ def publish(transaction: Transaction, keys: Keys, documents: Sequence[Document])
         _keep(transaction, document)
         _take_up_quorums(transaction, document)
     changed = {document.role: document.version for document in documents}
-    snapshot = _publish_snapshot(transaction, keys, {role: v for role, v in changed.items() if role != ROOT})
-    return Published(versions=changed, snapshot=snapshot, timestamp=publish_timestamp(transaction, keys, snapshot))
+    listed = {role: version for role, version in changed.items() if role != ROOT}
+    snapshot = _publish_snapshot(transaction, keys, listed, at_least)
+    timestamp = publish_timestamp(transaction, keys, snapshot, at_least=at_least)
+    return Published(versions=changed, snapshot=snapshot, timestamp=timestamp)
 
 
 def _verify_next(transaction: Transaction, document: Document) -> None:
@@ -77,10 +85,10 @@ def _verify_next(transaction: Transaction, document: Document) -> None:
         )
 
 
-def publish_timestamp(transaction: Transaction, keys: Keys, snapshot: int) -> int:
+def publish_timestamp(transaction: Transaction, keys: Keys, snapshot: int, *, at_least: int = 0) -> int:
     """Sign a timestamp over a snapshot; returns its version, and the caller logs the entry."""
     row = transaction.trust.roles.get(TIMESTAMP)
-    version = 1 if row is None else row.version + 1
+    version = max(1 if row is None else row.version + 1, at_least)
     body = build_timestamp(snapshot, version=version, expires=moment(transaction) + PERIODS.timestamp)
     document = sign_online(transaction, keys, Document(role=TIMESTAMP, body=body, signatures={}))
     transaction.trust.files.replace(TIMESTAMP_FILE, document.encode())
@@ -93,13 +101,13 @@ def sign_online(transaction: Transaction, keys: Keys, document: Document) -> Doc
     return sign_embedded(transaction, keys, document, [quorum_of(transaction, document.role)])
 
 
-def _publish_snapshot(transaction: Transaction, keys: Keys, changed: Mapping[str, int]) -> int:
+def _publish_snapshot(transaction: Transaction, keys: Keys, changed: Mapping[str, int], at_least: int) -> int:
     former = current_document(transaction, SNAPSHOT)
     expires = moment(transaction) + PERIODS.snapshot
     if former is None:
         body = build_snapshot(changed, version=1, expires=expires)
     else:
-        body = next_snapshot(former.body, changed, expires)
+        body = next_snapshot(former.body, changed, expires, at_least=at_least)
     document = sign_online(transaction, keys, Document(role=SNAPSHOT, body=body, signatures={}))
     _keep(transaction, document)
     return document.version
@@ -110,7 +118,9 @@ def _keep(transaction: Transaction, document: Document) -> None:
     data, files = document.encode(), transaction.trust.files
     files.add(file_name(document.role, document.version), data)
     row = transaction.trust.roles.get(document.role)
-    oldest = document.version if row is None or row.version == 0 else row.oldest
+    # After a restore versions leave a gap, and what lies before it stays where it is.
+    goes_on = row is not None and row.version > 0 and document.version == row.version + 1
+    oldest = row.oldest if row is not None and goes_on else document.version
     if document.role != ROOT:
         # NOTE: every root stays: a client comes from the one that it was given, however long ago.
         last = document.version - max(MIN_KEPT, min(MAX_KEPT, KEPT_BYTES // len(data)))

@@ -67,6 +67,24 @@ class TrustStatus:
         return any(item.row.role == "root" and item.custody == "embedded" for item in self.roles)
 
 
+def expiries(transaction: Transaction) -> tuple[dict[str, int], dict[str, int]]:
+    """What metrics show: when roles end, in Unix seconds, and how many are due, by how soon.
+
+    Repositories stand together, with the first of them to end: a label for each would be one too many.
+    """
+    now = unix_seconds(transaction.clock)
+    ends: dict[str, int] = {}
+    due = dict.fromkeys((*(f"{days}d" for days in WARNING_DAYS), "expired"), 0)
+    for row in transaction.trust.roles.all():
+        if row.version and row.keyids:
+            name = row.role if row.role in OWN_ROLES else "repositories"
+            ends[name] = min(row.expires, ends.get(name, row.expires))
+            soon = due_of(row, now)
+            if soon:
+                due[soon] += 1
+    return ends, due
+
+
 def trust_status(transaction: Transaction) -> TrustStatus:
     """Look at every role.
 

@@ -39,6 +39,7 @@ class Transaction:
         self._inserts = appender.inserts if appender else InsertBuffer(connection)
         self._changes: list[RowChange] = []
         self.clock = clock
+        self._trust: trustrecords.TrustStore | None = None
 
     @property
     def settings(self) -> records.Settings:
@@ -127,8 +128,10 @@ class Transaction:
 
     @property
     def trust(self) -> trustrecords.TrustStore:
-        """What the trust services keep."""
-        return trustrecords.TrustStore(self)
+        """What the trust services keep; one for the whole unit, for it remembers rows."""
+        if self._trust is None:
+            self._trust = trustrecords.TrustStore(self)
+        return self._trust
 
     @property
     def checkpoints(self) -> logrecords.Checkpoints:

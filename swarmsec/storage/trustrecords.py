@@ -20,16 +20,21 @@ class TrustRoles:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        # A publication asks for the same few roles again and again, and only this object changes them meanwhile.
+        self._known: dict[str, TrustRole | None] = {}
 
     def get(self, role: str) -> TrustRole | None:
         """The role, or None."""
-        row = self._transaction.find(tables.trust_roles, role=role)
-        return None if row is None else _role(row)
+        if role not in self._known:
+            row = self._transaction.find(tables.trust_roles, role=role)
+            self._known[role] = None if row is None else _role(row)
+        return self._known[role]
 
     def put(self, role: TrustRole) -> None:
         """Write a role over the one of the same name."""
         values = {**asdict(role), "keyids": json.dumps(role.keyids)}
         row = self._transaction.find(tables.trust_roles, role=role.role)
+        self._known[role.role] = role
         if row is None:
             self._transaction.insert(tables.trust_roles, **values)
         else:
@@ -38,6 +43,7 @@ class TrustRoles:
     def remove(self, role: str) -> None:
         """Forget a role."""
         row = self._transaction.find(tables.trust_roles, role=role)
+        self._known[role] = None
         if row is not None:
             self._transaction.delete(tables.trust_roles, row)
 
@@ -51,16 +57,22 @@ class TrustKeys:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        self._known: dict[str, TrustKey] = {}
 
     def get(self, keyid: str) -> TrustKey | None:
         """The key, or None."""
-        row = self._transaction.find(tables.trust_keys, keyid=keyid)
-        return None if row is None else TrustKey(**_values(row))
+        if keyid not in self._known:
+            row = self._transaction.find(tables.trust_keys, keyid=keyid)
+            if row is None:
+                return None
+            self._known[keyid] = TrustKey(**_values(row))
+        return self._known[keyid]
 
     def add(self, key: TrustKey) -> None:
         """Add a key; one that is known already stays as it is."""
-        if self._transaction.find(tables.trust_keys, keyid=key.keyid) is None:
+        if self.get(key.keyid) is None:
             self._transaction.insert(tables.trust_keys, **asdict(key))
+            self._known[key.keyid] = key
 
     def all(self) -> Sequence[TrustKey]:
         """Every key ever named."""
@@ -92,7 +104,8 @@ class TrustFiles:
 
     def remove(self, name: str) -> None:
         """Remove a file that is there."""
-        self._transaction.delete(tables.trust_files, {"name": name})
+        # Its bytes are of no use to a deletion, and reading them would cost more than the rest of it.
+        self._transaction.delete(tables.trust_files, {"name": name, "data": b""})
 
 
 class PendingChanges:

@@ -76,8 +76,8 @@ def sweep(commands: Commands, before: Place, tmp_path: Path, *words: str) -> Non
         assert found in (former, after), kill
         assert found == after or not killed.stdout, kill
         seen.append(found)
-        commands.run(*arguments(place), state=place.state)
-        assert versions(place, tmp_path / f"cache-{number}") == after, kill
+        again = commands.run(*arguments(place), state=place.state)
+        assert versions(place, tmp_path / f"cache-{number}") == after, (kill, again)
     assert former in seen
     assert after in seen
 

@@ -17,6 +17,7 @@ from swarmsec.audit.entry import Actor, ObjectRef
 from swarmsec.errors import Denied, UsageProblem
 from swarmsec.http import Caller, RoleKind
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.server.metrics import Metrics
 from swarmsec.server.trust_api import SignAnswer, SignBody
 from swarmsec.services.ci_tokens import spend_ci_token
 from swarmsec.services.pending_changes import add_signatures, change_file, documents_of, find_change
@@ -26,7 +27,7 @@ from swarmsec.services.refresh_trust import is_refresh_due, refresh_if_due
 from swarmsec.services.requester import SERVICE, Requester
 from swarmsec.services.sign_image import NamedImage, named_image, sign_image
 from swarmsec.services.trust_records import PendingChange
-from swarmsec.services.trust_status import pending_members
+from swarmsec.services.trust_status import expiries, pending_members
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
 from swarmsec.wiring.publishing import StoredMetadata
@@ -92,6 +93,15 @@ class ServedTrust:
         if await asyncio.to_thread(self._store.read, is_refresh_due):
             await self._writer.write(lambda transaction: refresh_if_due(transaction, self._keys, SERVICE))
 
+    async def observe(self, metrics: Metrics) -> None:
+        """Show when roles end and what waits."""
+        ends, due, waiting = await asyncio.to_thread(self._store.read, _figures)
+        for role, unix in ends.items():
+            metrics.trust_not_after.labels(role).set(unix)
+        for within, count in due.items():
+            metrics.trust_due.labels(within).set(count)
+        metrics.trust_pending.set(waiting)
+
     def _pending(self, caller: Caller) -> list[Mapping[str, Any]]:
         with self._store.reading() as transaction:
             return [
@@ -102,6 +112,10 @@ class ServedTrust:
                 for change in transaction.trust.changes.all()
                 if _may_see(caller, change)
             ]
+
+
+def _figures(transaction: Transaction) -> tuple[dict[str, int], dict[str, int], int]:
+    return *expiries(transaction), len(transaction.trust.changes.all())
 
 
 def _verify_signer(caller: Caller, requester: Requester, repository: str) -> None:

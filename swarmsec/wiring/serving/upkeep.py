@@ -141,6 +141,7 @@ class Upkeep:
 
     async def _do_chores(self) -> None:
         await self.trust.refresh()
+        await self.trust.observe(self.metrics)
         quiet = self.identities.quiet_roots(self.config.ca.former_root_minutes)
         if quiet:
             await self.writer.write(lambda transaction: drop_left_roots(transaction, quiet))
