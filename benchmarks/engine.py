@@ -36,14 +36,14 @@ class KeySigner:
     signature_hash = "sha256"
 
     def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.key = ec.generate_private_key(ec.SECP256R1())
         self._algorithm = ec.ECDSA(hashes.SHA256())
         form = serialization.PublicFormat.SubjectPublicKeyInfo
-        self.public_key_der = self._key.public_key().public_bytes(serialization.Encoding.DER, form)
+        self.public_key_der = self.key.public_key().public_bytes(serialization.Encoding.DER, form)
 
     def sign(self, message: bytes) -> bytes:
         """Sign with ECDSA and SHA-256."""
-        return self._key.sign(message, self._algorithm)
+        return self.key.sign(message, self._algorithm)
 
 
 def run() -> list[Figure]:

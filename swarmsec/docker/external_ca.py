@@ -15,6 +15,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import msgspec
+
 from ca.errors import CaError
 from ca.requests import SigningRequest, parse_signing_request
 from ca.swarm_requests import SwarmRequest
@@ -123,7 +125,7 @@ def _error(error: Exception) -> dict[str, object]:
 
 
 def _answer(document: dict[str, object]) -> Response:
-    return Response(body=json.dumps(document).encode())
+    return Response(body=msgspec.json.encode(document))
 
 
 _OPERATION: Final[dict[str, object]] = {

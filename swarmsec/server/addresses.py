@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 IPV6_SITE_BITS = 64
 """One IPv6 customer holds at least a /64, so counting single addresses would limit nobody."""
@@ -23,12 +24,14 @@ def parse_peer(peername: object) -> str:
     return "unknown"
 
 
+@lru_cache(maxsize=4096)
 def is_loopback(address: str) -> bool:
     """Return whether an address as ``parse_peer`` spells it is of this machine's loopback."""
     parsed = _parse(address)
     return parsed is not None and parsed.is_loopback
 
 
+@lru_cache(maxsize=4096)
 def site_of(address: str) -> str:
     """Return what attempts from this address count against: the IPv4 address, or the IPv6 /64 around it."""
     parsed = _parse(address)

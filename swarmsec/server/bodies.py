@@ -35,6 +35,9 @@ async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> 
     _verify_headers(request, allowed)
     await _invite_body(request)
     try:
+        if request.content.is_eof():
+            # It came with the headers, so nothing is waited for.
+            return await _read_counted(request, allowed)
         async with asyncio.timeout(seconds):
             return await _read_counted(request, allowed)
     except TimeoutError:

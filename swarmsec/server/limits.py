@@ -56,6 +56,8 @@ class AttemptLimiter:
         Raises:
             TooManyAttempts: one of the keys has no failure left; carries the seconds until it has.
         """
+        if not self._buckets:
+            return
         wait = max((self._wait(_digest(key)) for key in keys), default=0.0)
         if wait > 0:
             raise TooManyAttempts("too many failed attempts", retry_after=max(1, math.ceil(wait)))

@@ -58,7 +58,9 @@ def log_event(level: int, event: str, **fields: object) -> None:
         event: what happened, a fixed word.
         fields: values for ``FIELDS``; others are dropped.
     """
-    LOGGER.log(level, event, extra={"fields": fields})
+    if LOGGER.isEnabledFor(level):
+        # Made by hand, because ``LOGGER.log`` looks up the calling line, which no line of ours shows.
+        LOGGER.handle(LOGGER.makeRecord(LOGGER.name, level, "", 0, event, (), None, extra={"fields": fields}))
 
 
 def log_defect(event: str, error: BaseException, **fields: object) -> None:

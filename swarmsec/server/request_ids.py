@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 RANDOM_BYTES = 10
 
 
@@ -22,4 +20,5 @@ def build_request_id(milliseconds: int, random: bytes) -> str:
     octets = bytearray((milliseconds & (2**48 - 1)).to_bytes(6, "big") + random)
     octets[6] = 0x70 | octets[6] & 0x0F
     octets[8] = 0x80 | octets[8] & 0x3F
-    return str(uuid.UUID(bytes=bytes(octets)))
+    digits = octets.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

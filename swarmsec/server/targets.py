@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from swarmsec.errors import UsageProblem
@@ -34,12 +35,17 @@ def parse_target(text: str) -> Target:
             segments, a repeated or unnamed query field, too many of them.
     """
     path, _, query = text.partition("?")
+    return Target(path=path, segments=_parse_path(path), query=_parse_query(query))
+
+
+@lru_cache(maxsize=256)
+def _parse_path(path: str) -> tuple[str, ...]:
     if not _PATH.fullmatch(path):
         raise UsageProblem("expected a path in origin form with percent encoding")
     segments = tuple(_decode(segment) for segment in path.split("/")[1:])
     if any(segment in {".", ".."} for segment in segments):
         raise UsageProblem("expected a path without dot segments")
-    return Target(path=path, segments=segments, query=_parse_query(query))
+    return segments
 
 
 def _decode(text: str) -> str:

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from ca.bundle import write_bundle
 from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.issuing import Issuer, issue_leaf, serial_from
+from ca.pem import write_block
 from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, swarm_node, validity
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
@@ -194,7 +195,7 @@ def short_life(record: CertificateRecord) -> dict[str, Field]:
 
 def certificate_pem(record: CertificateRecord) -> bytes:
     """A certificate as PEM."""
-    return x509.load_der_x509_certificate(record.der).public_bytes(Encoding.PEM)
+    return write_block(record.der, "CERTIFICATE")
 
 
 def _known_certificate(

@@ -36,6 +36,8 @@ class Known:
     generation: int = 0
     """Of the root of ours that it stands under; 0 for a Swarm's own."""
     former_root: str | None = None
+    row_id: int | None = None
+    """Its row of the issuance table; None where it has none."""
 
 
 class IssuedIdentities:
@@ -54,6 +56,8 @@ class IssuedIdentities:
         self._cluster_id = cluster_id
         self._generations = frozenset(generations)
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._by_row: dict[int, str] = {}
+        self._lookups: dict[str, asyncio.Task[Known]] = {}
         self._forgotten = 0
         self._last_use: dict[str, int] = {}
         self.swarm_roots: Sequence[SwarmRoot] = ()
@@ -103,6 +107,16 @@ class IssuedIdentities:
         """Look everything up anew."""
         self._forgotten += 1
         self._known.clear()
+        self._by_row.clear()
+        # Who comes from now on is looked up anew, also where somebody else is waiting for the same certificate.
+        self._lookups.clear()
+
+    def forget_rows(self, ids: Collection[str]) -> None:
+        """Look the certificates of these rows up anew, and those that are being looked up at the moment."""
+        self._forgotten += 1
+        self._lookups.clear()
+        for row_id in ids:
+            self._known.pop(self._by_row.pop(int(row_id), ""), None)
 
     def reload_swarm_roots(self) -> None:
         """Take up the accepted Swarm roots anew."""
@@ -125,14 +139,34 @@ class IssuedIdentities:
         return [sha256 for sha256, last in self._last_use.items() if last <= since]
 
     async def _learn(self, der: bytes, sha256: str) -> Known:
-        before = self._forgotten
-        known = await asyncio.to_thread(self._look_up, der, sha256)
-        # What was read before a change came to light answers this request, and is not kept for the next.
+        """Look a certificate up, once for all who ask for it meanwhile."""
+        lookup = self._lookups.get(sha256)
+        if lookup is None:
+            lookup = self._lookups[sha256] = asyncio.create_task(self._look_up_and_keep(der, sha256))
+            # Nobody may be left to hear of its error.
+            lookup.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # One who goes away must not take the answer from the others.
+        return await asyncio.shield(lookup)
+
+    async def _look_up_and_keep(self, der: bytes, sha256: str) -> Known:
+        before, lookup = self._forgotten, asyncio.current_task()
+        try:
+            known = await asyncio.to_thread(self._look_up, der, sha256)
+        finally:
+            if self._lookups.get(sha256) is lookup:
+                del self._lookups[sha256]
+        # What was read before a change came to light answers those who wait, and is not kept for the next.
         if before == self._forgotten:
-            self._known[sha256] = known
-            while len(self._known) > MAX_KNOWN:
-                self._known.popitem(last=False)
+            self._keep(sha256, known)
         return known
+
+    def _keep(self, sha256: str, known: Known) -> None:
+        self._known[sha256] = known
+        if known.row_id is not None:
+            self._by_row[known.row_id] = sha256
+        while len(self._known) > MAX_KNOWN:
+            _, dropped = self._known.popitem(last=False)
+            self._by_row.pop(dropped.row_id or 0, None)
 
     def _look_up(self, der: bytes, sha256: str) -> Known:
         record = self._store.read(lambda transaction: transaction.certificates.by_sha256(bytes.fromhex(sha256)))
@@ -186,4 +220,5 @@ def _of_record(record: CertificateRecord) -> Known | None:
         not_after=record.not_after,
         is_revoked=record.status is CertificateStatus.REVOKED,
         generation=record.generation,
+        row_id=record.id,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -57,6 +58,8 @@ class Upkeep:
     authorities: Authorities
     rotating: Rotating
     _news: News = field(default_factory=News)
+    _newest_certificate: int = 0
+    """The highest row that was taken up; 0 before the first."""
 
     async def follow(self) -> None:
         """Take up what other processes change, for ever."""
@@ -101,12 +104,14 @@ class Upkeep:
         if "swarm_roots" in news.rows:
             self.identities.accept_swarm_roots(await asyncio.to_thread(self.identities.read_swarm_roots))
         if "certificates" in news.rows:
-            self.identities.forget_all()
-            await self._close_revoked(news.rows["certificates"])
+            changed = news.rows["certificates"] - self._only_issued(news)
+            self.identities.forget_rows(changed)
+            await self._close_revoked(changed)
         if self.tls.accept(self.identities.swarm_roots):
             await self.server.swap_tls()
         for entry in news.entries:
             self._count(entry)
+        self._newest_certificate = max([self._newest_certificate, *map(int, news.rows.get("certificates", ()))])
         self.metrics.audit_tree_size.set(self.follower.size)
 
     async def _take_up_authority(self) -> None:
@@ -122,8 +127,18 @@ class Upkeep:
         self.metrics.not_after.labels("root").set(authority.public.not_valid_after_utc.timestamp())
         await self.server.swap_tls()
 
+    def _only_issued(self, news: News) -> set[str]:
+        """Certificates that nothing happened to but their issue: newer than all before, and in one entry alone.
+
+        Nobody was told of them before, and a storm of them would be read again for nothing.
+        """
+        if not self._newest_certificate:
+            return set()
+        spoken_of = Counter(key for entry in news.entries for key in _certificates_of(entry))
+        return {key for key, entries in spoken_of.items() if entries == 1 and int(key) > self._newest_certificate}
+
     async def _close_revoked(self, ids: set[str]) -> None:
-        revoked = await asyncio.to_thread(self.identities.revoked_among, ids)
+        revoked = await asyncio.to_thread(self.identities.revoked_among, ids) if ids else []
         if revoked:
             self.revocations.forget()
             await self.server.close_revoked(revoked)
@@ -161,3 +176,9 @@ class Upkeep:
             profile = str(fields.get("profile", "")) if isinstance(fields, dict) else ""
             result = "issued" if outcome == Outcome.SUCCESS else "refused"
             self.metrics.certificates_issued.labels(profile, result).inc()
+
+
+def _certificates_of(entry: Mapping[str, object]) -> list[str]:
+    """The rows of the issuance table that an entry says it changed."""
+    state = entry.get("state")
+    return [str(change[1]) for change in state if change[0] == "certificates"] if isinstance(state, list) else []

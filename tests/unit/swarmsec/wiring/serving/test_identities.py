@@ -116,3 +116,43 @@ def test_memory_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         _identify(identities, desk.issue(NodeRole.WORKER, f"n{number}", new_key()).der)
 
     assert len(identities._known) == 2
+
+
+def test_changed_rows_alone_are_looked_up_anew(desk: Desk) -> None:
+    record, other = _operator(desk), desk.issue(NodeRole.WORKER, "n1", new_key())
+    identities = _identities(desk)
+    _identify(identities, record.der)
+    _identify(identities, other.der)
+    _revoke(desk)
+    identities.forget_rows([str(other.id), "4711"])
+    assert _identify(identities, record.der).name == "olga"
+
+    identities.forget_rows([str(record.id)])
+
+    with pytest.raises(Unauthenticated, match="revoked"):
+        _identify(identities, record.der)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_who_asks_at_the_same_time_shares_one_look(desk: Desk, monkeypatch: pytest.MonkeyPatch, is_known: bool) -> None:
+    record, identities = _operator(desk, OLGA if is_known else None), _identities(desk)
+    look_up, looks = IssuedIdentities._look_up, []
+
+    def counted(self: IssuedIdentities, der: bytes, sha256: str) -> Known:
+        looks.append(sha256)
+        return look_up(self, der, sha256)
+
+    monkeypatch.setattr(IssuedIdentities, "_look_up", counted)
+
+    async def ask_together() -> list[object]:
+        gone = asyncio.create_task(identities.identify(record.der, "192.0.2.1"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        asked = [identities.identify(record.der, "192.0.2.1") for _ in range(8)]
+        return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    answers = asyncio.run(ask_together())
+
+    assert len(looks) == 1
+    assert {type(answer) for answer in answers} == {Caller if is_known else Unauthenticated}
+    assert not identities._lookups

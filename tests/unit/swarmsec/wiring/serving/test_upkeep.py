@@ -106,6 +106,32 @@ def test_a_revocation_closes_connections(desk: Desk) -> None:
     assert told.closed == [record.sha256.hex()]
 
 
+def test_what_was_only_issued_is_not_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    upkeep = _upkeep(desk, Told())
+    read: list[set[str]] = []
+
+    def revoked_among(self: IssuedIdentities, ids: set[str]) -> list[str]:
+        read.append(ids)
+        return []
+
+    def take_up() -> None:
+        asyncio.run(upkeep._take_up(upkeep.follower.poll()))
+
+    monkeypatch.setattr(IssuedIdentities, "revoked_among", revoked_among)
+    first = desk.issue(NodeRole.WORKER, "n1", new_key())
+    take_up()
+    desk.issue(NodeRole.WORKER, "n2", new_key())
+    take_up()
+    both = [desk.issue(NodeRole.WORKER, "n3", new_key()) for _ in range(2)]
+    take_up()
+    desk.home.store.write(lambda transaction: revoke_certificates(transaction, "n1", OPERATOR))
+    take_up()
+
+    # The second of n3 superseded the first, which two entries therefore speak of.
+    assert str(first.id) in read.pop(0)
+    assert read == [{str(both[0].id)}, {str(first.id)}]
+
+
 def test_a_new_root_swaps_the_listener_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FOLLOW_SECONDS", 0.01)
     told = Told()
