@@ -10,6 +10,7 @@ from swarmsec.audit.entry import GENESIS, leaf_hash, parse_entry
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.audit.merkle import RightEdge
 
+MAX_STEPS = 100
 _HINT = "keep a copy of this home as it is, then restore the newest backup with: swarmsec restore FILE"
 
 
@@ -29,6 +30,10 @@ class ChainState:
     entries: int = 0
     head: bytes = GENESIS
     tree: RightEdge = field(default_factory=RightEdge)
+    time: str = ""
+    """Of the newest entry, as it says."""
+    steps: list[int] = field(default_factory=list)
+    """Entries whose clock was behind that of the entry before, the first ``MAX_STEPS`` of them."""
     rows: dict[tuple[str, str], str] = field(default_factory=dict)
     """The newest digest that an entry gives for each row, keyed by table and key; removed rows are absent."""
 
@@ -80,13 +85,16 @@ def _verify_next(stored: StoredEntry, state: ChainState) -> None:
     changes: object
     quick = decode_quickly(stored.data)
     if quick is not None and quick.seq == seq and leaf_hash(stored.data) == stored.leaf_hash:
-        prev, changes = quick.prev, quick.state or []
+        prev, changes, time = quick.prev, quick.state or [], quick.time
     else:
         entry = verify_entry(stored)
-        prev, changes = entry["prev"], entry.get("state", [])
+        prev, changes, time = entry["prev"], entry.get("state", []), str(entry["time"])
     if prev != state.head.hex():
         raise _invalid(seq, "it does not follow the entry before it")
     _apply_state(changes, state, seq)
+    if time < state.time and len(state.steps) < MAX_STEPS:
+        state.steps.append(seq)
+    state.time = time
     state.entries += 1
     state.head = stored.leaf_hash
     state.tree.append(stored.leaf_hash)

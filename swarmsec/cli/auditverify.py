@@ -29,6 +29,7 @@ class _Verified:
     rows: int | None = None
     witnessed: CheckedCheckpoint | None = None
     witnesses: Sequence[str] = ()
+    steps: Sequence[int] = ()
 
     def members(self) -> dict[str, object]:
         """As JSON."""
@@ -41,6 +42,7 @@ class _Verified:
             "first_bad_seq": None,
             "signed": signed.checkpoint.size if signed else 0,
             "pruned": self.pruned,
+            "clock_steps": list(self.steps),
         }
         if seen is not None:
             document["witnessed"] = seen.checkpoint.size
@@ -112,6 +114,8 @@ def _say(found: _Verified) -> None:
     signed = found.checkpoint.checkpoint.size if found.checkpoint else 0
     if signed < found.entries:
         say(f"the newest signed checkpoint covers {signed} entries")
+    for seq in found.steps:
+        warn(f"the clock stood behind that of the entry before when entry {seq} was written")
     if found.witnessed is not None:
         say(f"{', '.join(found.witnesses)} cosigned the first {found.witnessed.checkpoint.size} entries")
 
@@ -140,6 +144,7 @@ def _verify_home(
         entries=report.entries,
         root=report.root,
         pruned=report.pruned,
+        steps=report.steps,
         rows=report.rows,
         checkpoint=report.checkpoints[-1] if report.checkpoints else None,
         witnessed=seen,
@@ -176,6 +181,7 @@ def _verify_files(
         entries=found.entries,
         root=found.root,
         pruned=found.pruned,
+        steps=found.steps,
         checkpoint=checked,
         witnessed=seen,
         witnesses=seen.witnesses(keys) if seen else (),

@@ -48,6 +48,8 @@ class SourceReport:
     note: SignedNote
     pruned: int
     """How many entries, from the first, are there by their hashes alone."""
+    steps: tuple[int, ...] = ()
+    """Entries whose clock was behind that of the entry before."""
 
 
 def read_hashes(source: LogSource, tile: Tile) -> list[bytes]:
@@ -92,7 +94,7 @@ def verify_source(source: LogSource, key: VerifierKey) -> SourceReport:
             f"the {checkpoint.size} entries are not those of the checkpoint that was signed: the log was rewritten"
         )
     _verify_upper_tiles(source, checkpoint.size)
-    return SourceReport(checkpoint=checkpoint, note=note, pruned=pruned)
+    return SourceReport(checkpoint=checkpoint, note=note, pruned=pruned, steps=tuple(chain.steps))
 
 
 def entries_of(source: LogSource, size: int) -> Iterator[tuple[Tile, list[bytes] | None]]:

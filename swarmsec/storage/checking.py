@@ -42,6 +42,8 @@ class CheckReport:
     rows: int
     pruned: int = 0
     """How many entries, from the first, are kept by their hashes alone."""
+    steps: tuple[int, ...] = ()
+    """Entries whose clock was behind that of the entry before: somebody set it back, or machines differ."""
     checkpoints: tuple[CheckedCheckpoint, ...] = ()
     """Every checkpoint of this log, by size."""
 
@@ -90,6 +92,7 @@ def verify_database(connection: Connection, further: Iterable[bytes] = ()) -> Ch
         root=chain.tree.root(),
         rows=counted,
         pruned=pruned.below,
+        steps=tuple(chain.steps),
         checkpoints=tuple(checked),
     )
 

@@ -46,6 +46,7 @@ class Exported:
     entries: int
     pruned: int
     root: bytes
+    steps: tuple[int, ...] = ()
 
 
 def export_log(
@@ -112,7 +113,14 @@ def _verified(path: Path, key: VerifierKey | None, held: Sequence[bytes] = ()) -
         tree = tree_of(ExportedLog(path), size)
         for one in kept:
             _verify_held(one, size, root_of(one.size, tree) if one.size <= size else b"")
-        return Exported(checkpoint=found.checkpoint, note=found.note, entries=size, pruned=found.pruned, root=root)
+        return Exported(
+            checkpoint=found.checkpoint,
+            note=found.note,
+            entries=size,
+            pruned=found.pruned,
+            root=root,
+            steps=found.steps,
+        )
     lines = path / ENTRIES if path.is_dir() else path
     if key is None:
         return _verify_lines_of(lines, None)
@@ -120,7 +128,14 @@ def _verified(path: Path, key: VerifierKey | None, held: Sequence[bytes] = ()) -
     counted = _verify_lines_of(lines, checkpoint)
     for one in kept:
         _verify_held(one, counted.entries, counted.root if one.size == counted.entries else _root_at(lines, one.size))
-    return Exported(checkpoint=checkpoint, note=note, entries=counted.entries, pruned=counted.pruned, root=counted.root)
+    return Exported(
+        checkpoint=checkpoint,
+        note=note,
+        entries=counted.entries,
+        pruned=counted.pruned,
+        root=counted.root,
+        steps=counted.steps,
+    )
 
 
 def _verify_held(held: Checkpoint, entries: int, root: bytes) -> None:
@@ -218,7 +233,9 @@ def _verify_lines_of(path: Path, checkpoint: Checkpoint | None) -> Exported:
                 f"{path} has {found.entries} entries, but {checkpoint.size} were signed: entries were cut off its end"
             )
         raise CheckpointInvalid(f"the entries of {path} are not those of the checkpoint: the log was rewritten")
-    return Exported(checkpoint=checkpoint, note=None, entries=found.entries, pruned=len(hashes), root=root)
+    return Exported(
+        checkpoint=checkpoint, note=None, entries=found.entries, pruned=len(hashes), root=root, steps=tuple(found.steps)
+    )
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -39,6 +39,7 @@ def test_lines_are_the_exact_entries(program: Program) -> None:
         "first_bad_seq": None,
         "signed": len(lines),
         "pruned": 0,
+        "clock_steps": [],
     }
 
 
@@ -212,6 +213,43 @@ def test_entries_cut_off_the_end_end_with_4(program: Program) -> None:
 def test_a_file_that_is_no_database_ends_with_4(program: Program) -> None:
     (program.home / "state.db").write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 64)
     assert program("audit", "verify", "--json").code == 4
+
+
+def test_entries_that_were_swapped_end_with_4(program: Program) -> None:
+    def swap(database: sqlite3.Connection) -> None:
+        for old, new in ((3, -1), (4, 3), (-1, 4)):
+            database.execute("UPDATE audit_entries SET seq = ? WHERE seq = ?", (new, old))
+
+    tamper(program, swap)
+    answer = program("audit", "verify", "--json")
+    assert (answer.code, answer.document["first_bad_seq"]) == (4, 3)
+    assert "expected this number in the entry" in answer.err
+
+
+def test_a_log_and_a_database_of_an_older_copy_end_with_4(program: Program) -> None:
+    import shutil
+
+    shutil.copytree(program.home, program.directory / "older")
+    program.good("ca", "token", "worker", "--rotate")
+    shutil.rmtree(program.home)
+    (program.directory / "older").rename(program.home)
+    answer = program("audit", "verify")
+    assert (answer.code, "is older than what it was" in answer.err) == (4, True)
+
+
+def test_a_clock_that_stepped_back_is_told(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    from swarmsec.clock import SystemClock
+
+    real = SystemClock.unix_ms
+    size = program.good("audit", "verify", "--json").document["entries"]
+    monkeypatch.setattr(SystemClock, "unix_ms", lambda self: real(self) - 3_600_000)
+    program.good("ca", "token", "worker", "--rotate")
+    answer = program.good("audit", "verify", "--json")
+    assert answer.document["clock_steps"] == [size]
+    said = program.good("audit", "verify")
+    assert f"the clock stood behind that of the entry before when entry {size} was written" in said.err
+    program.good("audit", "export", "-o", "evidence")
+    assert program.good("audit", "verify", "--from", "evidence", "--json").document["clock_steps"] == [size]
 
 
 def tamper(program: Program, damage: Callable[[sqlite3.Connection], object]) -> None:
