@@ -21,6 +21,7 @@ class StorageSettings:
     """Where state is kept."""
 
     url: str = "sqlite:///state.db"
+    disk_timeout_seconds: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "serve": ServeSettings,
 }
 _BOUNDS: Final = {
+    "disk_timeout_seconds": (1, 3600),
     "certificate_hours": (1, 24 * 3650),
     "certificate_minutes": (0, 59),
     "former_root_minutes": (0, 7 * 24 * 60),
@@ -202,7 +204,7 @@ def _bounded(value: int, where: str) -> int:
 
 def initial_text(database_url: str, pkcs11: Pkcs11Settings | None = None) -> str:
     """The file that a new home gets, its settings shown with their defaults."""
-    ca, serve = CaSettings(), ServeSettings()
+    storage, ca, serve = StorageSettings(), CaSettings(), ServeSettings()
     token = pkcs11_text(pkcs11) if pkcs11 and pkcs11.module else _UNUSED_SECTION
     return f"""\
 # The settings of this swarmsec home; docs/configuration.md explains them.
@@ -210,6 +212,7 @@ format = {FORMAT}
 
 [storage]
 url = {_quoted(database_url)}
+# disk_timeout_seconds = {storage.disk_timeout_seconds}
 
 # [seal]
 # path = "/path/outside/this/home/seal.key"

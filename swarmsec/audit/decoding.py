@@ -6,17 +6,13 @@ everything that an entry usually holds. Whatever else an entry may hold, ``entry
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from swarmsec.audit.canonical import MAX_INTEGER
 from swarmsec.audit.entry import MAX_ENTRY_BYTES, VERSION, Actor, ObjectRef, PolicyRef, Source
-
-_LONG_NUMBER: Final = re.compile(rb"[0-9]{16}")
-"""Perhaps an integer beyond 53 bits; more often a part of a digest."""
-_LONG_INTEGER: Final = re.compile(rb"[:,\[]-?[0-9]{16}")
 
 
 class DecodedEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -47,12 +43,21 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 def decode_quickly(data: bytes) -> DecodedEntry | None:
     """An entry's members, or None for bytes that only ``entry.parse_entry`` can judge."""
-    if len(data) > MAX_ENTRY_BYTES or (_LONG_NUMBER.search(data) and _LONG_INTEGER.search(data)):
+    if len(data) > MAX_ENTRY_BYTES:
         return None
     try:
         entry = _decoder.decode(data)
-        if entry.v != VERSION or _encoder.encode(entry) != data:
+        if entry.v != VERSION or _encoder.encode(entry) != data or not _has_exact_integers(entry):
             return None
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     return entry
+
+
+def _has_exact_integers(entry: DecodedEntry) -> bool:
+    """Whether every integer is within 53 bits, as canonical ones are."""
+    source = entry.source
+    numbers = [entry.seq, entry.mono, entry.object.version or 0, (source.pid or 0) if source is not None else 0]
+    if entry.fields:
+        numbers += [value for value in entry.fields.values() if type(value) is int]
+    return max(numbers) <= MAX_INTEGER and min(numbers) >= -MAX_INTEGER

@@ -135,8 +135,17 @@ def verify_local(options: Options) -> None:
 
 
 @contextmanager
-def opened_home(context: click.Context, *, allow_restored: bool = False, path: Path | None = None) -> Iterator[Home]:
-    """Open the home of this call, or the one at a path, say what was found about it, and close it."""
+def opened_home(
+    context: click.Context, *, allow_restored: bool = False, path: Path | None = None, ends_when_hung: bool = True
+) -> Iterator[Home]:
+    """Open the home of this call, or the one at a path, say what was found about it, and close it.
+
+    Args:
+        allow_restored: whether a restored home may be opened before it is accepted.
+        path: of another home than this call's.
+        ends_when_hung: whether the process ends when its disk does not answer; a server goes on and says so.
+    """
+    from swarmsec.storage.watchdog import Watchdog
     from swarmsec.wiring.home import open_home
 
     options = options_of(context)
@@ -148,10 +157,22 @@ def opened_home(context: click.Context, *, allow_restored: bool = False, path: P
     )
     for finding in home.findings:
         warn(finding)
+    watchdog = Watchdog(home.store, home.config.storage.disk_timeout_seconds, end_hung)
+    if ends_when_hung:
+        watchdog.start()
     try:
         yield home
     finally:
+        watchdog.start()
         close_home(home)
+        watchdog.stop()
+
+
+def end_hung(error: Exception) -> None:
+    """Say that the disk does not answer, and end: the call that hangs cannot be interrupted, only left."""
+    code = report_error(error)
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def close_home(home: Home) -> None:

@@ -37,7 +37,7 @@ def serve(context: click.Context, listen: str | None, names: tuple[str, ...], re
     from swarmsec.server.logs import write_logs_to
     from swarmsec.wiring.serving.session import Listening, Session
 
-    with opened_home(context) as home:
+    with opened_home(context, ends_when_hung=False) as home:
         listening = Listening.parse(listen or home.config.serve.listen, names)
         if require_approval:
             home.config = replace(home.config, ca=replace(home.config.ca, require_approval=True))

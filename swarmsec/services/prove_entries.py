@@ -79,7 +79,9 @@ def prove_entry(transaction: LogTransaction, seq: int) -> LogProof:
     checkpoint = verify_checkpoint(note, present_key(transaction))
     tree = transaction.tree.at(checkpoint.size)
     hashes = tuple(inclusion_proof(seq, checkpoint.size, tree.nodes()))
-    stored = next(transaction.log_entries.since(seq))
+    stored = transaction.log_entries.get(seq)
+    if stored is None:
+        raise NotFound(f"no log entry {seq}")
     leaf = leaf_hash(stored.data) if stored.data else stored.leaf_hash
     verify_inclusion(leaf, seq, checkpoint.size, hashes, checkpoint.root)
     return LogProof(index=seq, hashes=hashes, checkpoint=note, extra=stored.data or None)

@@ -6,7 +6,8 @@ IntegrityFailure
 └── SchemaUnknown       a schema this version does not know
 Unavailable
 ├── StoreBusy           another writer holds the store
-└── StoreUnwritable     full, read-only or unreachable
+├── StoreUnwritable     full, read-only or unreachable
+└── DiskHung            a step to disk that does not end
 """
 
 from __future__ import annotations
@@ -36,6 +37,20 @@ class StoreBusy(Unavailable):
 
 class StoreUnwritable(Unavailable):
     """The store cannot be written or reached now."""
+
+
+class DiskHung(Unavailable):
+    """A step to disk does not end: whether what it was to keep is kept cannot be told.
+
+    Args:
+        seconds: how long it was waited for.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"the log's disk does not answer: a write has taken more than {seconds} s",
+            hint="look at the disk or mount of the home and of [anchor] path; what was asked may be done or not",
+        )
 
 
 _RESTORE = "restore the newest backup with: swarmsec restore FILE"

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from swarmsec.errors import KeyUnavailable, Unavailable
+from swarmsec.storage.errors import DiskHung
 from swarmsec.storage.store import Outcome, Store, Unit
 
 T = TypeVar("T")
@@ -35,11 +36,13 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._closed = False
         self._failure: Unavailable | None = None
+        self._hung: DiskHung | None = None
+        self._group: list[tuple[Unit[Any], Future[Any]]] = []
 
     @property
     def failure(self) -> Unavailable | None:
         """What kept the newest group from being written, or None if it was."""
-        return self._failure
+        return self._hung or self._failure
 
     def start(self) -> None:
         """Start the thread."""
@@ -52,6 +55,8 @@ class GroupWriter:
             Unavailable: the queue is full or the writer is closed.
             what the unit raises.
         """
+        if self._hung is not None:
+            raise self._hung
         future: Future[T] = Future()
         if self._closed:
             raise Unavailable("the server is stopping", hint="ask another server, or again in a moment")
@@ -61,15 +66,45 @@ class GroupWriter:
             raise Unavailable("too many writes are waiting", hint="try again in a moment") from None
         return await asyncio.wrap_future(future)
 
-    def close(self) -> None:
-        """Finish what is queued and end the thread."""
+    def fail_hung(self, seconds: int) -> None:
+        """Where the disk does not answer, answer everybody who waits for it; nobody waits until it does again.
+
+        What is under way may still become durable; those who asked are told that this cannot be told.
+        """
+        try:
+            self._store.verify_answering(seconds)
+        except DiskHung as error:
+            self._hung = self._failure = error
+            for _, future in self._group:
+                _settle(future, Outcome(error=error))
+            self._fail_queued(error)
+        else:
+            self._hung = None
+
+    def _fail_queued(self, error: DiskHung) -> None:
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if item is None:
+                self._queue.put(None)
+                return
+            _settle(item[1], Outcome(error=error))
+
+    def close(self, patience: float | None = None) -> None:
+        """Finish what is queued and end the thread.
+
+        Args:
+            patience: how many seconds to wait for that; for ever without it.
+        """
         self._closed = True
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(patience)
 
     def _run(self) -> None:
         while True:
-            group = list(self._next_group())
+            group = self._group = list(self._next_group())
             if not group:
                 return
             outcomes = self._store.write_group([unit for unit, _ in group])

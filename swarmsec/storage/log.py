@@ -139,6 +139,11 @@ class LogEntries:
         """Entries from a sequence number on, ascending."""
         return read_entries(self._connection, seq)
 
+    def get(self, seq: int) -> StoredEntry | None:
+        """One entry, or None."""
+        row = self._connection.execute(select(audit_entries).where(audit_entries.c.seq == seq)).first()
+        return None if row is None else _stored(row, seq)
+
     def newest_first(self) -> Iterator[StoredEntry]:
         """Every entry, from the newest one back."""
         return read_entries_backwards(self._connection)

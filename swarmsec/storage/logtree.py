@@ -9,16 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Select, bindparam, delete, func, select
 
 from swarmsec.audit.entry import HASH_BYTES
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.audit.tiles import HEIGHT, WIDTH, TileTree, tile_hash, width_at
 from swarmsec.storage.logtables import audit_tiles
-from swarmsec.storage.rows import InsertBuffer, select_rows
+from swarmsec.storage.rows import InsertBuffer
 from swarmsec.storage.tables import audit_entries
 
 _TILES_AT_ONCE: Final = 64
+_LEAVES: Final = (
+    select(audit_entries.c.leaf_hash)
+    .where(audit_entries.c.seq >= bindparam("first"), audit_entries.c.seq < bindparam("end"))
+    .order_by(audit_entries.c.seq)
+)
+_KEPT: Final = (
+    select(audit_tiles.c.hash)
+    .where(
+        audit_tiles.c.level == bindparam("at"),
+        audit_tiles.c.number >= bindparam("first"),
+        audit_tiles.c.number < bindparam("end"),
+    )
+    .order_by(audit_tiles.c.number)
+)
 
 
 class LogTree:
@@ -91,36 +105,13 @@ class LogTree:
         return 0 if number is None else int(number) + 1
 
     def _leaves(self, first: int, width: int) -> list[bytes]:
-        statement = (
-            select(audit_entries.c.leaf_hash)
-            .where(audit_entries.c.seq >= first, audit_entries.c.seq < first + width)
-            .order_by(audit_entries.c.seq)
-        )
-        return [_hash(row[0], first) for row in self._connection.execute(statement)]
+        return self._hashes(_LEAVES, first, {"first": first, "end": first + width})
 
     def _kept(self, level: int, first: int, width: int) -> list[bytes]:
-        numbers = audit_tiles.c.number
-        rows = select_rows(
-            self._connection, audit_tiles, audit_tiles.c.level == level, numbers >= first, numbers < first + width
-        )
-        return [_hash(row["hash"], first) for row in rows]
+        return self._hashes(_KEPT, first, {"first": first, "end": first + width, "at": level})
 
-
-def read_leaf_hashes(connection: Connection, first: int, end: int) -> Iterator[bytes]:
-    """Leaf hashes in their order, from the first to before the end.
-
-    Raises:
-        EntryInvalid: one is of another kind than we write.
-    """
-    while first < end:
-        width = min(_TILES_AT_ONCE * WIDTH, end - first)
-        statement = (
-            select(audit_entries.c.leaf_hash)
-            .where(audit_entries.c.seq >= first, audit_entries.c.seq < first + width)
-            .order_by(audit_entries.c.seq)
-        )
-        yield from (_hash(row[0], first) for row in connection.execute(statement))
-        first += width
+    def _hashes(self, statement: Select[tuple[bytes]], first: int, values: dict[str, int]) -> list[bytes]:
+        return [_hash(row[0], first) for row in self._connection.execute(statement, values)]
 
 
 def _hash(value: object, first: int) -> bytes:

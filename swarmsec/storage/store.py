@@ -21,7 +21,7 @@ from swarmsec.clock import Clock
 from swarmsec.errors import SwarmsecError
 from swarmsec.services.ports import Refusal
 from swarmsec.storage.database import LOCK_WAIT_SECONDS, WRITE, driver_of
-from swarmsec.storage.errors import translated
+from swarmsec.storage.errors import DiskHung, translated
 from swarmsec.storage.log import LogAppender, LogHead, read_head
 from swarmsec.storage.schema import migrate, read_revisions, verify_known
 from swarmsec.storage.transaction import Transaction
@@ -79,6 +79,8 @@ class Store:
         self._anchored = LogHead(size=0, last_hash=b"")
         self._anchored_at = -ANCHOR_INTERVAL_US
         self._anchor_failed = False
+        self.busy_since: int | None = None
+        """When the step to disk began that is under way, in microseconds since boot; None while there is none."""
         self._head: LogHead | None = None
         # The head that this store wrote last, while nobody else has written since.
         self._written: LogHead | None = None
@@ -186,6 +188,16 @@ class Store:
         """Whether the anchor could not follow the last commit; then the next write is refused."""
         return self._anchor_failed
 
+    def verify_answering(self, seconds: int) -> None:
+        """Tell a disk that hangs: a step to it that has taken too long, whether or not it ever ends.
+
+        Raises:
+            DiskHung: the step under way began longer ago than this.
+        """
+        begun = self.busy_since
+        if begun is not None and self.clock.monotonic_us() - begun > seconds * 1_000_000:
+            raise DiskHung(seconds)
+
     def head(self) -> LogHead:
         """The newest entry, as the database has it now."""
         with translated(), self._engine.connect() as connection, connection.begin():
@@ -198,7 +210,11 @@ class Store:
             return
         time = self.clock.monotonic_us()
         if now or time - self._anchored_at >= ANCHOR_INTERVAL_US:
-            self.anchor.advance(head)
+            self.busy_since = time
+            try:
+                self.anchor.advance(head)
+            finally:
+                self.busy_since = None
             self._anchored, self._anchored_at, self._anchor_failed = head, time, False
 
     def _anchor_after_commit(self) -> None:
@@ -242,14 +258,17 @@ class Store:
                 driver = driver_of(connection)
                 driver.execute(self._begin)
                 yield connection, known
+                # A commit on the way of the anchor is a part of that step.
+                outer, self.busy_since = self.busy_since, self.clock.monotonic_us()
                 driver.commit()
+                self.busy_since = outer
                 if connection.in_transaction():
                     # Reading through SQLAlchemy made it believe in a transaction of its own, which is over now.
                     connection.rollback()
             except BaseException:
                 # A connection that failed may be in any state; the next unit gets a new one. Invalidated, because the
                 # pool would try to reset it, and say at length why a lost one cannot be.
-                self._writer, self._written = None, None
+                self._writer, self._written, self.busy_since = None, None, None
                 connection.invalidate()
                 connection.close()
                 raise

@@ -67,7 +67,6 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.storage.log.read_entries": "rows; their bytes go to parse_entry",
     "swarmsec.storage.log.read_entries_backwards": "rows; their bytes go to parse_entry",
     "swarmsec.storage.log.read_head": "a row",
-    "swarmsec.storage.logtree.read_leaf_hashes": "rows",
     "swarmsec.storage.prunedrows.read_pruned_rows": "rows, each held to its digest",
     "swarmsec.storage.schema.read_revisions": "rows, compared with known names",
     "swarmsec.wiring.home.open_home": "parse_config, then the store",

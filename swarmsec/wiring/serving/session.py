@@ -118,7 +118,7 @@ class Session:
             if not await self._open_keys(stack, stop):
                 return
             await self._start(stack)
-            parts = (self._upkeep.follow(), self._upkeep.keep_up(), stop.wait())
+            parts = (self._upkeep.follow(), self._upkeep.keep_up(), self._upkeep.watch_disk(), stop.wait())
             work = {asyncio.create_task(part) for part in parts}
             done, running = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             for task in running:
@@ -172,7 +172,7 @@ class Session:
         self._writer = GroupWriter(store)
         self._writer.start()
         stack.callback(self._log_life, Action.SERVE_STOP)
-        stack.callback(self._writer.close)
+        stack.callback(self._writer.close, float(home.config.storage.disk_timeout_seconds))
         self._make_room_for_connections()
         turns = Turns(home.clock, home.config.ca.rotation_nodes_per_second)
         services = AuthorityServices(

@@ -77,6 +77,12 @@ class Upkeep:
             if not is_behind:
                 await asyncio.sleep(FOLLOW_SECONDS)
 
+    async def watch_disk(self) -> None:
+        """Answer those who wait for a disk that does not answer, for ever."""
+        while True:
+            self.writer.fail_hung(self.config.storage.disk_timeout_seconds)
+            await asyncio.sleep(TICK_SECONDS)
+
     async def keep_up(self) -> None:
         """Do what time asks for, for ever."""
         loop = asyncio.get_running_loop()
