@@ -72,6 +72,13 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSettings:
+    """The file with the rules for identities of CI; empty for none."""
+
+    oidc: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """One home's settings."""
 
@@ -81,6 +88,7 @@ class Config:
     pkcs11: Pkcs11Settings = field(default_factory=Pkcs11Settings)
     ca: CaSettings = field(default_factory=CaSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    trust: TrustSettings = field(default_factory=TrustSettings)
 
 
 _SECTIONS: Final[dict[str, type[Any]]] = {
@@ -90,6 +98,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "pkcs11": Pkcs11Settings,
     "ca": CaSettings,
     "serve": ServeSettings,
+    "trust": TrustSettings,
 }
 _BOUNDS: Final = {
     "disk_timeout_seconds": (1, 3600),
@@ -235,6 +244,9 @@ url = {_quoted(database_url)}
 # max_connections = {serve.max_connections}
 # max_concurrent_requests = {serve.max_concurrent_requests}
 # failed_attempts_per_minute = {serve.failed_attempts_per_minute}
+
+# [trust]
+# oidc = "ci-identities.json"
 """
 
 

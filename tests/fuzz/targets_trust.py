@@ -17,6 +17,8 @@ from notary.roles import parse_repository
 from notary.signing import Quorum, parse_document
 from notary.strictjson import canonical, encode_json, parse_strict
 from notary.trustkeys import key_of_spki, material_of, parse_key, parse_public_key
+from swarmsec.errors import UsageProblem
+from swarmsec.services.oidc_tokens import issuer_of_token, parse_issuers
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import text_of
 
@@ -30,6 +32,15 @@ _FILE = (
     b'{"signatures":[{"keyid":"aa","sig":"00"}],"signed":{"_type":"targets","expires":"2027-01-01T00:00:00Z",'
     b'"spec_version":"1.0.31","targets":{"r/a/1":{"hashes":{"sha256":"00"},"length":1}},"version":1}}'
 )
+_JWKS = (
+    b'{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",'
+    b'"y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}]}'
+)
+_ISSUERS = (
+    b'{"issuers":[{"issuer":"https://ci.example","audience":"a","jwks":"k","rules":[{"subject":"repo:*",'
+    b'"repositories":["registry.example/a"]}]}]}'
+)
+_KNOWN_ISSUERS = parse_issuers(_ISSUERS, lambda _: _JWKS)
 _JSON_WORDS = (b'"', b"{", b"}", b"[", b"]", b":", b",", b"\\u", b"\\ud800", b"NaN", b"1e9", b"-0", b"\xef\xbb\xbf")
 
 
@@ -86,6 +97,17 @@ _SIGNATURES = SignaturesFile(
     change_id="00ff", signatures=(Brought(role="targets", keyid="aa", signature="00"),)
 ).encode()
 
+
+def _issuers(data: bytes) -> None:
+    for name, issuer in parse_issuers(data, lambda _: _JWKS).items():
+        if issuer.issuer != name or not issuer.keys or not issuer.rules:
+            raise CheckFailed("expected an issuer with keys and rules under its own name")
+
+
+def _token_issuer(data: bytes) -> None:
+    issuer_of_token(_KNOWN_ISSUERS, text_of(data))
+
+
 TARGETS: tuple[Target, ...] = (
     Target(
         name="strict-json",
@@ -118,6 +140,22 @@ TARGETS: tuple[Target, ...] = (
         allowed=(InvalidMetadata,),
         covers=("notary.changefiles.parse_signatures",),
         words=_JSON_WORDS,
+    ),
+    Target(
+        name="trust-issuers",
+        run=_issuers,
+        seeds=(_ISSUERS,),
+        allowed=(UsageProblem,),
+        covers=("swarmsec.services.oidc_tokens.parse_issuers",),
+        words=(*_JSON_WORDS, b"*", b"**"),
+    ),
+    Target(
+        name="trust-token-issuer",
+        run=_token_issuer,
+        seeds=(b"eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJodHRwczovL2NpLmV4YW1wbGUifQ.AAAA",),
+        allowed=(),
+        covers=("swarmsec.services.oidc_tokens.issuer_of_token",),
+        words=(b".", b"eyJ", b"=="),
     ),
     Target(
         name="trust-key",

@@ -49,7 +49,7 @@ from swarmsec.wiring.serving.logservice import ServedLogFiles
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.rotating import Rotating
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
-from swarmsec.wiring.serving.trust import ServedTrust
+from swarmsec.wiring.serving.trust import ServedTrust, issuers_of
 from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.unlocking import UnlockSocket
@@ -186,7 +186,7 @@ class Session:
             holds_managers=home.config.ca.require_approval,
         )
         revocations = ServedRevocations(store, self._writer, authorities)
-        trust = ServedTrust(store, self._writer, keys)
+        trust = ServedTrust(store, self._writer, keys, issuers_of(home))
         self._server = Server(
             self._settings(),
             ServerParts(

@@ -19,7 +19,8 @@ from swarmsec.http import Caller, RoleKind
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.server.metrics import Metrics
 from swarmsec.server.trust_api import SignAnswer, SignBody
-from swarmsec.services.ci_tokens import spend_ci_token
+from swarmsec.services.ci_tokens import SpentToken, spend_ci_token
+from swarmsec.services.oidc_tokens import MAX_FILE, Issuer, issuer_of_token, parse_issuers, spend_oidc_token
 from swarmsec.services.pending_changes import add_signatures, change_file, documents_of, find_change
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.publish_trust import Published
@@ -30,6 +31,7 @@ from swarmsec.services.trust_records import PendingChange
 from swarmsec.services.trust_status import expiries, pending_members
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
+from swarmsec.wiring.home import Home
 from swarmsec.wiring.publishing import StoredMetadata
 from swarmsec.wiring.serving.services import requester_of
 
@@ -39,9 +41,13 @@ class ServedTrust:
 
     Args:
         store, writer, keys: this server's own.
+        issuers: of identities of CI that may sign, by name.
     """
 
-    def __init__(self, store: Store, writer: GroupWriter, keys: SealedKeys) -> None:
+    def __init__(
+        self, store: Store, writer: GroupWriter, keys: SealedKeys, issuers: Mapping[str, Issuer] | None = None
+    ) -> None:
+        self._issuers = issuers or {}
         self._store = store
         self._writer = writer
         self._keys = keys
@@ -58,7 +64,7 @@ class ServedTrust:
         def unit(transaction: Transaction) -> Published | PendingChange:
             acting = requester
             if body.token is not None:
-                spent = spend_ci_token(transaction, self._keys, requester, body.token, named.repository)
+                spent = self._spend(transaction, requester, body.token, named.repository)
                 acting = replace(requester, actor=Actor(type="token", id=spent.token_id, auth=named.repository))
             else:
                 _verify_signer(caller, requester, named.repository)
@@ -70,6 +76,12 @@ class ServedTrust:
         outcome = await self._writer.write(unit)
         change = outcome.change_id if isinstance(outcome, PendingChange) else None
         return SignAnswer(image=str(named), digest=str(named.image.digest), published=change is None, change=change)
+
+    def _spend(self, transaction: Transaction, requester: Requester, token: str, repository: str) -> SpentToken:
+        issuer = issuer_of_token(self._issuers, token) if self._issuers else None
+        if issuer is not None:
+            return spend_oidc_token(transaction, issuer, requester, token, repository)
+        return spend_ci_token(transaction, self._keys, requester, token, repository)
 
     async def pending(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
         """What waits for signatures; a signer of a repository sees that repository's."""
@@ -112,6 +124,26 @@ class ServedTrust:
                 for change in transaction.trust.changes.all()
                 if _may_see(caller, change)
             ]
+
+
+def issuers_of(home: Home) -> Mapping[str, Issuer]:
+    """The identities of CI that this home's settings let sign; the files lie beside the settings unless named in full.
+
+    Raises:
+        UsageProblem: the rules or a key set cannot be meant, or are missing.
+    """
+    name = home.config.trust.oidc
+    if not name:
+        return {}
+
+    def read(file: str) -> bytes:
+        try:
+            with (home.path / file).open("rb") as opened:
+                return opened.read(MAX_FILE + 1)
+        except OSError as error:
+            raise UsageProblem(f"{home.path / file} could not be read: {error.strerror}") from None
+
+    return parse_issuers(read(name), read)
 
 
 def _figures(transaction: Transaction) -> tuple[dict[str, int], dict[str, int], int]:
