@@ -29,10 +29,13 @@ def run() -> list[Figure]:
         token = ["--home", str(home), "ca", "token", "worker"]
         return [
             _compare("swarmsec --help", "python importing click", ["--help"], "import click", environment),
-            _compare(
-                "ca token worker", "python importing what it uses", token, _imports_of(token, environment), environment
-            ),
+            compare_start("ca token worker", "python importing what it uses", token, environment),
         ]
+
+
+def compare_start(name: str, peer: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Figure:
+    """Compare a command with an interpreter that imports the third-party modules which the command imports."""
+    return _compare(name, peer, arguments, _imports_of(arguments, environment), environment)
 
 
 def _compare(name: str, peer: str, arguments: Sequence[str], imports: str, environment: Mapping[str, str]) -> Figure:

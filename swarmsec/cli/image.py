@@ -94,13 +94,12 @@ def trust_of(context: click.Context, chosen: dict[str, Any]) -> TrustOptions:
 @contextmanager
 def trust_session(context: click.Context, chosen: dict[str, Any]) -> Iterator[TrustSession]:
     """Open a visit as the options say; a home is opened only where its root or metadata is what counts."""
-    from swarmsec.config import FILE_NAME
     from swarmsec.wiring.places import default_home
     from swarmsec.wiring.trustsessions import needs_home, open_trust
 
     options = trust_of(context, chosen)
     path = options_of(context).home or default_home()
-    if not needs_home(options) or not (path / FILE_NAME).exists():
+    if not needs_home(options) or not _is_home(path):
         with open_trust(options, warn=warn) as session:
             yield session
         return
@@ -111,6 +110,12 @@ def trust_session(context: click.Context, chosen: dict[str, Any]) -> Iterator[Tr
         own = open_home_trust(home, unlock=lambda: keys_of(context, home), requester=local_requester(), warn=warn)
         with open_trust(options, home=own, warn=warn) as session:
             yield session
+
+
+def _is_home(path: Path) -> bool:
+    from swarmsec.config import FILE_NAME
+
+    return (path / FILE_NAME).exists()
 
 
 def parse_references(texts: Sequence[str]) -> list[Any]:

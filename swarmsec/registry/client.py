@@ -119,7 +119,7 @@ class RegistryClient:
 
     def _ask_authorized(self, reference: ImageReference, path: str) -> Answer:
         key = (reference.domain, reference.path)
-        answer, origin = self._ask_origins(reference.domain, path, self._authorizations.get(key))
+        answer, origin = self._ask_origin(reference.domain, path, self._authorizations.get(key))
         if answer.status != 401:
             return answer
         self._authorizations.pop(key, None)
@@ -132,23 +132,24 @@ class RegistryClient:
             transport=self._transport,
             insecure=self._insecure,
         )
-        return self._ask_origins(reference.domain, path, self._authorizations[key])[0]
+        return self._ask_origin(reference.domain, path, self._authorizations[key])[0]
 
-    def _ask_origins(self, domain: str, path: str, authorization: str | None) -> tuple[Answer, Origin]:
-        """Ask where the registry was found before; else over HTTPS, then, where allowed, over plain HTTP."""
-        known = self._origins.get(domain)
-        candidates = (known,) if known is not None else registry_origins(domain, insecure=self._insecure)
-        for origin in candidates:
-            try:
-                answer = self._follow(Address(origin=origin, path=path), authorization)
-            except (NoConnection, Unavailable):
-                # Credentials are only ever sent after a challenge, so falling back gives none away.
-                if origin is candidates[-1] or authorization is not None:
-                    raise
-                continue
-            self._origins[domain] = origin
-            return answer, origin
-        raise AssertionError("every registry has an origin")
+    def _ask_origin(self, domain: str, path: str, authorization: str | None) -> tuple[Answer, Origin]:
+        origin = self._origins.get(domain)
+        if origin is None:
+            origin = self._origins[domain] = self._found_origin(domain)
+        return self._follow(Address(origin=origin, path=path), authorization), origin
+
+    def _found_origin(self, domain: str) -> Origin:
+        """Where a registry's API is: behind TLS, or, only where plain HTTP is allowed and there is no TLS, without."""
+        secure, *plain = registry_origins(domain, insecure=self._insecure)
+        if not plain:
+            return secure
+        try:
+            return secure if self._transport.speaks_tls(secure) else plain[0]
+        except NoConnection:
+            # Without a port the two are at different ones.
+            return plain[0]
 
     def _follow(self, address: Address, authorization: str | None) -> Answer:
         first = address.origin

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from notary.images import PlatformEntry
 from notary.manifest import Manifest, verify_digest
 from notary.reference import DEFAULT_TAG, Digest, ImageReference, LayoutReference, layout_image
 from swarmsec.registry.client import Pulled, RegistryClient
 from swarmsec.registry.layout import find_entry, read_entry
-from swarmsec.services.trust_ports import FoundManifest
+
+if TYPE_CHECKING:
+    from notary.images import PlatformEntry
+    from swarmsec.services.trust_ports import FoundManifest
 
 
 class Resolver:
@@ -30,6 +33,8 @@ class Resolver:
             NotTrusted: the bytes are not what they must be, or not of the digest that the reference names.
             NoSuchImage, Denied, NotFound, UsageProblem, Unavailable: as the client and the layout say.
         """
+        from swarmsec.services.trust_ports import FoundManifest  # who only verifies shall not pay for it
+
         pulled = self.pull(reference)
         manifest = pulled.manifest
         return FoundManifest(
@@ -73,6 +78,8 @@ class Resolver:
 
 def platform_entries(manifest: Manifest) -> tuple[PlatformEntry, ...]:
     """The platforms of an index with their digests, as they are signed; none for a manifest."""
+    from notary.images import PlatformEntry
+
     return tuple(
         PlatformEntry(
             os=child.platform.os,

@@ -24,6 +24,7 @@ from swarmsec.errors import Denied, Unavailable
 from swarmsec.registry.hosts import Address, Origin
 
 DEFAULT_SECONDS: Final = 30.0
+PROBE_SECONDS: Final = 5.0
 MAX_HEADER_BYTES: Final = 16_384
 
 
@@ -105,6 +106,27 @@ class Transport:
             # NOTE: what was shut down in its headers looks like a short but whole answer.
             raise NoConnection(f"expected an answer of {address.origin} within {self._seconds:g} s")
         return answer
+
+    def speaks_tls(self, origin: Origin) -> bool:
+        """Whether a peer answers a TLS handshake at all; nothing is sent in it, and nothing about the peer is believed.
+
+        Raises:
+            NoConnection: nobody listens there.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        try:
+            with socket.create_connection((origin.host, origin.port), timeout=self._seconds) as raw:
+                raw.settimeout(min(self._seconds, PROBE_SECONDS))
+                with context.wrap_socket(raw, server_hostname=origin.host):
+                    return True
+        except ssl.SSLError:
+            return False
+        except ConnectionResetError:
+            return False
+        except OSError as error:
+            raise NoConnection(f"{origin} could not be reached: {_plain(error)}", hint="check the address") from None
 
     def _pool(self, origin: Origin) -> tuple[HTTPConnectionPool, _Watch]:
         if origin not in self._pools:
