@@ -17,9 +17,11 @@ from typing import Any, Final
 
 import msgspec
 
+from ca.cross_requests import CrossSignRequest
 from ca.errors import CaError
-from ca.requests import SigningRequest, parse_signing_request
+from ca.requests import RootRequest, SigningRequest, parse_signing_request
 from ca.swarm_requests import SwarmRequest
+from swarmsec.docker.cross_signing import parse_cross_sign_request
 from swarmsec.errors import Denied, UsageProblem
 from swarmsec.http import Caller, Request, Response, Route
 
@@ -33,28 +35,36 @@ Sign = Callable[[Caller, SwarmRequest, SigningRequest, str], Awaitable[bytes]]
 """Signs for a manager: caller, request, checked key and request id in, PEM out."""
 
 
+CrossSign = Callable[[Caller, CrossSignRequest, RootRequest, str], Awaitable[bytes]]
+"""Signs the root of a Swarm that leaves: caller, request, checked key and subject, and request id in, PEM out."""
+
 Refuse = Callable[[Caller, str, str], Awaitable[None]]
 """Records that a manager's request could not be meant: caller, reason and request id in; durable when it returns."""
 
 
-def build_sign_route(sign: Sign, refuse: Refuse) -> Route:
+def build_sign_route(sign: Sign, refuse: Refuse, cross_sign: CrossSign) -> Route:
     """The route ``cfssl.sign``."""
 
     async def handle(request: Request) -> Response:
         try:
-            wanted, signing_request = await parse(request)
-            pem = await sign(request.caller, wanted, signing_request, request.request_id)
+            pem = await answer(request)
         except (Denied, UsageProblem, CaError) as error:
             return _answer({"success": False, "result": None, "errors": [_error(error)], "messages": []})
         result = {"certificate": pem.decode("ascii")}
         return _answer({"success": True, "result": result, "errors": [], "messages": []})
 
-    async def parse(request: Request) -> tuple[SwarmRequest, SigningRequest]:
+    async def answer(request: Request) -> bytes:
         try:
-            return parse_sign_request(request.body)
+            document = _object(_parse(request.body), "the request")
+            root = parse_cross_sign_request(document)
+            if root is not None:
+                work = cross_sign(request.caller, *root, request.request_id)
+            else:
+                work = sign(request.caller, *_node_request(document), request.request_id)
         except (UsageProblem, CaError) as error:
             await refuse(request.caller, str(error), request.request_id)
             raise
+        return await work
 
     return Route(
         name="cfssl.sign",
@@ -74,7 +84,10 @@ def parse_sign_request(body: bytes) -> tuple[SwarmRequest, SigningRequest]:
         UsageProblem: not the JSON that managers send.
         ca.errors.CaError: the certificate request in it is unacceptable.
     """
-    document = _object(_parse(body), "the request")
+    return _node_request(_object(_parse(body), "the request"))
+
+
+def _node_request(document: dict[str, Any]) -> tuple[SwarmRequest, SigningRequest]:
     subject = _object(document.get("subject"), "subject")
     names = subject.get("names")
     if not isinstance(names, list) or len(names) != 1:

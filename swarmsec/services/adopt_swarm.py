@@ -189,13 +189,14 @@ def change_for_adoption(plan: AdoptionPlan) -> ChangeSpec:
 def with_authority(spec: Spec, *, root_pem: str, url: str) -> Spec:
     """A specification in which a root signs at an endpoint; entries of other roots stay as they are."""
     present = spec.get("CAConfig") or {}
-    others = [item for item in present.get("ExternalCAs") or [] if not _is_of(item, root_pem)]
+    others = [item for item in present.get("ExternalCAs") or [] if not is_of(item, root_pem)]
     ours = {"Protocol": "cfssl", "URL": url, "CACert": root_pem}
     authority = {name: value for name, value in present.items() if name != "SigningCAKey"}
     return {**spec, "CAConfig": {**authority, "SigningCACert": root_pem, "ExternalCAs": [*others, ours]}}
 
 
-def _is_of(item: object, root_pem: str) -> bool:
+def is_of(item: object, root_pem: str) -> bool:
+    """Whether an entry of ``ExternalCAs`` belongs to a root."""
     return isinstance(item, dict) and str(item.get("CACert", "")).strip() == root_pem.strip()
 
 

@@ -137,7 +137,8 @@ def swarm_status(
         is_ours=ours,
         answers=answers,
         nodes=sorted(listed, key=lambda item: (item.node.role, item.node.label)),
-        obsolete=_obsolete(issued, nodes),
+        # Under another root, what we issued is believed by nobody.
+        obsolete=_obsolete(issued, nodes) if ours else [],
     )
 
 

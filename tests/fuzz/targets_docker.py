@@ -6,7 +6,8 @@ import json
 
 import msgspec
 
-from ca.errors import InvalidRequest
+from ca.errors import CaError, InvalidRequest
+from swarmsec.docker.cross_signing import parse_cross_sign_request
 from swarmsec.docker.endpoint import DockerEndpoint
 from swarmsec.docker.engine import engine_words, refusal_of
 from swarmsec.docker.secret_driver import parse_secret_request
@@ -15,7 +16,7 @@ from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, p
 from swarmsec.errors import Unavailable, UsageProblem
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl
 from tests.fuzz.engine import CheckFailed, Target
-from tests.fuzz.material import PASSWORD, ROOT_PEM, text_of
+from tests.fuzz.material import PASSWORD, REQUEST_PEM, ROOT_PEM, text_of
 from tests.peers.simulated_manager import tls_info
 
 _ROOT = ROOT_PEM.decode()
@@ -34,6 +35,13 @@ _NODE = {
     "Description": {"Hostname": "m1", "TLSInfo": _TLS},
     "Status": {"State": "ready"},
     "ManagerStatus": {"Leader": True},
+}
+_CROSS = {
+    "hosts": None,
+    "certificate_request": REQUEST_PEM.decode(),
+    "subject": {"CN": "swarm-ca", "names": []},
+    "profile": "CA",
+    "extensions": [{"id": "2.5.29.19", "critical": True, "value": "30030101ff"}],
 }
 _INFO = {"ServerVersion": "20.10", "SystemTime": "2026-01-01T00:00:00.123456789Z", "Swarm": {"NodeID": "n1"}}
 
@@ -79,6 +87,13 @@ def _signing_url(data: bytes) -> None:
         raise
     if SigningUrl.parse(url.text) != url or not url.text.startswith("https://") or not url.text.isprintable():
         raise CheckFailed("expected one address of an endpoint")
+
+
+def _cross_sign(data: bytes) -> None:
+    document = _document(data)
+    found = parse_cross_sign_request(document) if isinstance(document, dict) else None
+    if found is not None and (found[0].profile != "CA" or not found[1].key.spki_der):
+        raise CheckFailed("expected the profile and a key")
 
 
 def _refusal(data: bytes) -> None:
@@ -144,6 +159,14 @@ TARGETS = (
         allowed=(UsageProblem, InvalidRequest),
         covers=("swarmsec.wiring.swarm.signing_endpoint.SigningUrl.parse",),
         words=(b"https://", b"/", b"//", b"..", b"@", b":", b"[", b"]", b"?", b"#", b"%", b":0"),
+    ),
+    Target(
+        name="cross-sign-request",
+        run=_cross_sign,
+        seeds=(json.dumps(_CROSS).encode(), b'{"profile":""}'),
+        allowed=(UsageProblem, CaError),
+        covers=("swarmsec.docker.cross_signing.parse_cross_sign_request",),
+        words=(*_WORDS, b'"profile":"CA"', b'"names":[]'),
     ),
     Target(
         name="docker-info",

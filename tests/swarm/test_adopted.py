@@ -149,3 +149,25 @@ def test_an_adoption_that_everything_interrupts_is_taken_up(engines: StartEngine
     assert {node["source"] for node in status_of(authority).values()} == {"issued"}
     lines = authority.run("audit", "log", "--action", "swarm.adopt").stdout.splitlines()[1:]
     assert [line.split("\t")[4] for line in lines] == ["intent", "intent", "success"]
+    _verify_released_and_adopted_again(m1, [m1, m2, w1], authority)
+
+
+def _verify_released_and_adopted_again(m1: Engine, every: list[Engine], authority: SwarmsecHost) -> None:
+    """Killed in the middle too, the release ends with a root of Docker's own, and the Swarm can come back."""
+    before = tasks(every)
+    by_hand = m1.docker("swarm", "ca", "--rotate", "--quiet", check=False)
+    assert "unable to generate a cross-signed certificate" in by_hand.stderr
+    work = begin(authority, "swarm", "release", "--yes")
+    wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the release to begin")
+    work.send_signal(signal.SIGKILL)
+    work.wait()
+    authority.run("swarm", "release", "--yes")
+
+    swarm = m1.api("GET", "/swarm").json()
+    assert (swarm["RootRotationInProgress"], swarm["Spec"]["CAConfig"].get("ExternalCAs")) == (False, None)
+    assert swarm["TLSInfo"]["TrustRoot"] != root_of(authority).read_text()
+    assert {node["source"] for node in status_of(authority).values()} == {"none"}
+    adopt(authority, m1)
+    assert tasks(every) == before
+    assert {node["source"] for node in status_of(authority).values()} == {"issued"}
+    authority.run("audit", "verify")

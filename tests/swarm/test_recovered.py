@@ -15,7 +15,7 @@ from tests.peers.swarm_files import load_node_files
 from tests.peers.swarmsec_host import SwarmsecHost
 from tests.swarm.adopting import SETTLED_SECONDS, adopt, form_swarm, sleep_until, start_authority, status_of, tasks
 
-MINUTES = 3
+MINUTES = 2
 SHORT = f"\n[ca]\nallow_short_lifetimes = true\ncertificate_minutes = {MINUTES}\n"
 EXPIRED = "error while loading TLS certificate"
 
@@ -40,6 +40,7 @@ def restart(*engines: Engine) -> None:
         engine.wait_ready()
 
 
+@pytest.mark.timeout(600)
 def test_a_dead_swarm_with_locked_managers_comes_back(engines: StartEngines, authority: SwarmsecHost) -> None:
     m1, m2, w1 = every = engines("m1", "m2", "w1")
     form_swarm(m1, (m2, "manager"), (w1, "worker"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from ca.cross_requests import CrossSignRequest
 from ca.identity import NodeIdentity, NodeRole
-from ca.requests import SigningRequest
+from ca.pem import write_block
+from ca.requests import RootRequest, SigningRequest
 from ca.swarm_requests import SwarmRequest
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import Actor, ObjectRef, Source
@@ -17,6 +19,7 @@ from swarmsec.keys.tokens import Tokens
 from swarmsec.server.node_api import CheckAnswer, JoinAnswer, WaitAnswer
 from swarmsec.server.ports import Check, Refusal
 from swarmsec.services.authority import Authority
+from swarmsec.services.cross_sign_for_swarm import cross_sign_for_swarm
 from swarmsec.services.follow_rotation import Seen, has_news, must_renew, note_call, note_issued, seen_of
 from swarmsec.services.hold_nodes import POLL_SECONDS
 from swarmsec.services.join_node import JoinRequest, join_node
@@ -174,6 +177,19 @@ class AuthorityServices:
             return authority.chain_pem(record)
 
         return await self._writer.write(unit)
+
+    async def cross_sign(
+        self, caller: Caller, request: CrossSignRequest, root_request: RootRequest, request_id: str
+    ) -> bytes:
+        """Sign the root of a Swarm that leaves."""
+        identity = NodeIdentity(cluster_id=caller.cluster_id, role=NodeRole.MANAGER, node_id=caller.role.scope)
+        requester = requester_of(caller, request_id)
+        der = await self._writer.write(
+            lambda transaction: cross_sign_for_swarm(
+                transaction, self._authorities.at(transaction), identity, request, root_request, requester
+            )
+        )
+        return write_block(der, "CERTIFICATE")
 
     async def refuse_to_sign(self, caller: Caller, reason: str, request_id: str) -> None:
         """Record a request of a manager that could not be meant."""

@@ -39,6 +39,7 @@ PARSED_ONLY = {
     ("swarm", "autolock", "on"): "needs a Swarm",
     ("swarm", "autolock", "unlock"): "needs a Swarm",
     ("swarm", "evict"): "needs a Swarm",
+    ("swarm", "release"): "needs a Swarm",
     ("swarm", "status"): "needs a Swarm",
     ("unlock",): "needs a server that is locked",
     ("keys", "seal", "add"): "asks a person for a passphrase",

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from ca.cross_requests import CrossSignRequest
 from ca.errors import CaError
-from ca.requests import SigningRequest
+from ca.requests import RootRequest, SigningRequest
 from ca.swarm_requests import SwarmRequest
 from swarmsec.docker.external_ca import MAX_BODY, MAX_HOSTS, build_sign_route, parse_sign_request
 from swarmsec.errors import Denied, IntegrityFailure, TooManyAttempts, Unavailable, UsageProblem
 from swarmsec.http import Caller, Request, Response, Role, RoleKind
 from tests.peers.cfssl import DockerGeneration, build_cross_sign_request, build_node_csr, build_sign_request
+from tests.unit.swarmsec.docker.test_cross_signing import document
 from tests.unit.swarmsec.services.desk import new_key
 
 KEY = new_key()
@@ -40,7 +42,10 @@ def _answer(body: bytes, outcome: bytes | Exception = b"PEM", refused: list[str]
             raise Unavailable("the refusal cannot be logged")
         refused.append(reason)
 
-    route = build_sign_route(sign, refuse)
+    async def cross_sign(caller: Caller, wanted: CrossSignRequest, root: RootRequest, request_id: str) -> bytes:
+        return b"CROSS"
+
+    route = build_sign_route(sign, refuse, cross_sign)
     request = Request(method="POST", path=route.path, caller=CALLER, request_id="r1", body=body)
 
     async def handle() -> Response:
@@ -69,6 +74,11 @@ def test_a_certificate_is_answered_as_cfssl_does() -> None:
         200,
         {"success": True, "result": {"certificate": "PEM"}, "errors": [], "messages": []},
     )
+
+
+def test_a_request_for_a_root_goes_another_way() -> None:
+    status, answer = _answer(json.dumps(document()).encode())
+    assert (status, answer["result"]) == (200, {"certificate": "CROSS"})
 
 
 @pytest.mark.parametrize("error", [Denied("no"), UsageProblem("no"), CaError("no")])
