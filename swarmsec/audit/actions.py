@@ -46,7 +46,6 @@ class Action(StrEnum):
     CA_ROTATE = "ca.rotate"
     CA_ROTATE_NODE = "ca.rotate-node"
     CA_CROSS_SIGN = "ca.cross-sign"
-    CA_CROSS_SIGN_PERMIT = "ca.cross-sign-permit"
     CA_CROSS_SIGN_OPEN = "ca.cross-sign-open"
     CA_CROSS_SIGN_CLOSE = "ca.cross-sign-close"
     CA_TOKEN_CREATE = "ca.token-create"  # noqa: S105  # the name of an action
@@ -61,6 +60,7 @@ class Action(StrEnum):
     SWARM_TRUST = "swarm.trust"
     SWARM_DISTRUST = "swarm.distrust"
     SWARM_ADOPT = "swarm.adopt"
+    SWARM_ROTATE = "swarm.rotate"
     SWARM_RELEASE = "swarm.release"
     SWARM_EVICT = "swarm.evict"
     SWARM_LOCK = "swarm.lock"

@@ -11,6 +11,7 @@ import click
 
 from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, warn
+from swarmsec.cli.swarmrotate import leads_a_swarm, rotate_with_swarm
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def rotate(
     this home. Until each of them uses the new root, both count; then the old one is given up, and join tokens are
     new. Ctrl-C leaves the rotation running; --follow watches it again.
 
+    A home that has adopted a Swarm leads the Swarm along, in two moves; repeat the command after an interruption.
+
     \b
     Examples:
       swarmsec ca rotate --timeout 10m
@@ -56,6 +59,14 @@ def rotate(
     if abort + follow + bool(finish_without) + bool(key_type) > 1:
         raise UsageProblem("expected one of --abort, --follow, --finish-without and --key-type, got several")
     with opened_home(context) as home:
+        if home.store.read(leads_a_swarm):
+            if detach or follow or abort:
+                raise UsageProblem(
+                    "expected no --detach, --follow or --abort: this home has adopted a Swarm",
+                    hint="repeat the command to go on; 'swarmsec swarm release' gives the Swarm back",
+                )
+            rotate_with_swarm(context, home, without=finish_without, timeout=timeout, key_type=key_type)
+            return
         keys = keys_of(context, home)
         left = _leave_out(home, finish_without) if finish_without else None
         begins = not (follow or finish_without)

@@ -79,8 +79,8 @@ def talking_watcher() -> RotationWatcher:
     total, done = 0, 0
 
     def begins(count: int) -> None:
-        nonlocal total
-        total = count
+        nonlocal total, done
+        total, done = count, 0
 
     def renewed(node: SwarmNode) -> None:
         nonlocal done

@@ -17,11 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ca.cross_requests import CrossSignRequest
+from ca.cross_requests import CROSS_SIGN_PROFILE, CrossSignRequest, RequestedExtension
 from ca.errors import CaError
-from ca.requests import RootRequest, SigningRequest, parse_signing_request
+from ca.requests import RootRequest, SigningRequest, parse_root_request, parse_signing_request
 from ca.swarm_requests import SwarmRequest
-from swarmsec.docker.cross_signing import parse_cross_sign_request
 from swarmsec.errors import Denied, UsageProblem
 from swarmsec.http import Caller, Request, Response, Route
 
@@ -42,7 +41,7 @@ Refuse = Callable[[Caller, str, str], Awaitable[None]]
 """Records that a manager's request could not be meant: caller, reason and request id in; durable when it returns."""
 
 
-def build_sign_route(sign: Sign, refuse: Refuse, cross_sign: CrossSign) -> Route:
+def build_sign_route(sign: Sign, cross_sign: CrossSign, refuse: Refuse) -> Route:
     """The route ``cfssl.sign``."""
 
     async def handle(request: Request) -> Response:
@@ -104,6 +103,47 @@ def _node_request(document: dict[str, Any]) -> tuple[SwarmRequest, SigningReques
         profile=_text(document, "profile"),
     )
     return wanted, parse_signing_request(_text(document, "certificate_request").encode())
+
+
+def parse_cross_sign_request(document: dict[str, Any]) -> tuple[CrossSignRequest, RootRequest] | None:
+    """Read a request that is for a root; None for one that is not.
+
+    Args:
+        document: the whole request, members unique.
+
+    Raises:
+        UsageProblem: it is not the JSON that leaders send.
+        ca.errors.CaError: the certificate request in it is unacceptable.
+    """
+    if document.get("profile") != CROSS_SIGN_PROFILE:
+        return None
+    subject = document.get("subject")
+    names = subject.get("names") or [] if isinstance(subject, dict) else None
+    hosts, extensions = document.get("hosts") or [], document.get("extensions") or []
+    request = document.get("certificate_request")
+    if not (isinstance(subject, dict) and isinstance(names, list) and isinstance(request, str)):
+        raise UsageProblem("expected a subject and a certificate request")
+    if not (_is_short(hosts) and all(isinstance(host, str) for host in hosts) and _is_short(extensions)):
+        raise UsageProblem(f"expected hosts and extensions, at most {MAX_HOSTS} of each")
+    wanted = CrossSignRequest(
+        common_name=str(subject.get("CN", "")),
+        name_count=len(names),
+        hosts=hosts,
+        profile=CROSS_SIGN_PROFILE,
+        extensions=[_extension(item) for item in extensions],
+    )
+    return wanted, parse_root_request(request.encode("utf-8", "replace"))
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= MAX_HOSTS
+
+
+def _extension(item: object) -> RequestedExtension:
+    match item:
+        case {"id": str(oid), "critical": bool(critical), "value": str(value)}:
+            return RequestedExtension(oid=oid, critical=critical, value=value)
+    raise UsageProblem("expected an extension with id, critical and value")
 
 
 def _parse(body: bytes) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from cryptography import x509
 
@@ -21,7 +22,7 @@ from swarmsec.errors import Changed, Denied, IntegrityFailure
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.adopt_swarm import is_of
 from swarmsec.services.convergence import issuer_of
-from swarmsec.services.cross_sign_for_swarm import close_cross_signing, open_cross_signing
+from swarmsec.services.cross_signing import close_cross_signing, open_cross_signing
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateStatus, Intent
 from swarmsec.services.requester import Requester
@@ -31,6 +32,8 @@ from swarmsec.services.swarm_ports import ChangeSpec, Spec
 from swarmsec.services.swarm_records import SwarmNode, SwarmState
 
 ACTION = Action.SWARM_RELEASE.value
+OPEN_FOR = timedelta(minutes=10)
+"""How long the Swarm's root may be signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,8 @@ def begin_release(
     asking = replace(requester, request_id=request_id)
     fields = {"root_spki_sha256": spki_sha256}
     transaction.log(asking.event(Action.SWARM_RELEASE, _reference(release), outcome=Outcome.INTENT, fields=fields))
-    open_cross_signing(transaction, spki_sha256, asking)
+    until = unix_seconds(transaction.clock) + round(OPEN_FOR.total_seconds())
+    open_cross_signing(transaction, asking, spki_sha256=spki_sha256, until=until)
 
 
 def conclude_release(

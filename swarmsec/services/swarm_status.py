@@ -137,8 +137,8 @@ def swarm_status(
         is_ours=ours,
         answers=answers,
         nodes=sorted(listed, key=lambda item: (item.node.role, item.node.label)),
-        # Under another root, what we issued is believed by nobody.
-        obsolete=_obsolete(issued, nodes) if ours else [],
+        # Under another root than the Swarm's, what we issued is believed by nobody.
+        obsolete=_obsolete(issued, nodes, active.generation) if active is not None and ours else [],
     )
 
 
@@ -185,11 +185,14 @@ def _node_status(
     )
 
 
-def _obsolete(issued: Mapping[str, Sequence[CertificateRecord]], nodes: Sequence[SwarmNode]) -> list[Obsolete]:
+def _obsolete(
+    issued: Mapping[str, Sequence[CertificateRecord]], nodes: Sequence[SwarmNode], generation: int
+) -> list[Obsolete]:
     present = {node.id: node for node in nodes}
     found = []
     for node_id, records in issued.items():
-        managing = [record for record in records if record.profile == Profile.SWARM_MANAGER]
+        believed = (record for record in records if record.generation == generation)
+        managing = [record for record in believed if record.profile == Profile.SWARM_MANAGER]
         node = present.get(node_id)
         if node is None:
             found += [Obsolete(record=record, hostname="", reason="removed") for record in managing]

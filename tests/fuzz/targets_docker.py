@@ -7,9 +7,9 @@ import json
 import msgspec
 
 from ca.errors import CaError, InvalidRequest
-from swarmsec.docker.cross_signing import parse_cross_sign_request
 from swarmsec.docker.endpoint import DockerEndpoint
 from swarmsec.docker.engine import engine_words, refusal_of
+from swarmsec.docker.external_ca import parse_cross_sign_request
 from swarmsec.docker.secret_driver import parse_secret_request
 from swarmsec.docker.service_objects import parse_secret, parse_service, parse_task
 from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, parse_swarm
@@ -165,7 +165,7 @@ TARGETS = (
         run=_cross_sign,
         seeds=(json.dumps(_CROSS).encode(), b'{"profile":""}'),
         allowed=(UsageProblem, CaError),
-        covers=("swarmsec.docker.cross_signing.parse_cross_sign_request",),
+        covers=("swarmsec.docker.external_ca.parse_cross_sign_request",),
         words=(*_WORDS, b'"profile":"CA"', b'"names":[]'),
     ),
     Target(

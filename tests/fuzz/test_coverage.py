@@ -61,7 +61,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.rotation_steps.load_around": "rows of the store, each held to its digest",
     "swarmsec.services.rotation_steps.load_rotation": "rows of the store, each held to its digest",
     "swarmsec.services.standing_tokens.open_standing_token": "open_record over rows, then JoinToken.parse",
-    "swarmsec.services.cross_sign_for_swarm.open_cross_signing": "opens a permission, reads nothing",
+    "swarmsec.services.cross_signing.open_cross_signing": "opens a permission, reads nothing",
     "swarmsec.services.swarm_link.load_link": "a setting of our own, held by its row's digest",
     "swarmsec.wiring.swarm.opening.open_swarm": "DockerEndpoint.parse, then the engine's answers",
     "swarmsec.audit.decoding.decode_quickly": "takes nothing that parse_entry refuses; tests/unit/swarmsec/audit",

@@ -77,6 +77,11 @@ def begin(authority: SwarmsecHost, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=authority.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def down(node: str, manager: Engine) -> bool:
+    """Whether a manager has given a node up."""
+    return manager.node_states().get(node) == "down"
+
+
 def is_rotating(manager: Engine) -> bool:
     """Whether the Swarm's root is being rotated."""
     return manager.api("GET", "/swarm").json()["RootRotationInProgress"] is True

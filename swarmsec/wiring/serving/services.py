@@ -19,7 +19,7 @@ from swarmsec.keys.tokens import Tokens
 from swarmsec.server.node_api import CheckAnswer, JoinAnswer, WaitAnswer
 from swarmsec.server.ports import Check, Refusal
 from swarmsec.services.authority import Authority
-from swarmsec.services.cross_sign_for_swarm import cross_sign_for_swarm
+from swarmsec.services.cross_signing import cross_sign_for_swarm
 from swarmsec.services.follow_rotation import Seen, has_news, must_renew, note_call, note_issued, seen_of
 from swarmsec.services.hold_nodes import POLL_SECONDS
 from swarmsec.services.join_node import JoinRequest, join_node

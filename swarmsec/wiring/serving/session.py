@@ -202,7 +202,7 @@ class Session:
                     *build_log_routes(ServedLogFiles(store, self._writer)),
                     *build_tuf_routes(trust),
                     *build_trust_routes(trust),
-                    build_sign_route(services.sign, services.refuse_to_sign, services.cross_sign),
+                    build_sign_route(services.sign, services.cross_sign, services.refuse_to_sign),
                 ],
                 version=__version__,
             ),

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.errors import CaError
-from swarmsec.docker.cross_signing import parse_cross_sign_request
+from swarmsec.docker.external_ca import parse_cross_sign_request
 from swarmsec.errors import UsageProblem
 from tests.unit.swarmsec.services.desk import new_key
 

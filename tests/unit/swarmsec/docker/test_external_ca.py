@@ -45,7 +45,7 @@ def _answer(body: bytes, outcome: bytes | Exception = b"PEM", refused: list[str]
     async def cross_sign(caller: Caller, wanted: CrossSignRequest, root: RootRequest, request_id: str) -> bytes:
         return b"CROSS"
 
-    route = build_sign_route(sign, refuse, cross_sign)
+    route = build_sign_route(sign, cross_sign, refuse)
     request = Request(method="POST", path=route.path, caller=CALLER, request_id="r1", body=body)
 
     async def handle() -> Response:

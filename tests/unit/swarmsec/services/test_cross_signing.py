@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca.cross_requests import CrossSignRequest, RequestedExtension
 from ca.identity import NodeIdentity, NodeRole
 from ca.requests import RootRequest, parse_root_request
+from swarmsec.clock import unix_seconds
 from swarmsec.errors import Denied
-from swarmsec.services.cross_sign_for_swarm import (
-    OPEN_FOR,
+from swarmsec.services.cross_signing import (
     close_cross_signing,
     cross_sign_for_swarm,
     open_cross_signing,
 )
+from swarmsec.services.ports import Transaction
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key
 
@@ -39,8 +40,17 @@ def request_for(key: ec.EllipticCurvePrivateKey) -> RootRequest:
     return parse_root_request(made.public_bytes(Encoding.PEM))
 
 
+OPEN_FOR = timedelta(minutes=10)
+
+
 def permit(desk: Desk, request: RootRequest) -> None:
-    desk.home.store.write(lambda transaction: open_cross_signing(transaction, request.key.spki_sha256, OPERATOR))
+    spki = request.key.spki_sha256
+
+    def unit(transaction: Transaction) -> None:
+        until = unix_seconds(transaction.clock) + round(OPEN_FOR.total_seconds())
+        open_cross_signing(transaction, OPERATOR, spki_sha256=spki, until=until)
+
+    desk.home.store.write(unit)
 
 
 def sign(desk: Desk, request: RootRequest, role: NodeRole = NodeRole.MANAGER) -> x509.Certificate:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 from ca.cross_requests import CrossSignPermission, CrossSignRequest, check_cross_sign_request
@@ -20,35 +19,33 @@ from ca.requests import RootRequest
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.canonical import encode_canonical, parse_canonical
 from swarmsec.audit.entry import ObjectRef
-from swarmsec.clock import unix_seconds
+from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.errors import Denied, IntegrityFailure
 from swarmsec.services.authority import SERIAL_BYTES, Authority, now_utc
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.requester import Field, Requester
 
-SETTING: Final = "cross_signing"
-OPEN_FOR: Final = timedelta(minutes=10)
+SETTING: Final = "ca/cross-signing"
 
 
-def open_cross_signing(transaction: Transaction, spki_sha256: str, requester: Requester) -> None:
-    """Permit the root with one key, from now on for ten minutes.
+def open_cross_signing(transaction: Transaction, requester: Requester, *, spki_sha256: str, until: int) -> None:
+    """Permit the root with one key; what was permitted before counts no more.
 
     Args:
         spki_sha256: of its SubjectPublicKeyInfo, lower-case hex.
+        until: Unix seconds.
     """
-    until = unix_seconds(transaction.clock) + round(OPEN_FOR.total_seconds())
     members = {"spki_sha256": spki_sha256, "until": until}
     transaction.settings.put(SETTING, encode_canonical(members).decode())
-    target = ObjectRef(type="root", id=spki_sha256)
-    transaction.log(requester.event(Action.CA_CROSS_SIGN_PERMIT, target, fields={"until": until}))
+    fields: Mapping[str, Field] = {"spki_sha256": spki_sha256, "until": rfc3339_seconds(until)}
+    transaction.log(requester.event(Action.CA_CROSS_SIGN_OPEN, ObjectRef(type="root", id=spki_sha256), fields=fields))
 
 
 def close_cross_signing(transaction: Transaction, requester: Requester) -> None:
     """Permit no root any more; nothing happens where none is permitted."""
     if transaction.settings.get(SETTING):
         transaction.settings.put(SETTING, "")
-        event = requester.event(Action.CA_CROSS_SIGN_PERMIT, ObjectRef(type="root"), fields={"closed": True})
-        transaction.log(event)
+        transaction.log(requester.event(Action.CA_CROSS_SIGN_CLOSE, ObjectRef(type="root")))
 
 
 def cross_sign_for_swarm(
