@@ -33,6 +33,7 @@ from swarmsec.services.trust_state import (
 )
 
 ROLE: Final = "trust-role"
+_MAX_SUMMARY: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,27 +61,45 @@ def add_delegation(
         ChangeRefused: its name, its keys or its threshold cannot be.
         NotFound: there is no trust repository in this home.
     """
-    path_patterns(wanted.repository)
+    return add_delegations(transaction, keys, requester, [wanted])
+
+
+def add_delegations(
+    transaction: Transaction, keys: Keys, requester: Requester, wanted: Sequence[Delegation]
+) -> Published | PendingChange:
+    """Let several repositories be signed, in one change.
+
+    Raises:
+        AlreadyExists, ChangeRefused, NotFound: as ``add_delegation``.
+    """
     plan = present_plan(transaction)
+    quorums = {item.repository: _new_quorum(transaction, keys, plan, item) for item in wanted}
+    documents = [targets_document(transaction, replace(plan, repositories={**plan.repositories, **quorums}))]
+    # So that clients find the role in the snapshot, with nothing in it, before the first image is signed.
+    alone = [name for name, quorum in quorums.items() if quorum.threshold == 1]
+    documents += [_role_document(transaction, name, {}) for name in alone]
+    words = [f"{name} to {len(item.keys)} keys, {item.threshold} of which must sign" for name, item in quorums.items()]
+    proposal = Proposal(
+        summary=f"delegate {', '.join(words)}"[:_MAX_SUMMARY],
+        documents=tuple(documents),
+        target=ObjectRef(type=ROLE, id=wanted[0].repository),
+        fields={
+            "repositories": list(quorums),
+            "keys": sorted(keyid for quorum in quorums.values() for keyid in quorum.keys),
+        },
+    )
+    return carry_out(transaction, keys, requester, proposal)
+
+
+def _new_quorum(transaction: Transaction, keys: Keys, plan: TargetsPlan, wanted: Delegation) -> Quorum:
+    path_patterns(wanted.repository)
     if wanted.repository in plan.repositories:
         raise AlreadyExists(
             f"{wanted.repository} is delegated already", hint="give it new keys with: swarmsec trust key rotate"
         )
-    own = create_key(transaction, keys)
     threshold = (2 if wanted.outside_keys else 1) if wanted.threshold is None else wanted.threshold
-    chosen = [own, *wanted.outside_keys]
-    quorum = Quorum(keys={key.keyid: key for key in chosen}, threshold=threshold)
-    documents = [targets_document(transaction, _with(plan, wanted.repository, quorum))]
-    if threshold == 1:
-        # So that clients find the role in the snapshot, with nothing in it, before the first image is signed.
-        documents.append(_role_document(transaction, wanted.repository, {}))
-    proposal = Proposal(
-        summary=f"delegate {wanted.repository} to {len(chosen)} keys, {threshold} of which must sign",
-        documents=tuple(documents),
-        target=ObjectRef(type=ROLE, id=wanted.repository),
-        fields={"keys": sorted(quorum.keys), "threshold": threshold},
-    )
-    return carry_out(transaction, keys, requester, proposal)
+    chosen = [create_key(transaction, keys), *wanted.outside_keys]
+    return Quorum(keys={key.keyid: key for key in chosen}, threshold=threshold)
 
 
 def remove_delegation(
