@@ -77,6 +77,7 @@ class Action(StrEnum):
     SECRET_REVEAL = "secret.reveal"  # noqa: S105  # the name of an action
     SECRET_ATTACH = "secret.attach"  # noqa: S105  # the name of an action
     SECRET_DETACH = "secret.detach"  # noqa: S105  # the name of an action
+    SECRET_ROTATE = "secret.rotate"  # noqa: S105  # the name of an action
     SECRET_DELIVER = "secret.deliver"  # noqa: S105  # the name of an action
     TRUST_INIT = "trust.init"
     TRUST_PROPOSE = "trust.propose"

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmsec.cli.durations import DURATION
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
+from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json
+from swarmsec.cli.progress import report_tasks
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from swarmsec.wiring.attaching import Attaching
     from swarmsec.wiring.home import Home
 
@@ -130,17 +129,5 @@ def _attaching(context: click.Context, home: Home, docker: str | None, timeout: 
         carrier=DockerServices(EngineApi(endpoint)),
         requester=local_requester(),
         seconds=timeout.total_seconds(),
-        on_progress=_progress(),
+        on_progress=report_tasks(),
     )
-
-
-def _progress() -> Callable[[int, int], None]:
-    last: tuple[int, int] | None = None
-
-    def report(running: int, total: int) -> None:
-        nonlocal last
-        if (running, total) != last:
-            last = (running, total)
-            say(f"{running} of {total} tasks run with it")
-
-    return report

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from swarmsec.cli.frame import options_of
+from swarmsec.cli.frame import options_of, say
 
 Advance = Callable[[int], None]
 """Told how many more are done."""
@@ -33,3 +33,16 @@ def progress(label: str, total: int) -> Iterator[Advance]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=max(total, 1))
         yield lambda count: bar.advance(task, count)
+
+
+def report_tasks() -> Callable[[int, int], None]:
+    """Say how many tasks run with a secret, whenever that changes."""
+    last: tuple[int, int] | None = None
+
+    def report(running: int, total: int) -> None:
+        nonlocal last
+        if (running, total) != last:
+            last = (running, total)
+            say(f"{running} of {total} tasks run with it")
+
+    return report

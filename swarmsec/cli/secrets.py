@@ -11,6 +11,7 @@ import click
 
 from swarmsec.cli.attaching import attach, detach
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
+from swarmsec.cli.rotatesecret import rotate
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -307,6 +308,7 @@ def reveal(context: click.Context, name: str, version: int | None, reason: str) 
 
 secrets.add_command(attach)
 secrets.add_command(detach)
+secrets.add_command(rotate)
 
 
 def _found(context: click.Context, name: str) -> KeptSecret:

@@ -19,7 +19,7 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import AlreadyExists, NotFound, UsageProblem
 from swarmsec.errors import Denied as DeniedError
-from swarmsec.secretstore.names import SecretName
+from swarmsec.secretstore.names import MAX_NAME, SecretName
 from swarmsec.services.apply_policy import active_documents
 from swarmsec.services.deliver_secret import repository_of, version_label
 from swarmsec.services.delivery_records import Attachment
@@ -27,7 +27,7 @@ from swarmsec.services.keep_secrets import find_secret
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import Intent
 from swarmsec.services.requester import Field, Requester
-from swarmsec.services.service_records import NAME_LABEL, DockerSecret, ServiceState
+from swarmsec.services.service_records import FINGERPRINT_LABEL, NAME_LABEL, DockerSecret, ServiceState
 
 DRIVER_MODE: Final = "driver"
 NATIVE_MODE: Final = "native"
@@ -108,7 +108,7 @@ def begin_attach(
     kept = find_secret(transaction, name)
     target = ObjectRef(type="secret", name=name.text, version=kept.record.current)
     fields: dict[str, Field] = {"service": service.id, "service_name": service.name, "mode": mode}
-    denied = _denied(transaction, name, service, nodes, image_trusted=image_trusted)
+    denied = decide_attach(transaction, name, service, nodes, image_trusted=image_trusted)
     if denied is not None:
         why = f"{denied.reason}{f': {denied.basis}' if denied.basis else ''}"
         event = requester.event(Action.SECRET_ATTACH, target, outcome=Outcome.DENIED, reason=why, fields=fields)
@@ -169,8 +169,20 @@ def conclude_attach(
     transaction.log(requester.event(Action.SECRET_ATTACH, target, outcome=outcome, reason=failure, fields=fields))
 
 
-def verify_docker_secret(found: DockerSecret, plan: AttachPlan, driver: str) -> str:
+def native_secret_name(name: SecretName, version: int) -> str:
+    """What the Docker secret of one version is called; Docker's own secrets never change, so each version has one."""
+    suffix = f".v{version}"
+    return name.docker_name[: MAX_NAME - len(suffix)].rstrip("._-") + suffix
+
+
+def verify_docker_secret(found: DockerSecret, name: SecretName, driver: str, *, fingerprint: str = "") -> str:
     """Take up a Docker secret of the same name, if it stands for the same secret.
+
+    Args:
+        found: as the manager describes it.
+        name: of the secret.
+        driver: that gives its value; empty for one that Docker itself keeps.
+        fingerprint: of its value, for one that Docker itself keeps.
 
     Returns:
         its id.
@@ -178,10 +190,10 @@ def verify_docker_secret(found: DockerSecret, plan: AttachPlan, driver: str) -> 
     Raises:
         AlreadyExists: it stands for something else.
     """
-    wanted = driver if plan.mode == DRIVER_MODE else ""
-    if found.driver != wanted or found.labels.get(NAME_LABEL) != plan.name.text:
+    labels = (found.labels.get(NAME_LABEL), found.labels.get(FINGERPRINT_LABEL, ""))
+    if found.driver != driver or labels != (name.text, fingerprint):
         raise AlreadyExists(
-            f"the Docker secret {found.name} is there already and is not {plan.name}",
+            f"the Docker secret {found.name} is there already and is not {name}",
             hint=f"look at it with: docker secret inspect {found.name}",
         )
     return found.id
@@ -212,7 +224,7 @@ def attached_spec(state: ServiceState, spec: dict[str, Any], plan: AttachPlan, s
     reference_members = {"File": plan.file.members(), "SecretID": secret_id, "SecretName": plan.docker_secret}
     container["Secrets"] = [*others, reference_members]
     spec["Labels"] = {**(spec.get("Labels") or {}), plan.label: str(plan.version)}
-    return _forced(spec)
+    return forced(spec)
 
 
 def detached_spec(spec: dict[str, Any], docker_secret: str, label: str) -> dict[str, Any]:
@@ -220,7 +232,7 @@ def detached_spec(spec: dict[str, Any], docker_secret: str, label: str) -> dict[
     container = spec.setdefault("TaskTemplate", {}).setdefault("ContainerSpec", {})
     container["Secrets"] = [item for item in container.get("Secrets") or [] if item.get("SecretName") != docker_secret]
     spec["Labels"] = {key: value for key, value in (spec.get("Labels") or {}).items() if key != label}
-    return _forced(spec)
+    return forced(spec)
 
 
 def begin_detach(
@@ -262,13 +274,13 @@ def _detached(found: Attachment) -> tuple[ObjectRef, dict[str, Field]]:
     return ObjectRef(type="secret", name=found.name), fields
 
 
-def _denied(
+def decide_attach(
     transaction: Transaction,
     name: SecretName,
     service: ServiceState,
     nodes: Sequence[tuple[str, str]],
     *,
-    image_trusted: bool,
+    image_trusted: bool = False,
 ) -> Denied | None:
     """The policy's answer for every node that a task may come to; None if one of them is enough for a task."""
     documents = active_documents(transaction)
@@ -292,7 +304,8 @@ def _denied(
     return answer
 
 
-def _forced(spec: dict[str, Any]) -> dict[str, Any]:
+def forced(spec: dict[str, Any]) -> dict[str, Any]:
+    """A specification whose tasks are all made anew."""
     template = spec["TaskTemplate"]
     template["ForceUpdate"] = int(template.get("ForceUpdate") or 0) + 1
     return spec

@@ -25,6 +25,7 @@ from swarmsec.errors import NotFound, SwarmsecError, UsageProblem
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.envelope import frame
 from swarmsec.secretstore.names import SecretName
+from swarmsec.secretstore.versions import VersionState
 from swarmsec.services.apply_policy import active_documents
 from swarmsec.services.delivery_records import CheckedTask, SecretRequest
 from swarmsec.services.keep_secrets import KeptSecret, find_secret, fingerprint_key, open_version
@@ -140,13 +141,17 @@ def version_of(transaction: Transaction, keys: Keys, kept: KeptSecret, task: Che
 
     Raises:
         UsageProblem: the label names no version.
+        NotFound: it names one that a rotation has only prepared.
     """
     text = task.service_labels.get(version_label(transaction, keys, SecretName.parse(kept.record.name)))
     if text is None:
         return kept.record.current
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_VERSION_DIGITS):
         raise UsageProblem(f"expected a version in the label of service {task.service_name}, got {text!r:.20}")
-    return int(text)
+    number = int(text)
+    if kept.history.state_of(number) is VersionState.PENDING:
+        raise NotFound(f"version {number} of {kept.record.name} is not published yet")
+    return number
 
 
 def checked_labels(claimed: SecretRequest, present: dict[str, str], previous: dict[str, str]) -> dict[str, str]:

@@ -92,7 +92,7 @@ def create_secret(transaction: Transaction, keys: Keys, new: NewSecret, requeste
         max_versions=new.max_versions,
         labels=format_labels(new.labels),
     )
-    kept = _grown(transaction, keys, KeptSecret(record=record, versions=()), new.value)
+    kept = add_version(transaction, keys, KeptSecret(record=record, versions=()), new.value)
     transaction.log(requester.event(Action.SECRET_CREATE, reference_of(kept, kept.record.current)))
     return kept
 
@@ -128,10 +128,10 @@ def put_secret(
     verify_newest(kept, cas)
     if max_versions is not None:
         kept = replace(kept, record=replace(kept.record, max_versions=verify_max_versions(max_versions)))
-    grown = _grown(transaction, keys, kept, value)
+    grown = add_version(transaction, keys, kept, value)
     surplus = grown.history.surplus()
     if surplus:
-        grown = _changed(transaction, grown, grown.history.destroyed(surplus))
+        grown = change_history(transaction, grown, grown.history.destroyed(surplus))
     fields: dict[str, Field] = {"destroyed": [str(number) for number in surplus]} if surplus else {}
     transaction.log(requester.event(Action.SECRET_PUT, reference_of(grown, grown.history.newest), fields=fields))
     return grown
@@ -272,21 +272,35 @@ def describe_version(kept: KeptSecret, version: SecretVersionRecord) -> dict[str
     }
 
 
-def _grown(transaction: Transaction, keys: Keys, kept: KeptSecret, value: SecretBytes) -> KeptSecret:
-    history = kept.history.added()
+def add_version(
+    transaction: Transaction, keys: Keys, kept: KeptSecret, value: SecretBytes, *, pending: bool = False
+) -> KeptSecret:
+    """Seal a value as the newest version, current at once unless it is pending; the caller logs.
+
+    Args:
+        transaction: of this unit.
+        keys: the open key store.
+        kept: the secret as it is.
+        value: checked before (``verify_value``).
+        pending: whether a rotation is to publish it later.
+    """
+    history = kept.history.added(pending=pending)
     version = SecretVersionRecord(
         name=kept.record.name,
         version=history.newest,
         created=unix_seconds(transaction.clock),
-        state=VersionState.LIVE.value,
+        state=history.versions[-1].state.value,
         fingerprint=_fingerprint(transaction, keys, kept.record.name, value),
     )
     keys.put(transaction, record_name(version.name, version.version), value)
-    return _changed(transaction, KeptSecret(record=kept.record, versions=(*kept.versions, version)), history)
+    return change_history(transaction, KeptSecret(record=kept.record, versions=(*kept.versions, version)), history)
 
 
-def _changed(transaction: Transaction, kept: KeptSecret, history: History) -> KeptSecret:
-    """Write what a new history says of the record and its versions; values of destroyed versions are erased."""
+def change_history(transaction: Transaction, kept: KeptSecret, history: History) -> KeptSecret:
+    """Write what a new history says of the record and its versions; values of destroyed versions are erased.
+
+    The caller logs.
+    """
     record = replace(
         kept.record,
         changed=unix_seconds(transaction.clock),
@@ -314,7 +328,7 @@ def _with_entry(
     numbers: Sequence[int],
     requester: Requester,
 ) -> KeptSecret:
-    changed = _changed(transaction, kept, history)
+    changed = change_history(transaction, kept, history)
     fields: dict[str, Field] = {"versions": [str(number) for number in numbers]}
     transaction.log(requester.event(action, ObjectRef(type="secret", name=kept.record.name), fields=fields))
     return changed

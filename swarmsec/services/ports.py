@@ -31,6 +31,7 @@ from swarmsec.services.records import (
 )
 from swarmsec.services.rotation_ports import RotationRecords
 from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
+from swarmsec.services.secret_rotation_records import Rotation
 from swarmsec.services.swarm_ports import EvictionRecords
 from swarmsec.services.trust_ports import TrustStore
 
@@ -141,6 +142,15 @@ class AttachmentRecords(Protocol):
     def all(self) -> Sequence[Attachment]: ...
 
 
+class SecretRotationRecords(Protocol):
+    """Rotations of secrets under way, at most one of each."""
+
+    def get(self, name: str) -> Rotation | None: ...
+    def put(self, record: Rotation) -> None: ...
+    def remove(self, name: str) -> None: ...
+    def all(self) -> Sequence[Rotation]: ...
+
+
 class KeyTermRecords(Protocol):
     """The terms of the key ring."""
 
@@ -237,6 +247,8 @@ class Transaction(Protocol):
     def secrets(self) -> SecretRecords: ...
     @property
     def attachments(self) -> AttachmentRecords: ...
+    @property
+    def secret_rotations(self) -> SecretRotationRecords: ...
     @property
     def log_entries(self) -> LogEntries: ...
     @property

@@ -9,6 +9,8 @@ from typing import Any
 RUNNING = "running"
 NAME_LABEL = "io.swarmsec.name"
 """Label of a Docker secret: the name of the secret that it stands for."""
+FINGERPRINT_LABEL = "io.swarmsec.fingerprint"
+"""Label of a Docker secret that Docker itself keeps: the keyed fingerprint of its value."""
 VERSION_LABEL = "io.swarmsec.version."
 """Beginning of a service's label; the fingerprint of a secret's name follows, its value is a version."""
 

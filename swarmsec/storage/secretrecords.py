@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swarmsec.services.delivery_records import Attachment
 from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
+from swarmsec.services.secret_rotation_records import Rotation, RotationStage, format_services, load_services
 from swarmsec.storage import tables
+from swarmsec.storage.rows import Row
 
 if TYPE_CHECKING:
     from swarmsec.storage.transaction import Transaction
@@ -87,3 +89,41 @@ class Attachments:
         """Every attachment."""
         rows = self._transaction.select(tables.secret_attachments)
         return [Attachment(**{field: row[field] for field in Attachment.__slots__}) for row in rows]
+
+
+class Rotations:
+    """Rotations of secrets under way."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def get(self, name: str) -> Rotation | None:
+        """The rotation of a secret, or None."""
+        row = self._transaction.find(tables.secret_rotations, name=name)
+        return None if row is None else _rotation(row)
+
+    def put(self, record: Rotation) -> None:
+        """Write a rotation over the one of the same secret."""
+        values = {field: getattr(record, field) for field in Rotation.__slots__}
+        values |= {"stage": record.stage.value, "services": format_services(record.services)}
+        row = self._transaction.find(tables.secret_rotations, name=record.name)
+        if row is None:
+            self._transaction.insert(tables.secret_rotations, **values)
+        else:
+            self._transaction.update(tables.secret_rotations, row, **values)
+
+    def remove(self, name: str) -> None:
+        """Remove a rotation; nothing happens where there is none."""
+        row = self._transaction.find(tables.secret_rotations, name=name)
+        if row is not None:
+            self._transaction.delete(tables.secret_rotations, row)
+
+    def all(self) -> Sequence[Rotation]:
+        """Every rotation under way, by the name of its secret."""
+        return [_rotation(row) for row in self._transaction.select(tables.secret_rotations)]
+
+
+def _rotation(row: Row) -> Rotation:
+    values: dict[str, Any] = {field: row[field] for field in Rotation.__slots__}
+    values |= {"stage": RotationStage(row["stage"]), "services": load_services(row["services"])}
+    return Rotation(**values)

@@ -199,3 +199,16 @@ secret_attachments = _state_table(
     Column("mode", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
 )
+
+secret_rotations = _state_table(
+    "secret_rotations",
+    _key("name", Text),
+    Column("request_id", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("former", BigInteger, nullable=False),
+    Column("former_previous", BigInteger, nullable=False),
+    Column("keep", BigInteger, nullable=False),
+    Column("services", Text, nullable=False),
+)

@@ -117,6 +117,11 @@ class Transaction:
         return secretrecords.Attachments(self)
 
     @property
+    def secret_rotations(self) -> secretrecords.Rotations:
+        """Rotations of secrets under way."""
+        return secretrecords.Rotations(self)
+
+    @property
     def intents(self) -> coordination.Intents:
         """What was begun outside the database."""
         return coordination.Intents(self)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Protocol
 
-from swarmsec.errors import SwarmsecError, Unavailable
+from swarmsec.errors import SwarmsecError
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.attach_secret import (
@@ -21,16 +19,15 @@ from swarmsec.services.attach_secret import (
     conclude_attach,
     conclude_detach,
     detached_spec,
+    native_secret_name,
     verify_docker_secret,
 )
 from swarmsec.services.delivery_ports import SecretCarrier
 from swarmsec.services.keep_secrets import find_secret, open_version
 from swarmsec.services.requester import Requester
-from swarmsec.services.service_records import NAME_LABEL, RUNNING, ServiceState
+from swarmsec.services.service_records import FINGERPRINT_LABEL, NAME_LABEL, ServiceState
 from swarmsec.storage.store import Store
-
-POLL_SECONDS: Final = 0.25
-_ENDED: Final = frozenset({"paused", "rollback_started", "rollback_paused", "rollback_completed"})
+from swarmsec.wiring.settling import Progress, wait_for_tasks
 
 
 class Carrier(SecretCarrier, Protocol):
@@ -57,7 +54,7 @@ class Attaching:
     carrier: Carrier
     requester: Requester
     seconds: float
-    on_progress: Callable[[int, int], None]
+    on_progress: Progress
 
     def attach(self, name: SecretName, service_name: str, file: SecretFile, *, driver: str, mode: str) -> AttachPlan:
         """Attach a secret and wait until the service's tasks run with it.
@@ -88,7 +85,7 @@ class Attaching:
             secret_id = self._docker_secret(plan, driver)
             self.carrier.change_service(service.id, lambda state, spec: attached_spec(state, spec, plan, secret_id))
             is_changed = True
-            self.wait_for_tasks(service.id, secret_id)
+            self._wait_for_tasks(service.id, secret_id)
             failure = ""
         except SwarmsecError as error:
             failure = str(error)
@@ -116,7 +113,7 @@ class Attaching:
         failure = "interrupted"
         try:
             self.carrier.change_service(service.id, lambda state, spec: detached_spec(spec, found.docker_secret, label))
-            self.wait_for_tasks(service.id, None)
+            self._wait_for_tasks(service.id, None)
             self._remove_unused(found.docker_secret)
             failure = ""
         except SwarmsecError as error:
@@ -125,62 +122,20 @@ class Attaching:
         finally:
             self.store.write(lambda transaction: conclude_detach(transaction, found, requester, failure=failure))
 
-    def wait_for_tasks(self, service_id: str, secret_id: str | None) -> None:
-        """Wait until every task that shall run runs, made from the newest specification.
-
-        Args:
-            service_id: of the service.
-            secret_id: the Docker secret that each must use; None for whatever.
-
-        Raises:
-            Unavailable: Docker rolled the update back or stopped it, or time is up.
-        """
-        deadline = time.monotonic() + self.seconds
-        last_error = ""
-        while True:
-            service = self.carrier.service(service_id)
-            tasks = self.carrier.tasks(service_id)
-            force = _force_of(service)
-            newest = [task for task in tasks if task.force_update == force]
-            wanted = [task for task in tasks if task.desired_state in {RUNNING, "ready"}]
-            running = [
-                task
-                for task in newest
-                if task.state == RUNNING
-                and task.desired_state == RUNNING
-                and (secret_id is None or secret_id in {reference.secret_id for reference in task.secrets})
-            ]
-            last_error = next((task.error for task in newest if task.error), last_error)
-            total = max(len(wanted), replicas_of(service))
-            self.on_progress(len(running), total)
-            if service.update_state in _ENDED:
-                raise self._not_running(service, f"Docker ended the update: {service.update_state}", last_error)
-            if len(running) == total and len(wanted) == len(running) and service.update_state in {"", "completed"}:
-                return
-            if time.monotonic() >= deadline:
-                raise self._not_running(service, f"{len(running)} of {total} tasks run with it", last_error)
-            time.sleep(POLL_SECONDS)
+    def _wait_for_tasks(self, service_id: str, secret_id: str | None) -> None:
+        wait_for_tasks(self.carrier, service_id, secret_id, seconds=self.seconds, on_progress=self.on_progress)
 
     def _docker_secret(self, plan: AttachPlan, driver: str) -> str:
+        if plan.mode == NATIVE_MODE:
+            return native_secret(self.store, self.keys, self.carrier, plan.name, plan.version)
         found = self.carrier.secret(plan.docker_secret)
         if found is not None:
-            return verify_docker_secret(found, plan, driver)
-        labels = {NAME_LABEL: plan.name.text}
-        if plan.mode != NATIVE_MODE:
-            return self.carrier.create_driver_secret(plan.docker_secret, labels, driver)
-        value = self.store.read(
-            lambda transaction: open_version(transaction, self.keys, find_secret(transaction, plan.name), plan.version)
-        )
-        try:
-            return self.carrier.create_secret(plan.docker_secret, labels, value)
-        finally:
-            value.wipe()
+            return verify_docker_secret(found, plan.name, driver)
+        return self.carrier.create_driver_secret(plan.docker_secret, {NAME_LABEL: plan.name.text}, driver)
 
     def _native_name(self, name: SecretName) -> str:
-        """The Docker secret of one version: Docker's own secrets never change."""
         kept = self.store.read(lambda transaction: find_secret(transaction, name))
-        suffix = f".v{kept.record.current}"
-        return name.docker_name[: 64 - len(suffix)].rstrip("._-") + suffix
+        return native_secret_name(name, kept.record.current)
 
     def _remove_unused(self, docker_secret: str) -> None:
         found = self.carrier.secret(docker_secret)
@@ -188,26 +143,27 @@ class Attaching:
         if found is not None and not users:
             self.carrier.remove_secret(found.id)
 
-    def _not_running(self, service: ServiceState, what: str, error: str) -> Unavailable:
-        said = f"; the last task said: {error}" if error else ""
-        return Unavailable(
-            f"service {service.name}: {what}{said}", hint="why a task got no secret: swarmsec secrets events"
-        )
-
-
-def replicas_of(service: ServiceState) -> int:
-    """How many tasks a replicated service is to have; 0 for other kinds, whose tasks are counted."""
-    mode = service.spec.get("Mode")
-    replicated = mode.get("Replicated") if isinstance(mode, dict) else None
-    count = replicated.get("Replicas") if isinstance(replicated, dict) else None
-    return count if isinstance(count, int) else 0
-
-
-def _force_of(service: ServiceState) -> int:
-    template = service.spec.get("TaskTemplate")
-    force = template.get("ForceUpdate") if isinstance(template, dict) else None
-    return force if isinstance(force, int) else 0
-
 
 def _uses(service: ServiceState, secret_id: str) -> bool:
     return secret_id in {reference.secret_id for reference in service.secrets}
+
+
+def native_secret(store: Store, keys: SealedKeys, carrier: SecretCarrier, name: SecretName, version: int) -> str:
+    """The id of the Docker secret that holds one version, which is made where there is none.
+
+    Raises:
+        AlreadyExists: a Docker secret of that name holds something else.
+        NotFound: the version is not live.
+        Unavailable: Docker does not answer.
+    """
+    kept = store.read(lambda transaction: find_secret(transaction, name))
+    fingerprint = next((v.fingerprint for v in kept.versions if v.version == version), "")
+    docker_name = native_secret_name(name, version)
+    found = carrier.secret(docker_name)
+    if found is not None:
+        return verify_docker_secret(found, name, "", fingerprint=fingerprint)
+    value = store.read(lambda transaction: open_version(transaction, keys, kept, version))
+    try:
+        return carrier.create_secret(docker_name, {NAME_LABEL: name.text, FINGERPRINT_LABEL: fingerprint}, value)
+    finally:
+        value.wipe()

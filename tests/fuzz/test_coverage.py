@@ -60,6 +60,8 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.sign_log.open_log_key": "a record of the sealed store",
     "swarmsec.services.rotation_steps.load_around": "rows of the store, each held to its digest",
     "swarmsec.services.rotation_steps.load_rotation": "rows of the store, each held to its digest",
+    "swarmsec.services.secret_rotation_records.load_services": "rows of the store, each held to its digest",
+    "swarmsec.wiring.validating.parse_command": "a command line of the operator's own, taken apart by shlex",
     "swarmsec.services.standing_tokens.open_standing_token": "open_record over rows, then JoinToken.parse",
     "swarmsec.services.cross_signing.open_cross_signing": "opens a permission, reads nothing",
     "swarmsec.services.swarm_link.load_link": "a setting of our own, held by its row's digest",

@@ -32,6 +32,7 @@ PARSED_ONLY = {
     ("trust", "pin"): "needs a repository's root",
     ("secrets", "attach"): "needs a Docker Engine",
     ("secrets", "detach"): "needs a Docker Engine",
+    ("secrets", "rotate"): "needs a Docker Engine",
     ("serve",): "runs until it is stopped",
     ("audit", "witness", "serve"): "runs until it is stopped",
     ("audit", "witness", "ask"): "needs a witness that is running",

@@ -1,16 +1,24 @@
-"""Fixtures of the tests of restoring."""
+"""Fixtures of the tests of restoring and of rotating secrets."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from policies.loading import load_documents
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.services.apply_policy import apply_policies
+from swarmsec.services.keep_secrets import NewSecret, create_secret
+from swarmsec.storage.checking import verify_store
 from swarmsec.wiring.backups import back_up
 from tests.unit.swarmsec.homes import OPERATOR, make_home, seal_values
+from tests.unit.swarmsec.wiring.pretend_swarm import PretendSwarm
 from tests.unit.swarmsec.wiring.restores import ON_ANOTHER_MACHINE, VALUES, WATCHER, Saved
+from tests.unit.swarmsec.wiring.secretworld import NAME, POLICY, World
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +46,20 @@ def elsewhere(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> Saved:
     """On another machine, which has the backup alone."""
     monkeypatch.setenv("SWARMSEC_STATE", str(saved.root / ON_ANOTHER_MACHINE))
     return saved
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A home with one secret, and two services that use none yet; whole in the end."""
+    monkeypatch.setenv("SWARMSEC_STATE", str(tmp_path / "state"))
+    home, keys, _ = make_home(tmp_path / "home")
+    new = NewSecret(name=NAME, value=SecretBytes(b"old"), labels={})
+    home.store.write(lambda transaction: create_secret(transaction, keys, new, OPERATOR))
+    documents = load_documents(POLICY.encode(), source="test")
+    home.store.write(lambda transaction: apply_policies(transaction, documents, OPERATOR))
+    swarm = PretendSwarm()
+    for service in ("shop_api", "shop_web"):
+        swarm.add_service(service)
+    yield World(home=home, keys=keys, swarm=swarm, said=[])
+    verify_store(home.store)
+    home.close()

@@ -1,0 +1,315 @@
+"""Rotating over a home and an engine: the steps of ``services.rotate_secret``, with Docker between them.
+
+What a service has is asked of Docker each time, so that going on after a crash does what is left and no more. Where
+Docker does not answer, the rotation stays open at its stage; only tasks that do not come up with the new value lead
+back to the former one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import assert_never
+
+from policies.decisions import Denied as DeniedDecision
+from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
+from swarmsec.keys.signers import SealedKeys
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.secretstore.names import SecretName
+from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, decide_attach, native_secret_name
+from swarmsec.services.deliver_secret import version_label
+from swarmsec.services.keep_secrets import find_secret, open_version
+from swarmsec.services.requester import Requester
+from swarmsec.services.rotate_secret import (
+    ServiceVersion,
+    begin_return,
+    begin_roll,
+    begin_rotation,
+    conclude_return,
+    conclude_roll,
+    conclude_rotation,
+    conclude_validation,
+    find_rotation,
+    publish_rotation,
+    rotated_spec,
+)
+from swarmsec.services.secret_rotation_records import Rotation, RotationStage, TouchedService
+from swarmsec.services.service_records import NAME_LABEL, ServiceState
+from swarmsec.storage.store import Store
+from swarmsec.wiring.attaching import Carrier, native_secret
+from swarmsec.wiring.settling import Progress, TasksNotRunning, wait_for_tasks
+
+Validate = Callable[[SecretBytes], None]
+"""Judges a value; raises ``Denied`` for one that is not good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotated:
+    """How a rotation ended well.
+
+    Args:
+        services: the names of those whose tasks run with the new version.
+        retired: the versions that are not given out any more.
+    """
+
+    name: SecretName
+    version: int
+    former: int
+    services: tuple[str, ...]
+    retired: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotating:
+    """What rotating works with.
+
+    Args:
+        store: of the home.
+        keys: the open key store.
+        carrier: the manager's engine.
+        requester: who asks.
+        driver: what Docker calls the secret driver.
+        seconds: how long to wait for each service's tasks.
+        on_progress: told how a service's tasks come along.
+        report: takes a line for the operator.
+    """
+
+    store: Store
+    keys: SealedKeys
+    carrier: Carrier
+    requester: Requester
+    driver: str
+    seconds: float
+    on_progress: Progress
+    report: Callable[[str], None]
+
+    def rotate(self, name: SecretName, value: SecretBytes, validate: Validate | None, *, keep: int) -> Rotated:
+        """Replace the value of a secret in every service that uses it.
+
+        Raises:
+            Denied: the value was not found good, or the policy denies it to a native service; nothing was changed.
+            Unavailable: tasks did not come up with it, and the former value is back; or Docker does not answer, and
+                the rotation waits to be gone on with.
+            NotFound, AlreadyExists, UsageProblem, SecretInvalid: as ``services.rotate_secret.begin_rotation`` says.
+        """
+        self.store.read(lambda transaction: find_secret(transaction, name))
+        self._show_plan(name)
+        asking = replace(self, requester=replace(self.requester, request_id=str(uuid.uuid4())))
+        rotation = self.store.write(
+            lambda transaction: begin_rotation(
+                transaction, self.keys, name, value, asking.requester, validates=validate is not None, keep=keep
+            )
+        )
+        return asking._run(rotation, validate)
+
+    def resume(self, name: SecretName, validate: Validate | None) -> Rotated:
+        """Go on with a rotation that was interrupted, from where it stands.
+
+        Raises:
+            NotFound: none is under way.
+            Denied: its value is still to be validated and ``validate`` is None, or was not found good.
+            Unavailable: as ``rotate`` says.
+        """
+        rotation = self.store.read(lambda transaction: find_rotation(transaction, name))
+        if rotation.stage is RotationStage.STAGED and validate is None:
+            raise Denied(
+                f"the new value of {name} is still to be validated", hint="give --validate again, or --rollback"
+            )
+        return self._joined(rotation)._run(rotation, validate)
+
+    def roll_back(self, name: SecretName, *, reason: str = "asked for") -> Rotation:
+        """Give a rotation up: the former version is current again, and every touched service has what it had.
+
+        Raises:
+            NotFound: none is under way.
+            Unavailable: Docker does not answer, or tasks do not come up; asking again goes on.
+        """
+        rotation = self.store.read(lambda transaction: find_rotation(transaction, name))
+        self._joined(rotation)._return(rotation, reason)
+        return rotation
+
+    def _joined(self, rotation: Rotation) -> Rotating:
+        return replace(self, requester=replace(self.requester, request_id=rotation.request_id))
+
+    def _run(self, rotation: Rotation, validate: Validate | None) -> Rotated:
+        match rotation.stage:
+            case RotationStage.STAGED:
+                return self._run(self._validated(rotation, validate), None)
+            case RotationStage.VALIDATED:
+                validated = rotation
+                published = self.store.write(
+                    lambda transaction: publish_rotation(transaction, validated, self.requester)
+                )
+                return self._run(published, None)
+            case RotationStage.PUBLISHED:
+                return self._roll_out(rotation)
+            case RotationStage.RETURNING:
+                self._return(rotation, "interrupted on its way back")
+                raise Unavailable(f"{rotation.name} is back at version {rotation.former}")
+            case _:
+                assert_never(rotation.stage)
+
+    def _validated(self, rotation: Rotation, validate: Validate | None) -> Rotation:
+        name = SecretName.parse(rotation.name)
+        value = self.store.read(
+            lambda transaction: open_version(transaction, self.keys, find_secret(transaction, name), rotation.version)
+        )
+        try:
+            if validate is not None:
+                validate(value)
+        except (Denied, UsageProblem) as error:
+            self._return(rotation, str(error))
+            raise
+        finally:
+            value.wipe()
+        return self.store.write(lambda transaction: conclude_validation(transaction, rotation, self.requester))
+
+    def _roll_out(self, rotation: Rotation) -> Rotated:
+        name, names = SecretName.parse(rotation.name), []
+        try:
+            for service in self._services(name):
+                rotation = self._move(rotation, service, self._newest(rotation, service))
+                names.append(service.service_name)
+        except TasksNotRunning as error:
+            # Read again: the service that failed is in the journal, and `rotation` may be from before that.
+            self._return(self.store.read(lambda transaction: find_rotation(transaction, name)), str(error))
+            raise Unavailable(f"{name} is back at version {rotation.former}: {error}", hint=error.hint) from None
+        settled = rotation
+        retired = self.store.write(lambda transaction: conclude_rotation(transaction, settled, self.requester))
+        self.store.truncate_write_ahead_log()
+        for version in retired:
+            self._remove_unused(native_secret_name(name, version))
+        return Rotated(
+            name=name, version=rotation.version, former=rotation.former, services=tuple(names), retired=retired
+        )
+
+    def _move(self, rotation: Rotation, service: TouchedService, wanted: ServiceVersion) -> Rotation:
+        """Give a service another version and wait until its tasks run with it."""
+        is_return = rotation.stage is RotationStage.RETURNING
+        if not is_return:
+            former = rotation
+            rotation = self.store.write(lambda transaction: begin_roll(transaction, former, service, self.requester))
+        self.report(f"{service.service_name}: {'back to' if is_return else 'on its way to'} {self._said(wanted)}")
+        if not wanted.is_had_by(self.carrier.service(service.service_id)):
+            self.carrier.change_service(service.service_id, lambda state, spec: rotated_spec(spec, wanted))
+        wait_for_tasks(
+            self.carrier,
+            service.service_id,
+            wanted.secret_id or None,
+            seconds=self.seconds,
+            on_progress=self.on_progress,
+            is_return=is_return,
+        )
+        used = wanted.secret_name or service.docker_secret
+        self.store.write(lambda transaction: conclude_roll(transaction, rotation, service, used, self.requester))
+        return rotation
+
+    def _return(self, rotation: Rotation, reason: str) -> None:
+        """Bring back the former version, first as the current one, then in every service that was touched."""
+        found = rotation
+        returning = self.store.write(
+            lambda transaction: begin_return(transaction, found, self.requester, reason=reason)
+        )
+        name = SecretName.parse(rotation.name)
+        for service in returning.services:
+            try:
+                self._move(returning, service, self._former(returning, service))
+            except NotFound:
+                self.report(f"{service.service_name} is not there any more")
+        self.store.write(lambda transaction: conclude_return(transaction, returning, self.requester, reason=reason))
+        self.store.truncate_write_ahead_log()
+        self._remove_unused(native_secret_name(name, rotation.version))
+
+    def _newest(self, rotation: Rotation, service: TouchedService) -> ServiceVersion:
+        name = SecretName.parse(rotation.name)
+        wanted = ServiceVersion(label=self._label(name), version=str(rotation.version))
+        if service.mode != NATIVE_MODE:
+            return wanted
+        return replace(
+            wanted,
+            secret_ids=self._docker_secrets(name, ""),
+            secret_id=native_secret(self.store, self.keys, self.carrier, name, rotation.version),
+            secret_name=native_secret_name(name, rotation.version),
+        )
+
+    def _former(self, rotation: Rotation, service: TouchedService) -> ServiceVersion:
+        name = SecretName.parse(rotation.name)
+        wanted = ServiceVersion(label=self._label(name), version=service.label)
+        if service.mode != NATIVE_MODE:
+            return wanted
+        found = self.carrier.secret(service.docker_secret)
+        if found is None:
+            raise Unavailable(
+                f"the Docker secret {service.docker_secret} that {service.service_name} used is gone",
+                hint=f"attach it again: swarmsec secrets attach --native {name} {service.service_name}",
+            )
+        secret_ids = self._docker_secrets(name, "")
+        return replace(wanted, secret_ids=secret_ids, secret_id=found.id, secret_name=found.name)
+
+    def _services(self, name: SecretName) -> Sequence[TouchedService]:
+        """Every service that uses the secret, found by the ids of the Docker secrets that stand for it.
+
+        A native service counts only if ``secrets attach`` gave it the secret: its new value goes into raft, and
+        anybody may put our label on a Docker secret of his own.
+        """
+        label = self._label(name)
+        driven, native = self._docker_secrets(name, self.driver), self._docker_secrets(name, "")
+        attached = self.store.read(lambda transaction: transaction.attachments.of_secret(name.text))
+        native_services = {item.service_id for item in attached if item.mode == NATIVE_MODE}
+        found = []
+        for service in self.carrier.services():
+            used = {reference.secret_id: reference.secret_name for reference in service.secrets}
+            for mode, ids in ((DRIVER_MODE, driven), (NATIVE_MODE, native)):
+                names = [docker_name for secret_id, docker_name in used.items() if secret_id in ids]
+                if not names:
+                    continue
+                if mode == NATIVE_MODE and service.id not in native_services:
+                    self.report(f"{service.name} uses {names[0]}, which nobody attached to it: it stays as it is")
+                    continue
+                found.append(_touched(service, mode, service.labels.get(label, ""), names[0]))
+        return sorted(found, key=lambda service: service.service_name)
+
+    def _show_plan(self, name: SecretName) -> None:
+        """Say which services change; where the policy denies a native one, nothing begins.
+
+        Raises:
+            Denied: the policy gives the secret to no task of a native service.
+        """
+        services = self._services(name)
+        nodes = self.carrier.node_names()
+        for service in services:
+            self.report(f"{service.service_name} uses {name} ({service.mode})")
+            if service.mode == NATIVE_MODE:
+                state = self.carrier.service(service.service_id)
+                decision = self.store.read(partial(decide_attach, name=name, service=state, nodes=nodes))
+                if isinstance(decision, DeniedDecision):
+                    raise Denied(f"{name} may not go to service {state.name}: {decision.reason}")
+        if not services:
+            self.report(f"no service uses {name}")
+
+    def _docker_secrets(self, name: SecretName, driver: str) -> frozenset[str]:
+        found = self.carrier.secrets()
+        return frozenset(s.id for s in found if s.driver == driver and s.labels.get(NAME_LABEL) == name.text)
+
+    def _label(self, name: SecretName) -> str:
+        return self.store.read(lambda transaction: version_label(transaction, self.keys, name))
+
+    def _remove_unused(self, docker_secret: str) -> None:
+        found = self.carrier.secret(docker_secret)
+        if found is None:
+            return
+        if any(found.id in {used.secret_id for used in service.secrets} for service in self.carrier.services()):
+            self.report(f"the Docker secret {docker_secret} stays, for a service uses it")
+            return
+        self.carrier.remove_secret(found.id)
+
+    def _said(self, wanted: ServiceVersion) -> str:
+        return f"version {wanted.version}" if wanted.version else "the current version"
+
+
+def _touched(service: ServiceState, mode: str, label: str, docker_secret: str) -> TouchedService:
+    return TouchedService(
+        service_id=service.id, service_name=service.name, mode=mode, label=label, docker_secret=docker_secret
+    )
