@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from swarmsec.cli.tokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
+    from swarmsec.services.ports import Transaction
+    from swarmsec.services.records import CertificateRecord
     from swarmsec.wiring.home import Home
 
 MAX_PEM = 65_536
@@ -91,12 +94,17 @@ def revoke(context: click.Context, target: str, reason: str) -> None:
 
     A running server refuses them within a second and closes their connections.
     """
+    from swarmsec.services.follow_rotation import note_revoked
     from swarmsec.services.revoke_certificates import revoke_certificates
 
+    def unit(transaction: Transaction) -> Sequence[CertificateRecord]:
+        found = revoke_certificates(transaction, target, local_requester(), reason=reason)
+        for name in sorted({record.subject_id for record in found}):
+            note_revoked(transaction, name, local_requester())
+        return found
+
     with opened_home(context) as home:
-        revoked = home.store.write(
-            lambda transaction: revoke_certificates(transaction, target, local_requester(), reason=reason)
-        )
+        revoked = home.store.write(unit)
     if options_of(context).json:
         print_json({"revoked": [record.serial for record in revoked]})
         return

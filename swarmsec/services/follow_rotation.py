@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from ca.rotation import BundleAcknowledged, Converged, Enrolled, Phase, Reissued, Returned
+from ca.rotation import BundleAcknowledged, Converged, Enrolled, FinishWithout, Phase, Reissued, Returned
 from ca.rotation_events import NodeEvent
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Denied
 from swarmsec.services.authority import Authority, reference_of
 from swarmsec.services.ports import Refusal, Transaction
-from swarmsec.services.records import CertificateRecord
-from swarmsec.services.renew_node import is_node_s
+from swarmsec.services.records import CertificateRecord, CertificateStatus
+from swarmsec.services.renew_node import is_node_s, records_of_node
 from swarmsec.services.requester import Requester
 from swarmsec.services.rotation_records import RotationRecord
+from swarmsec.services.rotation_roots import running_rotation
 from swarmsec.services.rotation_steps import load_around, take_event
 
 _ISSUING_NEW = frozenset({Phase.REISSUING, Phase.CONVERGING})
@@ -90,6 +91,20 @@ def note_issued(
         record = _take(transaction, record, Enrolled(node=issued.subject_id), requester)
     elif issued.generation == record.new_generation and known.step == "acknowledged":
         _take(transaction, record, Reissued(node=issued.subject_id), requester)
+
+
+def note_revoked(transaction: Transaction, node: str, requester: Requester) -> None:
+    """Go on without a node whose last certificate was revoked: it cannot follow any more."""
+    record = running_rotation(transaction)
+    known = transaction.rotations.node(record.id, node) if record is not None else None
+    if (
+        record is None
+        or known is None
+        or any(each.status is not CertificateStatus.REVOKED for each in records_of_node(transaction, node))
+    ):
+        return
+    before = load_around(transaction, record, node)
+    take_event(transaction, record, before, FinishWithout(nodes=frozenset({node})), requester)
 
 
 def must_renew(authority: Authority, presented: CertificateRecord) -> bool:

@@ -1,7 +1,8 @@
 """Speaking with an authority's server as a node does: bounded requests to a verified peer.
 
-Nothing is followed, retried or kept open. What a server says in a refusal is repeated to a person without characters
-that could steer a terminal.
+Nothing is followed or kept open. A server that changes its certificates ends the handshakes under way; what was begun
+then is begun once more, since a node's requests may be repeated: each is for one key. What a server says in a refusal
+is repeated to a person without characters that could steer a terminal.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import re
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from swarmsec.errors import Denied, Unavailable, UsageProblem
 
 MAX_ANSWER: Final = 262_144
 TIMEOUT_SECONDS: Final = 10.0
+AGAIN_SECONDS: Final = 0.5
 BUNDLE_PATH: Final = "/api/v1/ca/bundle"
 _SERVER: Final = re.compile(
     r"https://(?:\[(?P<address>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[1-9][0-9]{0,4}))?/?",
@@ -215,6 +218,17 @@ def _call(
     limit: int = MAX_ANSWER,
 ) -> tuple[int, bytes]:
     """One bounded HTTPS request; without roots nothing about the peer is verified."""
+    arguments: dict[str, Any] = {"roots": roots, "body": body, "pair": pair, "limit": limit}
+    try:
+        return _call_once(method, url, **arguments)
+    except _ConnectionEnded:
+        time.sleep(AGAIN_SECONDS)
+        return _call_once(method, url, **arguments)
+
+
+def _call_once(
+    method: str, url: str, *, roots: bytes | None, body: bytes | None, pair: KeyPair | None, limit: int
+) -> tuple[int, bytes]:
     import warnings
 
     import urllib3
@@ -230,7 +244,7 @@ def _call(
             response = pool.request(method, url, body=body, headers=headers, redirect=False, preload_content=False)
             data = response.read(limit + 1)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise _unreachable(url, error) from None
+            raise _unreachable(url, error, is_ended=_is_ended(error)) from None
     if len(data) > limit:
         raise Unavailable(f"expected at most {limit} bytes from {url}")
     return response.status, data
@@ -260,13 +274,26 @@ def _in_memory(data: bytes) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
 
 
-def _unreachable(url: str, error: Exception) -> Exception:
+class _ConnectionEnded(Unavailable):
+    """The server ended a connection without an answer."""
+
+
+def _is_ended(error: Exception) -> bool:
+    import urllib3
+
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return "EOF occurred" in str(error)
+    return isinstance(error, urllib3.exceptions.ProtocolError | ConnectionResetError)
+
+
+def _unreachable(url: str, error: Exception, *, is_ended: bool) -> Exception:
     if "certificate verify failed" in str(error):
         return Denied(
             f"the server at {url} is not the expected authority, or its certificate does not name this address",
             hint="start it with: swarmsec serve --name NAME; a node that missed a rotation of the root joins again",
         )
-    return Unavailable(
+    kind = _ConnectionEnded if is_ended else Unavailable
+    return kind(
         f"{url} could not be reached: {_printable(str(error))[:200]}",
         hint="check the address and that serve runs there",
     )

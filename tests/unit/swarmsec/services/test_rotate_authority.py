@@ -11,18 +11,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca.bundle import write_bundle
 from ca.errors import RotationRefused
-from ca.identity import NodeIdentity, NodeRole
+from ca.identity import NodeRole
 from ca.profiles import Profile
 from ca.revocation import verify_revocation_list
 from ca.rotation import Phase
 from ca.successors import verify_chain, verify_successors
 from swarmsec.errors import Denied, NotFound, Unavailable
-from swarmsec.services.authority import issue_for_host, issue_for_node
-from swarmsec.services.enrolled_nodes import enrolled_nodes
+from swarmsec.services.authority import issue_for_host
+from swarmsec.services.follow_rotation import note_revoked
 from swarmsec.services.limited_tokens import TokenRole
 from swarmsec.services.ports import Transaction
-from swarmsec.services.records import CertificateStatus, KeyKind
-from swarmsec.services.requester import SERVICE
+from swarmsec.services.records import KeyKind
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.services.rotate_authority import Held
 from swarmsec.services.rotation_status import left_behind
@@ -349,6 +348,24 @@ def test_without_a_rotation_there_is_nothing_to_call_off(desk: Desk) -> None:
             call(desk)
 
 
+def test_who_is_revoked_meanwhile_is_waited_for_no_longer(desk: Desk) -> None:
+    node = enrol(desk, "a")
+    enrol(desk, "b")
+    begin(desk)
+    carry_on(desk)
+
+    def revoke(transaction: Transaction) -> None:
+        revoke_certificates(transaction, "b", OPERATOR)
+        note_revoked(transaction, "b", OPERATOR)
+
+    desk.home.store.write(revoke)
+    node.follow()
+    carry_on(desk)
+
+    assert newest(desk).phase == "retired"
+    verify_store(desk.home.store)
+
+
 def test_a_long_rotation_gets_its_cross_certificate_anew(desk: Desk) -> None:
     enrol(desk, "a")
     begin(desk)
@@ -361,32 +378,3 @@ def test_a_long_rotation_gets_its_cross_certificate_anew(desk: Desk) -> None:
     assert newest(desk).cross_signed not in {first, ""}
     assert newest(desk).phase == "distributing"
     assert step(desk) is None
-
-
-def test_nodes_of_a_swarm_are_told_apart(desk: Desk) -> None:
-    enrol(desk, "a")
-    desk.write(
-        lambda transaction, authority: issue_for_node(
-            transaction,
-            authority,
-            NodeIdentity(cluster_id=authority.cluster_id, role=NodeRole.WORKER, node_id="s"),
-            spki_of(new_key()),
-            SERVICE,
-            via="swarm-manager:m",
-        )
-    )
-
-    enrolled = desk.home.store.read(enrolled_nodes)
-
-    assert enrolled.own == {"a"}
-    assert enrolled.of_swarm == {"s"}
-
-
-def test_who_is_revoked_or_has_expired_is_waited_for_by_nobody(desk: Desk) -> None:
-    enrol(desk, "a")
-    enrol(desk, "b")
-    desk.home.store.write(lambda transaction: revoke_certificates(transaction, "a", OPERATOR))
-    assert desk.home.store.read(enrolled_nodes).own == {"b"}
-    desk.move_clock(timedelta(days=91))
-    assert desk.home.store.read(enrolled_nodes).own == frozenset()
-    assert CertificateStatus.REVOKED in desk.states().values()
