@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -65,6 +66,30 @@ def expect(condition: bool, otherwise: str) -> None:
     """Go on only if the condition holds."""
     if not condition:
         raise Surprise(otherwise)
+
+
+def write_image(directory: Path, tag: str, word: str) -> str:
+    """Write an image of one word as an OCI layout, as a build tool does; returns its digest."""
+    blobs = directory / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+
+    def blob(media_type: str, data: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": f"application/vnd.oci.image.{media_type}", "digest": f"sha256:{digest}", "size": len(data)}
+
+    config = blob("config.v1+json", json.dumps({"os": "linux", "architecture": "amd64", "word": word}).encode())
+    body = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": config,
+        "layers": [],
+    }
+    manifest = blob("manifest.v1+json", json.dumps(body).encode())
+    named = {**manifest, "annotations": {"org.opencontainers.image.ref.name": tag}}
+    (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    (directory / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [named]}))
+    return str(manifest["digest"])
 
 
 class Product:
