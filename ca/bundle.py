@@ -117,8 +117,11 @@ def verify_root(certificate: x509.Certificate) -> x509.Certificate:
 
 def _verify_envelope(certificate_der: bytes) -> None:
     """Check what ``cryptography`` only warns of or lets pass (RFC 5280, sections 4.1.1.2 and 4.1.2.2)."""
-    tbs, algorithm, _ = der.children(certificate_der)
+    tbs, algorithm, signature = der.children(certificate_der)
     version, serial, signed_algorithm, *_ = der.children(tbs)
     number = int.from_bytes(der.content(serial), "big", signed=True)
     if version != der.VERSION_3 or number <= 0 or algorithm != signed_algorithm:
         raise ValueError("expected version 3, a positive serial and one signature algorithm")
+    # NOTE: ``cryptography`` reads a signature of which bits do not count as if all did; so it would have two forms.
+    if der.content(signature)[:1] != b"\0":
+        raise ValueError("expected a signature of whole octets")

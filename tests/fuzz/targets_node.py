@@ -201,7 +201,7 @@ def _lines(*arguments: str) -> bytes:
 
 _REFUSAL = json.dumps({"error": {"code": "denied", "message": "no", "hint": "ask"}}).encode()
 _OK, _FORBIDDEN = (200).to_bytes(2, "big"), (403).to_bytes(2, "big")
-_ANSWER = json.dumps({"certificate": LEAF_PEM.decode(), "node_id": NODE}).encode()
+_ANSWER = json.dumps({"certificate": LEAF_PEM.decode(), "node_id": NODE, "root_bundle": ROOT_PEM.decode()}).encode()
 _JSON_WORDS = (
     b'"',
     b"{}",

@@ -165,3 +165,15 @@ def test_a_root_with_a_changed_byte_is_refused(position: int, difference: int) -
 
 def _pem(certificate_der: bytes) -> bytes:
     return pem.write_block(certificate_der, "CERTIFICATE")
+
+
+def test_a_signature_of_which_bits_do_not_count_is_another_form_of_the_same_root() -> None:
+    made = (x509.load_pem_x509_certificate(signed(builder())) for _ in range(200))
+    certificate = next(found for found in made if not found.signature[-1] & 1)
+    data = bytearray(certificate.public_bytes(Encoding.DER))
+    place = len(data) - len(certificate.signature) - 1
+    assert data[place] == 0
+    data[place] = 1
+
+    with pytest.raises(CaError):
+        parse_bundle(_pem(bytes(data)))

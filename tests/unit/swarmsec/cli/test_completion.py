@@ -38,7 +38,7 @@ def completions(program: Program, monkeypatch: pytest.MonkeyPatch, words: str) -
     ("words", "offered"),
     [
         ("swarmsec a", ["access", "audit"]),
-        ("swarmsec audit ", ["log", "verify"]),
+        ("swarmsec audit v", ["verify"]),
         ("swarmsec policy explain ", ["image", "secret"]),
         ("swarmsec completion ", ["bash", "zsh", "fish"]),
         ("swarmsec audit verify --js", ["--json"]),
