@@ -30,6 +30,7 @@ from tests.unit.swarmsec.services.desk import new_key, spki_of
 
 ROUNDS = 3
 ADOPT_AIM = 1.5
+ROTATE_AIM = 3.0
 NODES = 4_700
 STATUS_MS = 2_000.0
 STATUS_MIB = 300.0
@@ -39,27 +40,35 @@ BATCH = 200
 
 def run() -> list[Figure]:
     """Measure both."""
-    return [_adopting(), *_looking()]
+    return [*_moving(), *_looking()]
 
 
-def _adopting() -> Figure:
-    pairs = [_adopt_once() for _ in range(ROUNDS)]
-    ratios = sorted(ours / theirs for ours, theirs in pairs)
+def _moving() -> list[Figure]:
+    rounds = [_move_once() for _ in range(ROUNDS)]
+    theirs = [took[0] for took in rounds]
+    return [
+        _beside("swarm adopt, three engines", [took[1] for took in rounds], theirs, ADOPT_AIM),
+        _beside("ca rotate, three engines", [took[2] for took in rounds], theirs, ROTATE_AIM),
+    ]
+
+
+def _beside(name: str, ours: list[float], theirs: list[float], aim: float) -> Figure:
+    ratios = sorted(mine / peers for mine, peers in zip(ours, theirs, strict=True))
     return Figure(
-        name="swarm adopt, three engines",
+        name=name,
         peer="docker swarm ca --rotate",
         unit="ms",
-        ours=statistics.median(ours for ours, _ in pairs),
-        theirs=statistics.median(theirs for _, theirs in pairs),
+        ours=statistics.median(ours),
+        theirs=statistics.median(theirs),
         ratio=statistics.median(ratios),
         spread=(ratios[0], ratios[-1]),
-        aim=ADOPT_AIM,
+        aim=aim,
         at_least=False,
     )
 
 
-def _adopt_once() -> tuple[float, float]:
-    """One Swarm of three: Docker's own rotation, then ours."""
+def _move_once() -> tuple[float, float, float]:
+    """One Swarm of three: Docker's own rotation, then adopting, then ours in two moves; milliseconds."""
     with Site() as site, tempfile.TemporaryDirectory(prefix="ss-", dir="/tmp") as name:
         engines = [Engine(site.add_host(host), Path(name) / host) for host in ("m1", "m2", "w1")]
         try:
@@ -77,7 +86,7 @@ def _adopt_once() -> tuple[float, float]:
                 authority.serve()
                 theirs = _timed(lambda: manager.docker("swarm", "ca", "--rotate", "--quiet"))
                 adopt = ("swarm", "adopt", "--docker", manager.url, "--url", authority.url, "--yes")
-                return _timed(lambda: authority.run(*adopt)), theirs
+                return theirs, _timed(lambda: authority.run(*adopt)), _timed(lambda: authority.run("ca", "rotate"))
         finally:
             kill_engines(engines)
 

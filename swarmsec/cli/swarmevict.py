@@ -8,6 +8,7 @@ import click
 
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, warn
 from swarmsec.cli.swarmoptions import confirm, docker_options
+from swarmsec.cli.swarmrotate import rotate_with_swarm
 
 
 @click.command()
@@ -15,9 +16,16 @@ from swarmsec.cli.swarmoptions import confirm, docker_options
 @docker_options
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @click.option("--reason", default="", help="Why, for the log.")
+@click.option("--rotate", is_flag=True, help="Then move the Swarm to another root, which ends every old certificate.")
 @click.pass_context
 def evict(
-    context: click.Context, node: str, docker: str | None, docker_tls: Path | None, yes: bool, reason: str
+    context: click.Context,
+    node: str,
+    docker: str | None,
+    docker_tls: Path | None,
+    yes: bool,
+    reason: str,
+    rotate: bool,
 ) -> None:
     """Take a node, by id or host name, out of the Swarm for good.
 
@@ -38,6 +46,10 @@ def evict(
         home.store.read(require_link)
         confirm(f"Evict {plain_text(node)} from the Swarm?", yes=yes)
         done = evict_node(home, open_swarm(home, docker, docker_tls), node, local_requester(), reason=reason)
+        if rotate:
+            say(f"evicted {done.node_id}")
+            rotate_with_swarm(context, home, without=(), timeout=None, key_type=None)
+            return
     if options_of(context).json:
         certificates = [
             {
@@ -58,4 +70,4 @@ def evict(
             f" {rfc3339_seconds(record.not_after)[:10]}"
         )
     if done.unexpired:
-        say("only another root ends them: swarmsec ca rotate")
+        say("only another root ends them: swarmsec ca rotate, or at once with --rotate")

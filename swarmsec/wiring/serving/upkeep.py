@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -58,6 +59,7 @@ class Upkeep:
     authorities: Authorities
     rotating: Rotating
     _news: News = field(default_factory=News)
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _newest_certificate: int = 0
     """The highest row that was taken up; 0 before the first."""
 
@@ -101,7 +103,14 @@ class Upkeep:
             except Unavailable:
                 # A busy or full store is told by every request and by readiness; the next round tries again.
                 self.metrics.audit_write_failures.inc()
-            await asyncio.sleep(TICK_SECONDS)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the next round, or until there is something that should not wait for it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TICK_SECONDS):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def _take_up(self, news: News) -> None:
         """Take up entries; doing it twice changes nothing but the counts, which come last."""
@@ -130,6 +139,7 @@ class Upkeep:
         self.revocations.forget()
         await self.rotating.take_up(authority)
         self.tls.use(authority)
+        self._hurry.set()
         self.metrics.not_after.labels("root").set(authority.public.not_valid_after_utc.timestamp())
         await self.server.swap_tls()
 
