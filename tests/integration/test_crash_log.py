@@ -1,7 +1,7 @@
 """Export and pruning killed at their durable steps, and on a full disk: whole, or finished by the same command.
 
 Appending and signing are met by every command that ``test_crash_commands`` kills: their steps are among its own.
-``SWARMSEC_SOAK=1`` kills at every step, else at every few.
+``SWARMSEC_SOAK=1`` kills at every step, else at every third.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from tests.integration.storefixtures import Place, make_home, opened, verify_who
 from tests.integration.test_store_disks import grow, mounted, small_disk, verify_refused
 from tests.peers import tlog_checker
 
-EVERY = 1 if os.environ.get("SWARMSEC_SOAK") else 3
-
 
 @pytest.fixture(scope="module")
 def commands() -> Iterator[Commands]:
@@ -40,7 +38,7 @@ def test_an_export_killed_at_any_step_claims_nothing_and_is_finished_by_the_next
     counted = aged.copy(tmp_path / "place")
     ended, calls = commands.count_calls(*arguments(counted), state=counted.state, calls=DURABLE_CALLS)
     ended.verify(0)
-    for kill in kills(calls)[::EVERY]:
+    for kill in kills(calls, every=3):
         place = aged.copy(tmp_path / "place")
         commands.run(*arguments(place), state=place.state, kill=kill).verify(-9)
         evidence = place.root / "evidence"
@@ -82,7 +80,7 @@ def test_a_pruning_killed_at_any_step_leaves_a_whole_log_and_is_finished_by_the_
     ended, calls = commands.count_calls(*prune(counted), state=counted.state, calls=DURABLE_CALLS)
     ended.verify(0)
     assert verify_whole(counted).pruned == 512
-    for kill in kills(calls)[::EVERY]:
+    for kill in kills(calls, every=3):
         place = aged.copy(tmp_path / "place")
         commands.run(*prune(place), state=place.state, kill=kill).verify(-9)
         assert verify_whole(place).pruned in {0, 512}, kill
