@@ -7,8 +7,6 @@ from dataclasses import asdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
-
 from swarmsec.errors import NotFound
 from swarmsec.services.records import (
     AuthorityRecord,
@@ -104,8 +102,7 @@ class Certificates:
 
     def next_id(self) -> int:
         """The next free row id; the writer's lock makes it ours until the transaction ends."""
-        newest = self._transaction.connection.execute(select(func.max(tables.certificates.c.id))).scalar()
-        return 1 if newest is None else int(newest) + 1
+        return self._transaction.highest(tables.certificates) + 1
 
     def change_status(self, record: CertificateRecord, *, status: str, revoked: int = 0) -> CertificateRecord:
         """Set a certificate's status."""

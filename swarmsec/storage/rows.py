@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -16,7 +17,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Table, Text, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Dialect, Table, Text, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -140,7 +141,10 @@ def _run(connection: Connection, operation: str, table: Table, values: Row) -> N
 
 
 class InsertBuffer:
-    """New rows on their way into the tables: written many at a time, before anything looks at the tables.
+    """New rows on their way into the tables: written many at a time, before anything looks for them.
+
+    It lives as long as one transaction, which began when the writer's lock was held, so what it learns of the tables
+    stays true until rows are taken back.
 
     Args:
         connection: of the transaction.
@@ -150,6 +154,7 @@ class InsertBuffer:
         self._driver = driver_of(connection)
         self._dialect = connection.dialect
         self._rows: dict[Table, list[Sequence[Any]]] = {}
+        self._highest: dict[Table, int] = {}
 
     def add(self, table: Table, values: Row) -> bytes:
         """Take a row and return its digest.
@@ -168,13 +173,46 @@ class InsertBuffer:
             self._rows[table].append(row)
         else:
             self._rows[table] = [row]
+        if table in self._highest:
+            self._highest[table] = max(self._highest[table], content[shape_of(table).key[0]])
         return digest
+
+    def highest(self, table: Table) -> int:
+        """The highest number that a row has, new ones among them, in a table with a single number from 1 on as key.
+
+        The database is asked once in a transaction, and again only after rows were taken back.
+        """
+        if table not in self._highest:
+            self.flush_table(table)
+            (found,) = self._driver.execute(highest_statement(table, self._dialect)).fetchone()
+            self._highest[table] = 0 if found is None else int(found)
+        return self._highest[table]
+
+    def forget_highest(self, table: Table) -> None:
+        """Ask the database again, because a row of this table was deleted."""
+        self._highest.pop(table, None)
 
     def flush(self) -> None:
         """Write the rows; what the database says of one of them is raised here."""
         for table, rows in self._rows.items():
             self.write(table, rows)
         self._rows.clear()
+
+    def flush_table(self, table: Table) -> None:
+        """Write the rows of one table, and keep those of the others."""
+        rows = self._rows.get(table)
+        if rows is not None:
+            self.write(table, rows)
+            del self._rows[table]
+
+    def flush_matching(self, table: Table, equals: Row) -> None:
+        """Write the rows of one table if one of them has these values, so that the database finds it."""
+        rows = self._rows.get(table)
+        if rows is None:
+            return
+        take, wanted = _taker(table, tuple(equals)), tuple(equals.values())
+        if any(take(row) == wanted for row in rows):
+            self.flush_table(table)
 
     def write(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Write rows whose columns are in the table's order, the digest included."""
@@ -183,13 +221,14 @@ class InsertBuffer:
         if len(bound) == 1:
             self._driver.execute(text, bound[0])
             return
-        cursor = self._driver.cursor()
-        cursor.executemany(text, bound)
-        cursor.close()
+        # Closed in any case: SQLite keeps a transaction, and its lock, until the last statement of it is let go.
+        with closing(self._driver.cursor()) as cursor:
+            cursor.executemany(text, bound)
 
     def forget(self) -> None:
         """Drop the rows unwritten."""
         self._rows.clear()
+        self._highest.clear()
 
 
 @lru_cache(maxsize=128)
@@ -198,6 +237,24 @@ def _insertion(table: Table, dialect: Dialect) -> tuple[str, tuple[str, ...] | N
     names = tuple(str(column.name) for column in table.columns)
     statement = insert(table).values({name: bindparam(name) for name in names})
     return str(statement.compile(dialect=dialect)), None if dialect.positional else names
+
+
+@lru_cache(maxsize=128)
+def highest_statement(table: Table, dialect: Dialect) -> str:
+    """The question for the highest key of a table."""
+    (key,) = table.primary_key.columns
+    return str(select(func.max(key)).compile(dialect=dialect))
+
+
+@lru_cache(maxsize=128)
+def _taker(table: Table, names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Takes the values of these columns out of a row in the table's order."""
+    columns = [column.name for column in table.columns]
+    places = [columns.index(name) for name in names]
+    if len(places) == 1:
+        (place,) = places
+        return lambda row: (row[place],)
+    return itemgetter(*places) if places else lambda row: ()
 
 
 def update_row(connection: Connection, table: Table, row: Row) -> bytes:

@@ -185,13 +185,16 @@ class Transaction:
         """Write ``row`` with ``changes`` over what the table has, and return the new row."""
         self._verify_writing()
         new = {**row, **changes}
-        self._note(table, new, rows.update_row(self.connection, table, new))
+        self._inserts.flush_table(table)
+        self._note(table, new, rows.update_row(self._connection, table, new))
         return new
 
     def delete(self, table: Table, row: Row) -> None:
         """Delete a row."""
         self._verify_writing()
-        rows.delete_row(self.connection, table, row)
+        self._inserts.flush_table(table)
+        self._inserts.forget_highest(table)
+        rows.delete_row(self._connection, table, row)
         self._note(table, row, b"")
 
     def find(self, table: Table, **equals: Any) -> Row | None:
@@ -200,11 +203,17 @@ class Transaction:
 
     def find_all(self, table: Table, **equals: Any) -> list[Row]:
         """The rows with these values in key order, verified."""
-        return rows.find_rows(self.connection, table, equals)
+        self._inserts.flush_matching(table, equals)
+        return rows.find_rows(self._connection, table, equals)
+
+    def highest(self, table: Table) -> int:
+        """The highest number in use in a table with a single number from 1 on as key; 0 if it is empty."""
+        return self._inserts.highest(table)
 
     def select(self, table: Table, *conditions: ColumnElement[bool], limit: int | None = None) -> Iterator[Row]:
-        """Rows in key order, each verified."""
-        return rows.select_rows(self.connection, table, *conditions, limit=limit)
+        """Rows in key order, each verified; the conditions speak of this table alone."""
+        self._inserts.flush_table(table)
+        return rows.select_rows(self._connection, table, *conditions, limit=limit)
 
     def log(self, event: Event) -> int:
         """Append an entry that covers the rows changed since the last one; returns its sequence number."""

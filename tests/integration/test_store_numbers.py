@@ -1,0 +1,164 @@
+"""Row numbers in groups, held on SQLite and on PostgreSQL by the same tests: asked for once, never given twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import Dialect, Table
+
+from swarmsec.errors import AlreadyExists, Denied
+from swarmsec.services.ports import Transaction
+from swarmsec.storage import rows, tables
+from swarmsec.storage.checking import verify_store
+from swarmsec.storage.store import Store
+from swarmsec.storage.transaction import Transaction as StoredTransaction
+from tests.integration.clocks import StandingClock
+from tests.integration.storecontract import Database, database, event, open_store, store
+from tests.integration.test_store_records import certificate
+
+__all__ = ["database", "store"]
+
+
+def issue(number: int | None = None) -> Callable[[Transaction], int]:
+    """A unit that adds a certificate under the next row number, or under one that is given."""
+
+    def unit(transaction: Transaction) -> int:
+        chosen = transaction.certificates.next_id() if number is None else number
+        transaction.certificates.add(replace(certificate(chosen), spki_sha256=bytes([chosen]) * 32))
+        transaction.log(event())
+        return chosen
+
+    return unit
+
+
+def test_a_group_asks_once_for_the_highest_row_number_and_writes_its_rows_together(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    asked: list[object] = []
+    write, ask = rows.InsertBuffer.write, rows.highest_statement
+
+    def counted_write(buffer: rows.InsertBuffer, table: Table, values: Sequence[Sequence[Any]]) -> None:
+        if table is tables.certificates:
+            written.append(len(values))
+        write(buffer, table, values)
+
+    def counted_ask(table: Table, dialect: Dialect) -> str:
+        asked.append(table)
+        return ask(table, dialect)
+
+    monkeypatch.setattr(rows.InsertBuffer, "write", counted_write)
+    monkeypatch.setattr(rows, "highest_statement", counted_ask)
+
+    def look_and_issue(transaction: Transaction) -> int:
+        # As the services do: by key, by name, and in other tables.
+        assert transaction.certificates.by_public_key(b"\xff" * 32) == []
+        assert transaction.certificates.by_subject("nobody") == []
+        assert transaction.evictions.get("n1") is None
+        assert transaction.settings.get("cluster_id") is None
+        return issue()(transaction)
+
+    outcomes = store.write_group([look_and_issue] * 20)
+    assert [outcome.value for outcome in outcomes] == list(range(1, 21))
+    assert written == [20]
+    assert len(asked) == 1
+
+
+def test_row_numbers_of_rows_that_were_taken_back_are_given_again(store: Store) -> None:
+    store.write(issue(6))
+
+    def fails_late(transaction: Transaction) -> None:
+        assert issue()(transaction) == issue()(transaction) - 1
+        raise Denied("no")
+
+    # The second unit makes the group run again, each unit in a savepoint of its own.
+    outcomes = store.write_group([issue(), fails_late, issue(), fails_late, issue()])
+    assert [outcome.value for outcome in outcomes] == [7, None, 8, None, 9]
+    assert store.write(issue()) == 10
+    assert verify_store(store).rows == 5
+
+
+def test_row_numbers_go_on_after_a_commit_that_failed(store: Store) -> None:
+    def collides(transaction: Transaction) -> None:
+        issue(2)(transaction)
+        issue(2)(transaction)
+
+    assert store.write(issue()) == 1
+    with pytest.raises(AlreadyExists):
+        store.write(collides)
+    assert store.write(issue()) == 2
+
+
+def test_row_numbers_count_on_from_what_another_store_wrote_in_between(database: Database, store: Store) -> None:
+    other = database.open()
+    found = [each.write(issue()) for each in (store, other, other, store, store, other)]
+    assert found == [1, 2, 3, 4, 5, 6]
+
+
+def test_row_numbers_are_given_once_when_two_stores_write_groups_at_once(database: Database, store: Store) -> None:
+    other = database.open()
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(each.write_group, [issue()] * 5) for each in (store, other) * 6]
+    numbers = [outcome.value for run in runs for outcome in run.result()]
+    assert sorted(numbers) == list(range(1, 61))
+    assert verify_store(store).rows == 60
+
+
+def test_processes_that_issue_at_once_give_each_row_number_once(database: Database, store: Store) -> None:
+    program = f"from {__name__} import issue_many; import sys; issue_many(*sys.argv[1:])"
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, database.url, str(database.directory)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": ":".join(filter(None, sys.path))},
+        )
+        for _ in range(2)
+    ]
+    given = [int(line) for process in running for line in process.communicate(timeout=60)[0].split()]
+    assert [process.returncode for process in running] == [0, 0]
+    assert sorted(given) == list(range(1, 61))
+    assert verify_store(store).rows == 60
+
+
+def issue_many(url: str, directory: str) -> None:
+    """What each of the processes above does: ten groups of three."""
+    mine = open_store(url, Path(directory), StandingClock())
+    print(*(outcome.value for _ in range(10) for outcome in mine.write_group([issue()] * 3)))
+    mine.close()
+
+
+def test_a_row_number_that_was_given_by_hand_counts(store: Store) -> None:
+    outcomes = store.write_group([issue(), issue(40), issue(), issue(3), issue()])
+    assert [outcome.value for outcome in outcomes] == [1, 40, 41, 3, 42]
+
+
+def test_a_deleted_row_gives_its_number_back_as_the_database_sees_it(store: Store) -> None:
+    def unit(transaction: Transaction) -> tuple[int, int]:
+        issue()(transaction)
+        issue()(transaction)
+        before = transaction.certificates.next_id()
+        # Nothing of ours deletes certificates; whatever does must not leave a number that was remembered.
+        (row,) = StoredTransaction.find_all(cast("StoredTransaction", transaction), tables.certificates, id=2)
+        StoredTransaction.delete(cast("StoredTransaction", transaction), tables.certificates, row)
+        transaction.log(event())
+        return before, transaction.certificates.next_id()
+
+    assert store.write(unit) == (3, 2)
+
+
+def test_what_a_unit_before_wrote_is_found_by_any_of_its_columns(store: Store) -> None:
+    def looks(transaction: Transaction) -> list[int]:
+        key = transaction.certificates.by_public_key(b"\x01" * 32)
+        name = transaction.certificates.by_subject("n1")
+        return [len(key), len(name), len(list(transaction.certificates.all()))]
+
+    outcomes = store.write_group([issue(), looks, issue(), looks])
+    assert [outcome.value for outcome in outcomes] == [1, [1, 1, 1], 2, [1, 2, 2]]
