@@ -19,7 +19,7 @@ CATALOGUE_KIND = "ControlCatalogue"
 PROFILE_KIND = "ReportProfile"
 MAX_CONTROLS = 512
 MAX_PROFILES = 32
-_ID = re.compile(r"[A-Z]{2,8}-[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}", re.ASCII)
+CONTROL_ID = re.compile(r"[A-Z]{2,8}-[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}", re.ASCII)
 _PROFILE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}", re.ASCII)
 _SENTENCE = re.compile(r"[^\x00-\x1f]{1,600}")
 
@@ -89,7 +89,7 @@ def load_catalogue(text: bytes, *, source: str = "control catalogue") -> Catalog
     Raises:
         InvalidDocument: it is not exactly one, an id is there twice, or a profile names an unknown control.
     """
-    fields = _document(text, source, CATALOGUE_KIND, frozenset({"controls", "profiles"}))
+    fields = kind_fields(text, source, CATALOGUE_KIND, frozenset({"controls", "profiles"}))
     controls: dict[str, Control] = {}
     for node in read_list(fields["controls"], maximum=MAX_CONTROLS):
         control = _control(node)
@@ -113,14 +113,21 @@ def load_profile(text: bytes, catalogue: Catalogue, *, source: str = "profile") 
     Raises:
         InvalidDocument: it is not exactly one, or names an unknown control.
     """
-    return _named(_document(text, source, PROFILE_KIND, frozenset({"controls"}))["controls"], catalogue.controls)
+    return _named(kind_fields(text, source, PROFILE_KIND, frozenset({"controls"}))["controls"], catalogue.controls)
 
 
-def _document(text: bytes, source: str, kind: str, names: frozenset[str]) -> Mapping[str, Node]:
+def kind_fields(
+    text: bytes, source: str, kind: str, names: frozenset[str] = frozenset(), *, optional: frozenset[str] = frozenset()
+) -> Mapping[str, Node]:
+    """Read the fields of one document of a kind; ``apiVersion`` and ``kind`` are checked.
+
+    Raises:
+        InvalidDocument: it is not one, a field is missing, or one is unknown.
+    """
     trees = parse_trees(text, source=source)
     if len(trees) != 1:
         raise InvalidDocument(f"expected one document, got {len(trees)}", source=source)
-    fields = read_fields(trees[0], required=names | {"apiVersion", "kind"})
+    fields = read_fields(trees[0], required=names | {"apiVersion", "kind"}, optional=optional)
     for name, expected in (("apiVersion", API_VERSION), ("kind", kind)):
         read_text(fields[name], pattern=re.compile(re.escape(expected)), expected=expected)
     return fields
@@ -131,13 +138,13 @@ def _control(node: Node) -> Control:
     fields = read_fields(node, required=names, optional=frozenset({"references"}))
     references = read_list(fields["references"], maximum=16) if "references" in fields else ()
     return Control(
-        id=read_text(fields["id"], pattern=_ID, expected="a control's id"),
-        title=_sentence(fields["title"]),
-        section=_sentence(fields["section"]),
+        id=read_text(fields["id"], pattern=CONTROL_ID, expected="a control's id"),
+        title=sentence_of(fields["title"]),
+        section=sentence_of(fields["section"]),
         severity=read_choice(fields["severity"], Severity),
-        why=_sentence(fields["why"]),
-        remedy=_sentence(fields["remedy"]),
-        references=tuple(map(_sentence, references)),
+        why=sentence_of(fields["why"]),
+        remedy=sentence_of(fields["remedy"]),
+        references=tuple(map(sentence_of, references)),
         means=read_choice(fields["means"], Means),
     )
 
@@ -145,7 +152,7 @@ def _control(node: Node) -> Control:
 def _named(node: Node, controls: Mapping[str, Control]) -> tuple[str, ...]:
     ids = []
     for item in read_list(node, maximum=MAX_CONTROLS):
-        text = read_text(item, pattern=_ID, expected="the id of a control")
+        text = read_text(item, pattern=CONTROL_ID, expected="the id of a control")
         if text not in controls:
             raise item.place.refusal(f"expected the id of a control, got {quoted(text)}")
         if text in ids:
@@ -154,7 +161,12 @@ def _named(node: Node, controls: Mapping[str, Control]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _sentence(node: Node) -> str:
+def sentence_of(node: Node) -> str:
+    """Read 1 to 600 characters without control characters.
+
+    Raises:
+        InvalidDocument: it is something else.
+    """
     return read_text(node, pattern=_SENTENCE, expected="a sentence of at most 600 characters")
 
 

@@ -12,6 +12,9 @@ import click
 from swarmsec.cli.frame import local_requester, opened_home, options_of, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from policies.waivers import WaiverSet
     from swarmsec.reports.model import Report
     from swarmsec.wiring.home import Home
     from swarmsec.wiring.reporting import Wanted
@@ -20,6 +23,7 @@ FORMATS: Final = ("text", "json", "html", "markdown", "sarif", "junit")
 SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
 DEFAULT_PROFILE: Final = "swarmsec-baseline"
 MAX_PROFILE_BYTES: Final = 65_536
+MAX_WAIVER_BYTES: Final = 524_288
 
 
 @click.command()
@@ -35,6 +39,13 @@ MAX_PROFILE_BYTES: Final = 65_536
 @click.option("--format", "chosen", type=click.Choice(FORMATS), help="Default: text; json with --json.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="End with 1 if something so bad or worse failed.")
 @click.option("--allow-incomplete", is_flag=True, help="Do not end with 3 where something could not be read.")
+@click.option(
+    "--waivers",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Failures that somebody answers for until a date, and attestations of what only a person can tell.",
+)
+@click.option("--strict-waivers", is_flag=True, help="End with 5 where a waiver of the file has expired.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to FILE.")
 @click.pass_context
 def report(
@@ -45,13 +56,15 @@ def report(
     chosen: str | None,
     fail_on: str | None,
     allow_incomplete: bool,
+    waivers: Path | None,
+    strict_waivers: bool,
     output: Path | None,
 ) -> None:
     """Hold this home and its Swarm against the controls of a profile.
 
     Nothing is changed, and nothing passes that was not looked at. The digests of the report and of the raw answers
     behind it go into the log. Ends with 0, with 1 where --fail-on says so, with 3 where something could not be read,
-    with 4 where the log is not whole.
+    with 4 where the log is not whole, with 5 where --strict-waivers says so.
 
     \b
     Examples:
@@ -59,13 +72,21 @@ def report(
       swarmsec audit report --no-swarm --profile swarmsec-strict --format html -o report.html
       swarmsec audit report --docker unix:///var/run/docker.sock --fail-on high
     """
+    from swarmsec.reports.plain import plain
+    from swarmsec.reports.waiving import apply_waivers
+
+    wanted = _wanted(profile)
+    given, on_record = _given(waivers, strict=strict_waivers)
     with opened_home(context) as home:
-        wanted = _wanted(profile)
         made = _made(home, wanted, None if no_swarm else _manager(home, docker))
+        waived = apply_waivers(made, given, wanted.catalogue.controls, now=home.clock.unix_ms() // 1000)
+        made = waived.report
         data = _rendered(made, chosen or ("json" if options_of(context).json else "text"))
-        _record(home, made, data)
+        _record(home, made, data, on_record)
     _deliver(data, output)
-    context.exit(_code(made, fail_on, allow_incomplete=allow_incomplete))
+    for notice in made.notices if output is not None else ():
+        say(plain(notice))
+    context.exit(_code(made, fail_on, waived.expired if strict_waivers else (), allow_incomplete=allow_incomplete))
 
 
 def _wanted(profile: str) -> Wanted:
@@ -84,6 +105,22 @@ def _wanted(profile: str) -> Wanted:
         raise UsageProblem(f"expected a profile ({known}) or a file, got {profile!r:.80}")
     ids = load_profile(read_bounded(path, limit=MAX_PROFILE_BYTES), catalogue, source=str(path))
     return Wanted(catalogue=catalogue, profile=path.stem, control_ids=ids)
+
+
+def _given(waivers: Path | None, *, strict: bool) -> tuple[WaiverSet, dict[str, str]]:
+    """What the file of waivers holds, and what the log keeps of it: its digest."""
+    import hashlib
+
+    from policies.waivers import WaiverSet, load_waivers
+    from swarmsec.cli.secretinput import read_bounded
+    from swarmsec.errors import UsageProblem
+
+    if waivers is None:
+        if strict:
+            raise UsageProblem("expected --waivers beside --strict-waivers", hint="name the file with --waivers FILE")
+        return WaiverSet(), {}
+    data = read_bounded(waivers, limit=MAX_WAIVER_BYTES)
+    return load_waivers(data, source=str(waivers)), {"waivers": hashlib.sha256(data).hexdigest()}
 
 
 def _manager(home: Home, docker: str | None) -> tuple[object, str]:
@@ -123,13 +160,13 @@ def _rendered(made: Report, chosen: str) -> bytes:
     return render(made)
 
 
-def _record(home: Home, made: Report, data: bytes) -> None:
+def _record(home: Home, made: Report, data: bytes, more: dict[str, str]) -> None:
     import hashlib
 
     from swarmsec.services.report_facts import record_report
     from swarmsec.wiring.reporting import evidence_of
 
-    digest, evidence = hashlib.sha256(data).hexdigest(), evidence_of(made)
+    digest, evidence = hashlib.sha256(data).hexdigest(), {**evidence_of(made), **more}
     home.store.write(
         lambda transaction: record_report(
             transaction, local_requester(), profile=made.profile, sha256=digest, evidence=evidence
@@ -152,12 +189,15 @@ def _deliver(data: bytes, output: Path | None) -> None:
     say(f"wrote {output}")
 
 
-def _code(made: Report, fail_on: str | None, *, allow_incomplete: bool) -> int:
+def _code(made: Report, fail_on: str | None, expired: Sequence[str], *, allow_incomplete: bool) -> int:
     from policies.controls import Severity
     from swarmsec.reports.model import State
+    from swarmsec.reports.waiving import LOG_CONTROL
 
-    if any(result.control.id == "OWN-9" and result.state is State.FAIL for result in made.results):
+    if any(result.control.id == LOG_CONTROL and result.state is State.FAIL for result in made.results):
         return 4
     if fail_on is not None and made.failures(Severity(fail_on)):
         return 1
+    if expired:
+        return 5
     return 3 if made.is_incomplete and not allow_incomplete else 0

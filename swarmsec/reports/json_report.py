@@ -25,6 +25,7 @@ def document_of(report: Report) -> dict[str, Any]:
         "log": {"entries": report.log_size, "checkpoint": report.checkpoint or None},
         "summary": {state.value: count for state, count in report.counts.items()},
         "incomplete": report.is_incomplete,
+        "notices": list(report.notices),
         "results": [result_of(result) for result in report.results],
     }
 

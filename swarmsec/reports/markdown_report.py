@@ -48,6 +48,11 @@ def _lines(report: Report) -> Iterator[str]:
             yield "| severity | control | what | found | expected |"
             yield "| --- | --- | --- | --- | --- |"
             yield from map(_row, found)
+    if report.notices:
+        yield ""
+        yield "## waivers and attestations"
+        yield ""
+        yield from (f"- {_escaped(plain(notice, 400))}" for notice in report.notices)
 
 
 def _row(result: Result) -> str:

@@ -94,6 +94,7 @@ class Report:
         checkpoint: the newest signed checkpoint of the log as text; empty for none.
         log_size: entries of the log when it was made.
         results: in the order of the catalogue.
+        notices: what has to be said of the waivers.
     """
 
     created: str
@@ -104,6 +105,7 @@ class Report:
     checkpoint: str
     log_size: int
     results: tuple[Result, ...]
+    notices: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Mapping[State, int]:

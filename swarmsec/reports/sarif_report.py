@@ -53,7 +53,15 @@ def render_sarif(report: Report) -> bytes:
             }
         },
         "automationDetails": {"id": f"swarmsec/{report.profile}/"},
-        "invocations": [{"executionSuccessful": not report.is_incomplete, "endTimeUtc": report.created}],
+        "invocations": [
+            {
+                "executionSuccessful": not report.is_incomplete,
+                "endTimeUtc": report.created,
+                "toolExecutionNotifications": [
+                    {"level": "warning", "message": {"text": notice}} for notice in report.notices
+                ],
+            }
+        ],
         "columnKind": "unicodeCodePoints",
         "results": [_result(result, places[result.control.id]) for result in report.results],
     }

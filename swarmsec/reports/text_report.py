@@ -50,6 +50,11 @@ def _lines(report: Report) -> Iterator[str]:
             yield ""
             yield _WORDS[state].upper()
             yield from _by_control(found)
+    if report.notices:
+        yield ""
+        yield "WAIVERS AND ATTESTATIONS"
+        for notice in report.notices:
+            yield from _wrapped(plain(notice), 2)
     yield ""
     yield f"log: {report.log_size} entries; hold this report against it with: swarmsec audit verify"
 

@@ -14,6 +14,7 @@ from policies.fixtures import load_cases
 from policies.globs import Glob
 from policies.images import parse_image_pattern
 from policies.loading import load_documents
+from policies.waivers import MAX_DAYS, Attestation, Waiver, load_waivers
 from policies.yamltext import parse_trees
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import text_of
@@ -181,6 +182,28 @@ def _report_profile(data: bytes) -> None:
         raise CheckFailed("expected known controls, each once")
 
 
+_WAIVERS = b"""\
+apiVersion: swarmsec.dev/v1
+kind: WaiverSet
+waivers:
+  - {id: w1, control: SWS-12, scope: {type: home}, owner: o, reason: r, created: "2027-01-01", expires: "2027-02-01"}
+attestations:
+  - {id: a1, control: SWS-17, scope: {type: swarm, cluster: c}, owner: o, statement: s,
+     created: "2027-01-01", expires: "2027-02-01", evidence: "%s"}
+""" % (b"a" * 64)
+
+
+def _waivers(data: bytes) -> None:
+    given = load_waivers(data)
+    items: tuple[Waiver | Attestation, ...] = (*given.waivers, *given.attestations)
+    if len({item.id for item in items}) != len(items):
+        raise CheckFailed("expected each id once")
+    if not all(0 < item.expires - item.created <= MAX_DAYS * 86_400 for item in items):
+        raise CheckFailed("expected an expiry within a year")
+    if not all(item.scope.name or item.scope.id or item.scope.type in {"home", "swarm"} for item in items):
+        raise CheckFailed("expected one thing")
+
+
 TARGETS = (
     Target(
         name="policy-documents",
@@ -293,5 +316,13 @@ TARGETS = (
         allowed=(InvalidDocument,),
         covers=("policies.controls.load_profile",),
         words=(b"OWN-1", b"SWS-12", b"[]", b", ", b"&a ", b"*a"),
+    ),
+    Target(
+        name="waivers",
+        run=_waivers,
+        seeds=(_WAIVERS,),
+        allowed=(InvalidDocument,),
+        covers=("policies.waivers.load_waivers",),
+        words=(b"type: home", b"2027-02-30", b"0000-00-00", b"9999-12-31", b"*", b"scope: {", b"[]", b"&a ", b"*a"),
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -57,3 +58,46 @@ def test_a_profile_of_one_s_own(program: Program) -> None:
 def test_a_date_that_cannot_be_meant(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     assert program("audit", "report", "--no-swarm").code == 2
+
+
+def waiver_file(program: Program, expires: str) -> str:
+    """A waiver of the backup that was never made."""
+    created = datetime.fromisoformat(expires) - timedelta(days=365)
+    return program.write(
+        "waivers.yaml",
+        "apiVersion: swarmsec.dev/v1\nkind: WaiverSet\nwaivers:\n"
+        f"  - {{id: w1, control: SWS-12, scope: {{type: home}}, owner: ops, reason: soon,"
+        f' created: "{created:%Y-%m-%d}", expires: "{expires}"}}\n',
+    )
+
+
+def test_waivers(program: Program) -> None:
+    profile = program.write("own.yaml", "apiVersion: swarmsec.dev/v1\nkind: ReportProfile\ncontrols: [SWS-12]\n")
+    call = ("--json", "audit", "report", "--no-swarm", "--profile", profile, "--waivers", "waivers.yaml")
+    name = waiver_file(program, f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}")
+    good = program.good(*call, "--strict-waivers", "--fail-on", "high")
+
+    assert [(item["status"], item["waiver_id"]) for item in good.document["results"]] == [("waived", "w1")]
+    entry = json.loads(program.good("audit", "log", "--json", "--action", "audit.report").out)
+    assert (
+        f"waivers {hashlib.sha256((program.directory / name).read_bytes()).hexdigest()}" in entry["fields"]["evidence"]
+    )
+
+    waiver_file(program, f"{datetime.now(UTC):%Y-%m-%d}")
+    assert program(*call).code == 0
+    assert program(*call, "--strict-waivers").code == 5
+    assert program(*call, "--strict-waivers", "--fail-on", "high").code == 1
+    nowhere = ("--docker", "unix:///nowhere.sock")
+    assert program("audit", "report", *nowhere, "--waivers", name, "--strict-waivers").code == 5
+    assert "w1 of ops expired on" in program(*call, "-o", "report.json").err
+
+
+def test_waivers_that_cannot_be_meant(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert program("audit", "report", "--no-swarm", "--strict-waivers").code == 2
+    assert program("audit", "report", "--no-swarm", "--waivers", "nowhere.yaml").code == 2
+    assert program("audit", "report", "--no-swarm", "--waivers", program.write("w", "kind: WaiverSet\n")).code == 2
+
+    name = waiver_file(program, "2024-01-01")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    answer = program("audit", "report", "--no-swarm", "--waivers", name, "--strict-waivers")
+    assert answer.code == 5, "the clock says whether a waiver has expired, not a variable"
