@@ -6,10 +6,12 @@ Names, labels and values of services are a stranger's text. Where a value may be
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Final
 
 from swarmsec.reports.checks import checks, judged, not_applicable
@@ -31,7 +33,11 @@ _JOIN_TOKEN: Final = re.compile(r"SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}|SWMKEY-1-[A
 _RANDOM: Final = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
 _MIN_ENTROPY: Final = 4.0
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
-_SOCKETS: Final = frozenset({"/var/run/docker.sock", "/run/docker.sock"})
+_SOCKETS: Final = ("/var/run/docker.sock", "/run/docker.sock")
+_WITH_SOCKET: Final = frozenset(
+    str(path) for socket in map(PurePosixPath, _SOCKETS) for path in (socket, *socket.parents)
+)
+"""The sockets, and every directory that brings one along."""
 
 
 def _service(service: Json) -> Resource:
@@ -103,8 +109,10 @@ def join_tokens_are_not_exposed(facts: Facts) -> Iterable[Finding]:
 def docker_socket_is_not_mounted(facts: Facts) -> Iterable[Finding]:
     """No service holds Docker's socket, which is root on its node, and the whole Swarm on a manager."""
     for _, container, resource in _with_containers(facts):
-        sources = {text(mount, "Source").rstrip("/") for mount in listed(container, "Mounts")}
-        mounted = bool(sources & _SOCKETS)
+        mounts = listed(container, "Mounts")
+        sources = [text(mount, "Source") for mount in mounts]
+        sources += [text(mount, "VolumeOptions", "DriverConfig", "Options", "device") for mount in mounts]
+        mounted = any(_normal(source) in _WITH_SOCKET for source in sources if source.startswith("/"))
         observed = "docker.sock is mounted" if mounted else "not mounted"
         yield judged(not mounted, resource, observed, "Docker's socket is not mounted")
 
@@ -233,6 +241,11 @@ def no_new_privileges(facts: Facts) -> Iterable[Finding]:
     for _, container, resource in _with_containers(facts):
         is_good = part(container, "Privileges", "NoNewPrivileges") is True
         yield judged(is_good, resource, "set" if is_good else "not set", "no-new-privileges")
+
+
+def _normal(path: str) -> str:
+    """A path without what leads nowhere; two slashes at its start mean one to Linux."""
+    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def _references(container: Json) -> Iterable[Json]:

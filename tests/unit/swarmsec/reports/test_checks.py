@@ -185,3 +185,27 @@ def test_odd_shapes_of_a_swarm_never_end_in_an_exception() -> None:
     for odd in shapes:
         for path in swarm():
             report({**swarm(), path: odd})
+
+
+@pytest.mark.parametrize(
+    ("mount", "state"),
+    [
+        ({"Type": "bind", "Source": "/run/docker.sock"}, State.FAIL),
+        ({"Type": "bind", "Source": "/var/run/../run//docker.sock/"}, State.FAIL),
+        ({"Type": "bind", "Source": "//var/run"}, State.FAIL),
+        ({"Type": "bind", "Source": "/run"}, State.FAIL),
+        ({"Type": "bind", "Source": "/"}, State.FAIL),
+        (
+            {"Type": "volume", "Source": "v", "VolumeOptions": {"DriverConfig": {"Options": {"device": "/run"}}}},
+            State.FAIL,
+        ),
+        ({"Type": "bind", "Source": "/var/lib"}, State.PASS),
+        ({"Type": "bind", "Source": "/srv/run/docker.sock"}, State.PASS),
+        ({"Type": "volume", "Source": "run"}, State.PASS),
+    ],
+)
+def test_a_socket_comes_with_its_directories(mount: dict[str, object], state: State) -> None:
+    answers = swarm()
+    container(answers)["Mounts"] = [mount]
+
+    assert states(report(answers), "SWS-03") == [state]
