@@ -113,7 +113,7 @@ class World:
     def is_open(self) -> bool:
         return self.home.store.read(lambda transaction: transaction.secret_rotations.get(NAME.text)) is not None
 
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self, action: str = "secret.rotate") -> list[dict[str, Any]]:
         with self.home.store.reading() as transaction:
             entries = [dict(parse_entry(stored.data)) for stored in transaction.log_entries.since(0)]
-        return [entry for entry in entries if entry["action"] == "secret.rotate"]
+        return [entry for entry in entries if entry["action"] == action]

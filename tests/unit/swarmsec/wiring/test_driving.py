@@ -1,0 +1,203 @@
+"""The driver over a home: answers, refusals with their entries, and half a second whatever hangs behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from swarmsec.docker.secret_driver import parse_secret_request
+from swarmsec.errors import NotFound, SwarmsecError, Unavailable
+from swarmsec.services.attach_secret import DRIVER_MODE
+from swarmsec.services.delivery_records import CheckedTask, SecretRequest
+from swarmsec.storage.groupwriter import GroupWriter
+from swarmsec.wiring import driving
+from swarmsec.wiring.driving import DriverParts, SecretDriver
+from tests.unit.swarmsec.wiring.secretworld import NAME, World
+
+CONTRACT_SECONDS = 0.5
+LATE_SECONDS = 1.0
+"""How late a machine under load may be; what hangs does so much longer than this."""
+BODY = json.dumps(
+    {
+        "SecretName": "team.app.db",
+        "SecretLabels": {"io.swarmsec.name": NAME.text},
+        "ServiceID": "idshopapi",
+        "ServiceName": "shop_api",
+        "TaskID": "task1",
+        "NodeID": "node1",
+    }
+).encode()
+
+ANY_REQUEST = parse_secret_request(BODY)
+
+
+class Checker:
+    """Says of every task what the test wants to hear."""
+
+    def __init__(self, check: Callable[[SecretRequest], None] = lambda request: None) -> None:
+        self._check = check
+
+    def check(self, request: SecretRequest) -> CheckedTask:
+        self._check(request)
+        return CheckedTask(
+            task_id=request.task_id,
+            service_id=request.service_id,
+            service_name="shop_api",
+            service_labels={},
+            image="busybox",
+            node_id=request.node_id,
+            hostname="m1",
+        )
+
+    def warm_up(self) -> None:
+        self._check(ANY_REQUEST)
+
+
+class HangingWriter:
+    """A store whose disk does not answer."""
+
+    async def write(self, unit: object) -> Any:
+        await asyncio.sleep(60)
+
+
+def answers(world: World, checker: Checker, bodies: list[bytes], *, writer: Any = None) -> tuple[list[Any], list[str]]:
+    """Ask all at once."""
+    said: list[str] = []
+
+    async def run() -> list[Any]:
+        group = GroupWriter(world.home.store)
+        group.start()
+        parts = DriverParts(
+            writer=writer or group,
+            keys=world.keys,
+            checker=checker,
+            requires_node_certificate=False,
+            load=lambda: None,
+            report=said.append,
+        )
+        driver = SecretDriver(parts)
+        try:
+            return [json.loads(answer) for answer in await asyncio.gather(*map(driver.answer, bodies))]
+        finally:
+            driver.close()
+            group.close()
+
+    return asyncio.run(run()), said
+
+
+@pytest.fixture
+def attached(world: World) -> World:
+    """shop_api has the secret; its id is as the engine writes ids."""
+    item = world.swarm.objects.pop("id-shop_api")
+    world.swarm.objects["idshopapi"] = item | {"ID": "idshopapi"}
+    world.attach("shop_api", DRIVER_MODE)
+    return world
+
+
+def deliveries(world: World) -> list[str]:
+    return [entry["outcome"] for entry in world.entries("secret.deliver")]
+
+
+def test_a_value_is_answered_for_one_task_alone_after_its_entry(attached: World) -> None:
+    found, said = answers(attached, Checker(), [BODY])
+    assert found == [{"Value": base64.b64encode(b"old").decode(), "DoNotReuse": True}]
+    assert (deliveries(attached), said) == (["success"], [])
+
+
+@pytest.mark.parametrize("error", [NotFound("no task task1"), Unavailable("the manager is away")])
+def test_what_the_manager_says_against_it_is_told_and_on_record(attached: World, error: SwarmsecError) -> None:
+    def refuse(request: SecretRequest) -> None:
+        raise error
+
+    found, said = answers(attached, Checker(refuse), [BODY])
+    assert found == [{"Err": f"swarmsec: {error}"}]
+    assert str(error) in said[0]
+    assert deliveries(attached) == ["denied"]
+
+
+def test_a_defect_is_a_refusal_without_its_words(attached: World) -> None:
+    def fail(request: SecretRequest) -> None:
+        raise RuntimeError("marker")
+
+    (found,), said = answers(attached, Checker(fail), [BODY])
+    assert "Value" not in found
+    assert "marker" not in found["Err"] + "".join(said)
+
+
+@pytest.mark.parametrize("behind", ["manager", "store"])
+def test_whatever_hangs_behind_it_the_answer_is_a_refusal_in_time(attached: World, behind: str) -> None:
+    """The engine holds its Swarm's store meanwhile; the contract says half a second."""
+    ended = threading.Event()
+
+    def hang(request: SecretRequest) -> None:
+        ended.wait(30)
+
+    checker = Checker(hang) if behind == "manager" else Checker()
+
+    hanging: Any = HangingWriter()
+
+    async def timed() -> tuple[bytes, float]:
+        parts = DriverParts(
+            writer=hanging,
+            keys=attached.keys,
+            checker=checker,
+            requires_node_certificate=False,
+            load=lambda: None,
+            report=lambda line: None,
+        )
+        driver = SecretDriver(parts)
+        began = time.monotonic()
+        answer = await driver.answer(BODY)
+        took = time.monotonic() - began
+        ended.set()
+        driver.close()
+        return answer, took
+
+    answer, took = asyncio.run(timed())
+    assert json.loads(answer) == {"Err": "swarmsec: the manager or the store did not answer in time"}
+    assert driving.ANSWER_SECONDS < CONTRACT_SECONDS
+    assert took < CONTRACT_SECONDS + LATE_SECONDS
+
+
+def test_more_requests_than_may_wait_are_refused_at_once(attached: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driving, "MAX_WAITING", 3)
+    found, _ = answers(attached, Checker(), [BODY] * 5)
+    assert ["Value" in answer for answer in found] == [True] * 3 + [False] * 2
+    assert "too many requests" in found[-1]["Err"]
+
+
+def test_what_is_no_request_is_refused(attached: World) -> None:
+    found, said = answers(attached, Checker(), [b"[]"])
+    assert "Err" in found[0]
+    assert "refused a request" in said[0]
+
+
+def test_a_manager_that_is_away_at_the_start_is_said_and_no_failure(attached: World) -> None:
+    def away(request: SecretRequest) -> None:
+        raise Unavailable("the Docker Engine is away")
+
+    said: list[str] = []
+    hanging: Any = HangingWriter()
+    parts = DriverParts(
+        writer=hanging,
+        keys=attached.keys,
+        checker=Checker(away),
+        requires_node_certificate=False,
+        load=lambda: None,
+        report=said.append,
+    )
+
+    async def run() -> None:
+        driver = SecretDriver(parts)
+        await driver.warm_up()
+        driver.close()
+
+    asyncio.run(run())
+    assert said == ["the Docker Engine is away; tasks get no secrets until it does"]
