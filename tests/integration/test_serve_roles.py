@@ -33,6 +33,9 @@ ROUTE_NAMES = {
     ("POST", "/api/v1/cfssl/sign"): "cfssl.sign",
     ("GET", "/api/v1/ca/certificates"): "ca.certificates",
     ("GET", "/api/v1/policies"): "policies.list",
+    ("GET", "/log/checkpoint"): "log.checkpoint",
+    ("GET", "/log/tile/{path}"): "log.tile",
+    ("POST", "/log/cosignatures"): "log.cosignatures",
     ("GET", "/tuf/{name}"): "tuf.file",
     ("GET", "/tuf/policy/{name}"): "tuf.policy",
     ("POST", "/api/v1/trust/images"): "trust.sign",
@@ -41,6 +44,8 @@ ROUTE_NAMES = {
 }
 """The access table's names of the routes, written out: a route that nobody thought about has none here."""
 ALLOWED = {
+    "/log/tile/": 404,
+    "/log/cosignatures": 400,
     "/api/v1/trust/images": 400,
     "/api/v1/trust/signatures": 400,
     "/tuf/": 404,
@@ -110,7 +115,7 @@ def test_roles_on_a_route(
     # These tests ask from the loopback address; what holds elsewhere is tested below.
     allowed = {*entry["roles"], *entry.get("loopbackOnly", [])}
     for word, (kind, bearer) in callers.items():
-        answer = served.ask(method, path.format(name="none"), bearer, b"{}" if method == "POST" else None)
+        answer = served.ask(method, path.format(name="none", path="0/999"), bearer, b"{}" if method == "POST" else None)
         usual = 400 if path.startswith("/api/v1/node/") else 200
         expected = 403 if kind not in allowed else ALLOWED.get(path.split("{")[0], usual)
         assert answer.status == expected, (word, answer)
