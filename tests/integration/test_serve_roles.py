@@ -115,7 +115,8 @@ def test_roles_on_a_route(
     # These tests ask from the loopback address; what holds elsewhere is tested below.
     allowed = {*entry["roles"], *entry.get("loopbackOnly", [])}
     for word, (kind, bearer) in callers.items():
-        answer = served.ask(method, path.format(name="none", path="0/999"), bearer, b"{}" if method == "POST" else None)
+        asked = path.format(name="none", path="0/999")
+        answer = served.ask(method, asked, bearer, b"{}" if method == "POST" else None)
         usual = 400 if path.startswith("/api/v1/node/") else 200
         expected = 403 if kind not in allowed else ALLOWED.get(path.split("{")[0], usual)
         assert answer.status == expected, (word, answer)

@@ -158,7 +158,9 @@ Change = Callable[[dict[str, Any]], object]
         pytest.param(lambda body: body["subject"].update(CN=""), "", id="no name"),
         pytest.param(lambda body: body["subject"].update(CN="swarm-ca"), "", id="the authority's name"),
         pytest.param(lambda body: body["subject"].update(CN=["x"]), "text in CN", id="a list as name"),
-        pytest.param(lambda body: body.update(profile="CA"), "a root named CN=swarm-ca", id="the profile of authorities"),
+        pytest.param(
+            lambda body: body.update(profile="CA"), "a root named CN=swarm-ca", id="the profile of authorities"
+        ),
         pytest.param(lambda body: body.update(certificate_request=""), "", id="no request"),
         pytest.param(lambda body: body.update(certificate_request="x" * 40_000), "", id="no PEM"),
         pytest.param(lambda body: body.update(subject=None), "object in subject", id="no subject"),
