@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
     from swarmsec.wiring.attaching import Attaching
     from swarmsec.wiring.home import Home
 
-_DOCKER = click.option("--docker", metavar="HOST", help="A manager's Docker Engine. Default: this machine's.")
+_DOCKER = click.option(
+    "--docker", metavar="HOST", help="A manager's Docker Engine. Default: the home's own, or this machine's."
+)
 _TIMEOUT = click.option(
     "--timeout", type=DURATION, default="60s", show_default=True, help="How long to wait for the service's tasks."
 )
@@ -117,12 +118,12 @@ def _parse_mode(text: str) -> int:
 
 
 def _attaching(context: click.Context, home: Home, docker: str | None, timeout: timedelta) -> Attaching:
-    from swarmsec.docker.endpoint import find_endpoint
     from swarmsec.docker.engine import EngineApi
     from swarmsec.docker.service_engine import DockerServices
     from swarmsec.wiring.attaching import Attaching
+    from swarmsec.wiring.swarm.opening import find_home_endpoint
 
-    endpoint = find_endpoint(docker, None, os.environ, None)
+    endpoint = find_home_endpoint(home, docker)
     return Attaching(
         store=home.store,
         keys=keys_of(context, home),

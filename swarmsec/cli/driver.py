@@ -56,6 +56,7 @@ async def _serve(home: Home, keys: SealedKeys, path: Path, docker: str) -> None:
     from swarmsec.docker.service_engine import DockerServices
     from swarmsec.docker.task_check import ManagerTaskChecker
     from swarmsec.services.apply_policy import active_documents
+    from swarmsec.services.swarm_link import LinkState, load_link
     from swarmsec.storage.groupwriter import GroupWriter
     from swarmsec.wiring.driving import MANAGER_SECONDS, DriverParts, SecretDriver
 
@@ -63,7 +64,7 @@ async def _serve(home: Home, keys: SealedKeys, path: Path, docker: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    endpoint = DockerEndpoint.parse(docker)
+    endpoint, link = DockerEndpoint.parse(docker), home.store.read(load_link)
 
     def open_manager() -> DockerServices:
         return DockerServices(EngineApi(endpoint, answer_seconds=MANAGER_SECONDS))
@@ -74,7 +75,8 @@ async def _serve(home: Home, keys: SealedKeys, path: Path, docker: str) -> None:
         writer=writer,
         keys=keys,
         checker=ManagerTaskChecker(open_manager),
-        requires_node_certificate=False,
+        # On an adopted Swarm every node holds a certificate of ours; elsewhere none may.
+        requires_node_certificate=link is not None and link.state is LinkState.ADOPTED,
         load=lambda: home.store.read(active_documents),
         report=warn,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -124,13 +123,10 @@ def _given(waivers: Path | None, *, strict: bool) -> tuple[WaiverSet, dict[str, 
 
 
 def _manager(home: Home, docker: str | None) -> tuple[object, str]:
-    from swarmsec.docker.endpoint import DockerEndpoint, find_endpoint
     from swarmsec.docker.engine import EngineApi
-    from swarmsec.services.swarm_link import load_link
+    from swarmsec.wiring.swarm.opening import find_home_endpoint
 
-    link = home.store.read(load_link)
-    stored = DockerEndpoint.parse(link.docker, Path(link.docker_tls) if link.docker_tls else None) if link else None
-    endpoint = find_endpoint(docker, None, os.environ, stored)
+    endpoint = find_home_endpoint(home, docker)
     return EngineApi(endpoint), endpoint.url
 
 

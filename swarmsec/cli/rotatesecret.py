@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=DURATION, default="10m", show_default=True, help="How long to wait for each service's tasks."
 )
-@click.option("--docker", metavar="HOST", help="A manager's Docker Engine. Default: this machine's.")
+@click.option("--docker", metavar="HOST", help="A manager's Docker Engine. Default: the home's own, or this machine's.")
 @click.pass_context
 def rotate(
     context: click.Context,
@@ -110,12 +109,12 @@ def _validate(command: str | None) -> Validate | None:
 
 
 def _rotating(context: click.Context, home: Home, docker: str | None, timeout: timedelta, driver: str) -> Rotating:
-    from swarmsec.docker.endpoint import find_endpoint
     from swarmsec.docker.engine import EngineApi
     from swarmsec.docker.service_engine import DockerServices
     from swarmsec.wiring.secretrotation import Rotating
+    from swarmsec.wiring.swarm.opening import find_home_endpoint
 
-    endpoint = find_endpoint(docker, None, os.environ, None)
+    endpoint = find_home_endpoint(home, docker)
     return Rotating(
         store=home.store,
         keys=keys_of(context, home),

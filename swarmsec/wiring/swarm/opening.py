@@ -29,18 +29,31 @@ class OpenSwarm:
         return str(self.endpoint.tls or "")
 
 
-def open_swarm(home: Home, docker: str | None, tls: Path | None = None) -> OpenSwarm:
+def find_home_endpoint(home: Home, docker: str | None, tls: Path | None = None) -> DockerEndpoint:
     """Find the engine of this call: the option, what the home has stored, the environment, Docker's default.
 
     Raises:
         UsageProblem: an address cannot be one.
     """
+    return _endpoint(home.store.read(load_link), docker, tls)
+
+
+def open_swarm(home: Home, docker: str | None, tls: Path | None = None) -> OpenSwarm:
+    """The Swarm behind the engine of this call.
+
+    Raises:
+        UsageProblem: an address cannot be one.
+    """
     link = home.store.read(load_link)
+    endpoint = _endpoint(link, docker, tls)
+    return OpenSwarm(engine=DockerSwarm(EngineApi(endpoint)), endpoint=endpoint, link=link)
+
+
+def _endpoint(link: SwarmLink | None, docker: str | None, tls: Path | None) -> DockerEndpoint:
     stored = None
     if link is not None:
         stored = DockerEndpoint.parse(link.docker, Path(link.docker_tls) if link.docker_tls else None)
-    endpoint = find_endpoint(docker, tls, os.environ, stored)
-    return OpenSwarm(engine=DockerSwarm(EngineApi(endpoint)), endpoint=endpoint, link=link)
+    return find_endpoint(docker, tls, os.environ, stored)
 
 
 def verify_manages(info: EngineInfo, where: str) -> None:
