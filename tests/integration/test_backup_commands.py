@@ -47,7 +47,7 @@ def restore(commands: Commands, place: Place, *more: str, file: str = "home.age"
 
 def test_backup_and_restore_tell_what_they_did(commands: Commands, place: Place) -> None:
     made = json.loads(on(commands, place, "--json", "backup", str(place.root / "second.age")).verify(0).stdout)
-    assert sorted(made) == ["bytes", "created", "entries", "file", "sha256", "store_id"]
+    assert sorted(made) == ["bytes", "created", "entries", "file", "keys_in_tokens", "sha256", "store_id"]
     arguments = ("--json", "restore", str(place.root / "second.age"), "--recovery-key", str(place.recovery))
     restored = json.loads(on_new(commands, place, *arguments).verify(0).stdout)
     assert restored == {
@@ -138,7 +138,7 @@ def test_keys_tell_their_terms(commands: Commands, place: Place) -> None:
     listed = json.loads(on(commands, place, "--json", "keys", "list").verify(0).stdout)
     assert [(item["term"], item["state"], item["records"]) for item in listed] == [
         (1, "destroyed", 0),
-        (2, "active", 4),
+        (2, "active", 5),
     ]
 
 

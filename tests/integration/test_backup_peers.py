@@ -151,7 +151,7 @@ def test_a_rotation_on_postgresql(commands: Commands, tmp_path: Path, database_u
     home = ("--home", str(made.home))
     commands.run(*home, "ca", "init", "--database", url, state=made.state).verify(0)
     ended = commands.run(*home, "--json", "keys", "rotate", state=made.state).verify(0)
-    assert json.loads(ended.stdout) == {"term": 2, "records": 4, "destroyed": [1], "resumed": False, "followed": False}
+    assert json.loads(ended.stdout) == {"term": 2, "records": 5, "destroyed": [1], "resumed": False, "followed": False}
     commands.run(*home, "ca", "token", "worker", state=made.state).verify(0)
 
 
