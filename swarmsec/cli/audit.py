@@ -68,15 +68,15 @@ def log(
         )
         size = home.store.head().size
         show = _printer(as_json=options_of(context).json)
-        _print_log(home, question, limit, size, show)
+        print_log(home, question, limit, size, show)
         if follow:
-            _follow(home, question, size, show)
+            follow_log(home, question, size, show)
 
 
-def _print_log(
+def print_log(
     home: Home, question: LogQuestion, limit: int | None, size: int, show: Callable[[Iterable[LogEntry]], None]
 ) -> None:
-    """Show what is selected of the first ``size`` entries; ``_follow`` goes on from there."""
+    """Show what is selected of the first ``size`` entries; ``follow_log`` goes on from there."""
     from swarmsec.services.read_log import newest_of_log, read_log
 
     with home.store.reading() as transaction:
@@ -84,7 +84,7 @@ def _print_log(
         show(entry for entry in found if entry.seq < size)
 
 
-def _follow(home: Home, question: LogQuestion, following: int, show: Callable[[Iterable[LogEntry]], None]) -> None:
+def follow_log(home: Home, question: LogQuestion, following: int, show: Callable[[Iterable[LogEntry]], None]) -> None:
     """Show entries as they come; every look is a transaction of its own, so that no writer waits for this."""
     from swarmsec.services.read_log import read_log
 

@@ -12,6 +12,7 @@ import click
 from swarmsec.cli.attaching import attach, detach
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
 from swarmsec.cli.rotatesecret import rotate
+from swarmsec.cli.secretevents import events
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -306,6 +307,7 @@ def reveal(context: click.Context, name: str, version: int | None, reason: str) 
         click.echo(err=True)
 
 
+secrets.add_command(events)
 secrets.add_command(attach)
 secrets.add_command(detach)
 secrets.add_command(rotate)

@@ -37,7 +37,7 @@ from swarmsec.services.service_records import NAME_LABEL, VERSION_LABEL
 _NAME_CONTEXT: Final = b"swarmsec/secret-name/v1"
 _NAME_FINGERPRINT_BYTES: Final = 10
 _MAX_VERSION_DIGITS: Final = 9
-EVENTS_HINT: Final = "see: swarmsec audit log --action secret.deliver"
+EVENTS_HINT: Final = "see: swarmsec secrets events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,5 +91,5 @@ def _not_running(service: ServiceState, what: str, error: str) -> TasksNotRunnin
     said = f"; the last task said: {error}" if error else ""
     return TasksNotRunning(
         f"service {service.name}: {what}{said}",
-        hint="why a task got no secret: swarmsec audit log --action secret.deliver",
+        hint="why a task got no secret: swarmsec secrets events",
     )

@@ -149,5 +149,5 @@ WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("secrets", "create"): no_secret,
     **AUDIT_WORLDS,
     **TRUST_WORLDS,
-    **{("secrets", verb): a_secret for verb in ("put", "versions", "delete", "destroy")},
+    **{("secrets", verb): a_secret for verb in ("put", "versions", "delete", "destroy", "events")},
 }
