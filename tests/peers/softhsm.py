@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,18 @@ from tests.peers.errors import PeerProblem
 MODULE: Final = Path("/usr/lib/softhsm/libsofthsm2.so").resolve()
 PIN: Final = "4711-swarm"
 SO_PIN: Final = "so-4711-swarm"
+_COUNT: Final = """
+import sys
+import PyKCS11
+module, label, pin, name = sys.argv[1:]
+library = PyKCS11.PyKCS11Lib()
+library.load(module)
+(slot,) = (s for s in library.getSlotList(tokenPresent=True) if library.getTokenInfo(s).label.strip() == label)
+session = library.openSession(slot)
+session.login(pin)
+for kind in (PyKCS11.CKO_PRIVATE_KEY, PyKCS11.CKO_PUBLIC_KEY):
+    print(len(session.findObjects([(PyKCS11.CKA_CLASS, kind), (PyKCS11.CKA_LABEL, name)])))
+"""
 
 
 class SoftHsm:
@@ -89,6 +102,19 @@ class SoftHsm:
             if error.value != PyKCS11.CKR_USER_ALREADY_LOGGED_IN:
                 raise
         return session
+
+    def keys_named(self, label: str, name: str) -> tuple[int, int]:
+        """How many private and public keys of a name a token has, as a process of its own sees it.
+
+        This process may have loaded the module before, with the tokens of that time.
+        """
+        command = [sys.executable, "-c", _COUNT, str(MODULE), label, PIN, name]
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
+        if done.returncode:
+            raise PeerProblem(f"expected the keys of token {label}, got {done.stderr}")
+        private, public = map(int, done.stdout.split())
+        return private, public
 
     def close(self) -> None:
         """Let go of the module, where ``session`` took it."""
