@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from policies.waivers import WaiverSet
+    from swarmsec.reports.difference import FormerReport, Move
     from swarmsec.reports.model import Report
     from swarmsec.wiring.home import Home
     from swarmsec.wiring.reporting import Wanted
@@ -45,6 +46,13 @@ MAX_WAIVER_BYTES: Final = 524_288
     help="Failures that somebody answers for until a date, and attestations of what only a person can tell.",
 )
 @click.option("--strict-waivers", is_flag=True, help="End with 5 where a waiver of the file has expired.")
+@click.option(
+    "--since",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="An earlier report of this home and profile, in JSON, to say what moved since.",
+)
+@click.option("--diff", is_flag=True, help="With --since: print what moved instead of the report (text or json).")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to FILE.")
 @click.pass_context
 def report(
@@ -57,6 +65,8 @@ def report(
     allow_incomplete: bool,
     waivers: Path | None,
     strict_waivers: bool,
+    since: Path | None,
+    diff: bool,
     output: Path | None,
 ) -> None:
     """Hold this home and its Swarm against the controls of a profile.
@@ -70,19 +80,25 @@ def report(
       swarmsec audit report --no-swarm
       swarmsec audit report --no-swarm --profile swarmsec-strict --format html -o report.html
       swarmsec audit report --docker unix:///var/run/docker.sock --fail-on high
+      swarmsec audit report --since yesterday.json --diff
     """
+    from swarmsec.reports.difference import compare_reports
     from swarmsec.reports.plain import plain
     from swarmsec.reports.waiving import apply_waivers
 
-    wanted = _wanted(profile)
+    wanted, chosen = _wanted(profile), chosen or ("json" if options_of(context).json else "text")
+    former = _former(since, chosen, diff=diff)
     given, on_record = _given(waivers, strict=strict_waivers)
     with opened_home(context) as home:
         made = _made(home, wanted, None if no_swarm else _manager(home, docker))
         waived = apply_waivers(made, given, wanted.catalogue.controls, now=home.clock.unix_ms() // 1000)
         made = waived.report
-        data = _rendered(made, chosen or ("json" if options_of(context).json else "text"))
+        moves = compare_reports(former, made) if former else ()
+        data = _moved(former, moves, chosen) if former and diff else _rendered(made, chosen)
         _record(home, made, data, on_record)
     _deliver(data, output)
+    if former and not diff:
+        say(f"since {plain(former.created, 40)}: {len(moves)} results moved; see them with --diff")
     for notice in made.notices if output is not None else ():
         say(plain(notice))
     context.exit(_code(made, fail_on, waived.expired if strict_waivers else (), allow_incomplete=allow_incomplete))
@@ -120,6 +136,27 @@ def _given(waivers: Path | None, *, strict: bool) -> tuple[WaiverSet, dict[str, 
         return WaiverSet(), {}
     data = read_bounded(waivers, limit=MAX_WAIVER_BYTES)
     return load_waivers(data, source=str(waivers)), {"waivers": hashlib.sha256(data).hexdigest()}
+
+
+def _former(since: Path | None, chosen: str, *, diff: bool) -> FormerReport | None:
+    """The report to compare with, read before anything is asked."""
+    from swarmsec.cli.secretinput import read_bounded
+    from swarmsec.errors import UsageProblem
+    from swarmsec.reports.difference import MAX_REPORT_BYTES, load_report
+
+    if since is None:
+        if diff:
+            raise UsageProblem("expected --since FILE beside --diff", hint="an earlier report in JSON")
+        return None
+    if diff and chosen not in {"text", "json"}:
+        raise UsageProblem(f"expected --format text or json with --diff, got {chosen}")
+    return load_report(read_bounded(since, limit=MAX_REPORT_BYTES), source=str(since))
+
+
+def _moved(former: FormerReport, moves: tuple[Move, ...], chosen: str) -> bytes:
+    from swarmsec.reports.difference import render_moves_json, render_moves_text
+
+    return (render_moves_json if chosen == "json" else render_moves_text)(former, moves)
 
 
 def _manager(home: Home, docker: str | None) -> tuple[object, str]:

@@ -16,6 +16,8 @@ from policies.images import parse_image_pattern
 from policies.loading import load_documents
 from policies.waivers import MAX_DAYS, Attestation, Waiver, load_waivers
 from policies.yamltext import parse_trees
+from swarmsec.errors import UsageProblem
+from swarmsec.reports.difference import load_report, render_moves_text
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import text_of
 
@@ -168,6 +170,19 @@ controls:
 profiles: {all: [OWN-1]}
 """
 _CONTROLS = load_catalogue(_CATALOGUE)
+
+
+_REPORT = (
+    b'{"schema_version":1,"created":"2026-01-01T00:00:00Z","profile":"p","store_id":"s","results":[{"check_id":"OWN-1",'
+    b'"status":"pass","resource":{"type":"home","id":"s","name":null},"fingerprint":"00"}]}'
+)
+
+
+def _earlier_report(data: bytes) -> None:
+    former = load_report(data)
+    render_moves_text(former, ())
+    if any(not isinstance(fingerprint, str) for fingerprint in former.results):
+        raise CheckFailed("expected fingerprints as texts")
 
 
 def _controls(data: bytes) -> None:
@@ -324,5 +339,13 @@ TARGETS = (
         allowed=(InvalidDocument,),
         covers=("policies.waivers.load_waivers",),
         words=(b"type: home", b"2027-02-30", b"0000-00-00", b"9999-12-31", b"*", b"scope: {", b"[]", b"&a ", b"*a"),
+    ),
+    Target(
+        name="earlier-report",
+        run=_earlier_report,
+        seeds=(_REPORT,),
+        allowed=(UsageProblem,),
+        covers=("swarmsec.reports.difference.load_report",),
+        words=(b'"status":"fail"', b"null", b"{}", b"[]", b'"\\ud800"', b"1e999"),
     ),
 )

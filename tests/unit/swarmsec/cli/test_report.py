@@ -101,3 +101,25 @@ def test_waivers_that_cannot_be_meant(program: Program, monkeypatch: pytest.Monk
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     answer = program("audit", "report", "--no-swarm", "--waivers", name, "--strict-waivers")
     assert answer.code == 5, "the clock says whether a waiver has expired, not a variable"
+
+
+def test_what_moved_since_an_earlier_report(program: Program) -> None:
+    program.good("audit", "report", "--no-swarm", "--format", "json", "-o", "before.json")
+    program.good("backup", "authority.age")
+
+    text = program.good("audit", "report", "--no-swarm", "--since", "before.json", "--diff").out
+    document = program.good("--json", "audit", "report", "--no-swarm", "--since", "before.json", "--diff").document
+    whole = program.good("audit", "report", "--no-swarm", "--since", "before.json")
+
+    assert "SWS-12 home" in text
+    assert [(move["trend"], move["check_id"]) for move in document["moves"]] == [("better", "SWS-12")]
+    assert "1 results moved" in whole.err
+    assert "swarmsec-baseline" in whole.out
+
+
+def test_what_cannot_be_compared_ends_with_2(program: Program) -> None:
+    name = program.write("other.json", "{}")
+
+    assert program("audit", "report", "--no-swarm", "--diff").code == 2
+    assert program("audit", "report", "--no-swarm", "--since", name, "--diff").code == 2
+    assert program("audit", "report", "--no-swarm", "--since", name, "--diff", "--format", "html").code == 2
