@@ -1,0 +1,113 @@
+"""The alert rules, judged by promtool: rules they are, of metrics that exist, and each fires when it should."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from swarmsec.server.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "docs" / "prometheus" / "alerts.yaml"
+DAY = 86_400
+EVALUATED = 2 * 3600
+"""Seconds from the start of the series until alerts are looked at; promtool's clock starts at 0."""
+
+# Alert: series that make it fire, and series that do not. Each value stands for a minute.
+CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "SwarmsecDown": ({'up{job="swarmsec",instance="a"}': "0x180"}, {'up{job="swarmsec",instance="a"}': "1x180"}),
+    "SwarmsecSealed": ({'swarmsec_sealed{instance="a"}': "1x180"}, {'swarmsec_sealed{instance="a"}': "0x180"}),
+    "SwarmsecLogNotWritten": (
+        {'swarmsec_audit_write_failures_total{instance="a"}': "0+1x180"},
+        {'swarmsec_audit_write_failures_total{instance="a"}': "7x180"},
+    ),
+    "SwarmsecCertificateEnds": (
+        {'swarmsec_ca_certificate_not_after_timestamp_seconds{instance="a",kind="server"}': f"{2 * DAY}x180"},
+        {'swarmsec_ca_certificate_not_after_timestamp_seconds{instance="a",kind="server"}': f"{5 * DAY}x180"},
+    ),
+    "SwarmsecRootEnds": (
+        {'swarmsec_ca_certificate_not_after_timestamp_seconds{instance="a",kind="root"}': f"{300 * DAY}x180"},
+        {'swarmsec_ca_certificate_not_after_timestamp_seconds{instance="a",kind="root"}': f"{400 * DAY}x180"},
+    ),
+    "SwarmsecTrustTimestampEnds": (
+        {'swarmsec_trust_not_after_timestamp_seconds{instance="a",role="timestamp"}': f"{DAY // 2}x180"},
+        {'swarmsec_trust_not_after_timestamp_seconds{instance="a",role="timestamp"}': f"{DAY}x180"},
+    ),
+    "SwarmsecTrustRoleEnds": (
+        {'swarmsec_trust_roles_due{instance="a",within="7d"}': "2x180"},
+        {'swarmsec_trust_roles_due{instance="a",within="60d"}': "2x180"},
+    ),
+    "SwarmsecServerErrors": (
+        {'swarmsec_http_requests_total{instance="a",route="readyz",status="503"}': "0+1x180"},
+        {'swarmsec_http_requests_total{instance="a",route="readyz",status="200"}': "0+1x180"},
+    ),
+    "SwarmsecTokensTried": (
+        {'swarmsec_http_refusals_total{instance="a",route="node.join",kind="denied"}': "0+5x180"},
+        {'swarmsec_http_refusals_total{instance="a",route="node.join",kind="denied"}': "0x180"},
+    ),
+}
+
+
+def rules() -> list[dict[str, Any]]:
+    document = yaml.safe_load(RULES.read_text())
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["/usr/bin/promtool", *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_they_are_rules() -> None:
+    done = promtool("check", "rules", str(RULES))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(CASES)} rules found" in done.stdout
+
+
+def test_every_rule_has_a_case_and_says_what_to_do() -> None:
+    assert [rule["alert"] for rule in rules()] == list(CASES)
+    assert all(rule["annotations"].keys() == {"summary", "action"} for rule in rules())
+
+
+def test_they_speak_of_metrics_that_exist() -> None:
+    families = {family.name for family in Metrics(version="0").registry.collect()}
+    used = {name for rule in rules() for name in re.findall(r"swarmsec_[a-z_]+", rule["expr"])}
+
+    assert used
+    assert {name.removesuffix("_total") for name in used} <= families
+
+
+@pytest.mark.parametrize("alert", CASES)
+@pytest.mark.parametrize("fires", [True, False])
+def test_a_rule_fires_when_it_should_and_not_else(alert: str, fires: bool, tmp_path: Path) -> None:
+    series = CASES[alert][0 if fires else 1]
+    (rule,) = (rule for rule in rules() if rule["alert"] == alert)
+    known = tmp_path / "rules.yaml"
+    # Texts of alerts hold what only Prometheus fills in; what is tested is whether they fire.
+    known.write_text(json.dumps({"groups": [{"name": "one", "rules": [{**rule, "annotations": {}}]}]}))
+    labels = {"instance": "a", **rule["labels"]}
+    for name in series:
+        labels |= dict(re.findall(r'(\w+)="([^"]*)"', name)) if "sum by" not in rule["expr"] else {}
+    expected = [{"exp_labels": labels}] if fires else []
+    test = {
+        "rule_files": [str(known)],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "alert_rule_test": [{"eval_time": f"{EVALUATED}s", "alertname": alert, "exp_alerts": expected}],
+            }
+        ],
+    }
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(json.dumps(test))
+
+    done = promtool("test", "rules", str(cases))
+    assert done.returncode == 0, done.stdout + done.stderr
