@@ -123,14 +123,16 @@ def test_another_user_is_refused_even_where_the_file_system_lets_them(home: Serv
     path = home.home / SOCKET_NAME
 
     assert _ask_for_root(path, NOBODY).returncode != 0
-    for directory in (path, *path.parents[:-2]):
-        directory.chmod(0o777)
+    modes = {place: stat.S_IMODE(place.stat().st_mode) for place in (path, *path.parents[:-2])}
+    for place in modes:
+        place.chmod(0o777)
     try:
         assert _ask_for_root(path, NOBODY).stdout.strip() == "0"
         assert _ask_for_root(path).stdout.strip() == str(4 + len("root ") + 32)
     finally:
-        path.chmod(0o600)
-        home.home.chmod(0o700)
+        # All of them: other tests look at who may write above their own directories.
+        for place, mode in modes.items():
+            place.chmod(mode)
 
 
 def _ask_for_root(path: Path, wrapper: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
