@@ -89,7 +89,9 @@ class Tokens(RuleBasedStateMachine):
             assert self.desk.states() == before
             return
         is_known = key in self.used_by[token_id]
-        self.used_by[token_id].add(key)
+        # A key whose request waits, or was granted, under another token is told how that stands; it uses nothing up.
+        if not any(key in keys for other, keys in self.used_by.items() if other != token_id):
+            self.used_by[token_id].add(key)
         assert token_id not in self.revoked
         assert is_known or self.later < ends
         assert len(self.used_by[token_id]) <= uses
