@@ -89,5 +89,5 @@ async def _serve(home: Home, keys: SealedKeys, path: Path, docker: str) -> None:
         await stop.wait()
     finally:
         await plugin.stop()
-        answering.close()
+        await answering.close()
         writer.close()

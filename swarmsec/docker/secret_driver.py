@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from notary.errors import InvalidMetadata
+from notary.strictjson import parse_strict
 from swarmsec.errors import UsageProblem
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.delivery_records import SecretRequest
@@ -67,26 +69,10 @@ def answer_with_error(text: str) -> bytes:
 
 
 def _members(data: bytes) -> Mapping[str, Any]:
-    if len(data) > MAX_REQUEST:
-        raise UsageProblem(f"expected a request of at most {MAX_REQUEST} bytes, got {len(data)}")
     try:
-        document = json.loads(data, object_pairs_hook=_object, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise UsageProblem("expected a request in JSON without a member twice") from None
-    if not isinstance(document, dict):
-        raise UsageProblem("expected a JSON object")
-    return document
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member twice")
-    return members
-
-
-def _refuse(text: str) -> Any:
-    raise ValueError(text)
+        return parse_strict(data, limit=MAX_REQUEST)
+    except InvalidMetadata as error:
+        raise UsageProblem(f"expected a request as Docker sends it: {error}") from None
 
 
 def _verify_id(name: str, value: object) -> None:
@@ -96,7 +82,7 @@ def _verify_id(name: str, value: object) -> None:
 
 def _text(members: Mapping[str, Any], name: str) -> str:
     value = members.get(name, "")
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not _is_plain(value):
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise UsageProblem(f"expected {name} as a text of at most {MAX_TEXT} characters")
     return value
 
@@ -105,11 +91,6 @@ def _labels(members: Mapping[str, Any], name: str) -> Mapping[str, str]:
     value = members.get(name)
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(text, str) and _is_plain(text) for text in value.values()):
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise UsageProblem(f"expected {name} as an object of texts")
     return value
-
-
-def _is_plain(text: str) -> bool:
-    """Whether it is text at all: JSON can spell lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)

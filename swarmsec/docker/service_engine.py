@@ -132,16 +132,6 @@ class DockerServices:
 
         again_if_changed(write)
 
-    def roll_back(self, service_id: str) -> None:
-        """Have Docker bring back the specification before."""
-
-        def write() -> None:
-            state = self.service(service_id)
-            query = {"version": str(state.version), "rollback": "previous"}
-            self._api.call("POST", f"/services/{state.id}/update", query=query, body=dict(state.spec))
-
-        again_if_changed(write)
-
     def _created(self, body: dict[str, Any]) -> str:
         answer = members_of(self._api.call("POST", "/secrets/create", body=body), "/secrets/create")
         return required_text(answer, "ID", "/secrets/create")

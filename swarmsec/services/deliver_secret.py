@@ -93,18 +93,6 @@ def deliver_secret(
     return Delivery(name=name, version=number, value=value)
 
 
-def needs_trusted_image(transaction: Transaction, request: SecretRequest, task: CheckedTask) -> bool:
-    """Whether the decision hangs on the image alone, so that verifying it is worth the time."""
-    from policies.decisions import DenialCode
-
-    try:
-        name = secret_name_of(request)
-    except UsageProblem:
-        return False
-    decision = decide_secret_access(active_documents(transaction), _facts(transaction, name, task, image_trusted=False))
-    return isinstance(decision, Denied) and decision.code is DenialCode.IMAGE_NOT_TRUSTED
-
-
 def refuse_delivery(request: SecretRequest, error: SwarmsecError, requester: Requester) -> Refusal:
     """Word a refusal for the engine and for the log."""
     target = ObjectRef(type="secret", name=request.secret_labels.get(NAME_LABEL, request.secret_name))

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from swarmsec.audit.entry import Actor
+from swarmsec.audit.entry import Actor, Event
 from swarmsec.docker.secret_driver import answer_with, answer_with_error, parse_secret_request
+from swarmsec.errors import Denied as DeniedError
 from swarmsec.errors import SwarmsecError, Unavailable, describe
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.deliver_secret import Delivery, deliver_secret, refuse_delivery
@@ -31,6 +32,20 @@ MANAGER_SECONDS: Final = 0.2
 MAX_CHECKS: Final = 8
 """Requests that are held against the manager at one time."""
 MAX_WAITING: Final = 512
+RECORD_SECONDS: Final = 2.0
+"""How long a driver that is told to stop waits for the entries of its last refusals."""
+_UNREADABLE: Final = SecretRequest(
+    secret_name="",
+    secret_labels={},
+    service_id="",
+    service_name="",
+    service_labels={},
+    task_id="",
+    task_name="",
+    task_image="",
+    node_id="",
+)
+"""What is known of a request that could not be read."""
 
 Report = Callable[[str], None]
 """Takes a line for the operator."""
@@ -61,6 +76,7 @@ class SecretDriver:
         self._requester = Requester(actor=Actor(type="service", id="driver"))
         self._checks = ThreadPoolExecutor(MAX_CHECKS, thread_name_prefix="manager")
         self._waiting = 0
+        self._recording: set[asyncio.Task[None]] = set()
 
     async def warm_up(self) -> None:
         """Load what the first request would wait for; a manager that does not answer yet is said and no failure."""
@@ -78,7 +94,7 @@ class SecretDriver:
         try:
             request = parse_secret_request(body)
         except SwarmsecError as error:
-            return self._refused(None, error)
+            return self._refused(_UNREADABLE, error)
         if self._waiting >= MAX_WAITING:
             return self._refused(request, Unavailable("too many requests are waiting"))
         self._waiting += 1
@@ -86,6 +102,8 @@ class SecretDriver:
             delivery = await asyncio.wait_for(self._deliver(request), ANSWER_SECONDS)
         except TimeoutError:
             return self._refused(request, Unavailable("the manager or the store did not answer in time"))
+        except DeniedError as error:
+            return self._refused(request, error, is_recorded=True)
         except Exception as error:  # noqa: BLE001  # the engine gets an answer whatever happens here
             return self._refused(request, error)
         finally:
@@ -94,8 +112,12 @@ class SecretDriver:
         delivery.value.wipe()
         return answer
 
-    def close(self) -> None:
-        """Wait for no check any more."""
+    async def close(self) -> None:
+        """Put on record what is still to be recorded, within a moment, and wait for no check any more."""
+        if self._recording:
+            _, unwritten = await asyncio.wait(self._recording, timeout=RECORD_SECONDS)
+            for task in unwritten:
+                task.cancel()
         self._checks.shutdown(wait=False, cancel_futures=True)
 
     async def _deliver(self, request: SecretRequest) -> Delivery:
@@ -105,7 +127,7 @@ class SecretDriver:
         except SwarmsecError as error:
             refusal = refuse_delivery(request, error, self._requester)
             await self._parts.writer.write(lambda transaction: transaction.log(refusal.event))
-            raise
+            raise refusal.error from None
 
         def unit(transaction: Transaction) -> Delivery:
             return deliver_secret(
@@ -119,10 +141,25 @@ class SecretDriver:
 
         return await self._parts.writer.write(unit)
 
-    def _refused(self, request: SecretRequest | None, error: Exception) -> bytes:
+    def _refused(self, request: SecretRequest, error: Exception, *, is_recorded: bool = False) -> bytes:
+        """Word a refusal. One for want of time is answered at once, and its entry follows."""
         text = describe(error).text
-        if request is not None:
-            self._parts.report(f"refused {request.secret_name} to task {request.task_id}: {text}")
-        else:
-            self._parts.report(f"refused a request: {text}")
+        self._parts.report(f"refused {request.secret_name or 'a request'} to task {request.task_id or '?'}: {text}")
+        if not is_recorded:
+            self._record(request, text)
         return answer_with_error(f"swarmsec: {text}")
+
+    def _record(self, request: SecretRequest, text: str) -> None:
+        if len(self._recording) >= MAX_WAITING:
+            self._parts.report("too many refusals wait for the log; this one is told here alone")
+            return
+        event = refuse_delivery(request, Unavailable(text), self._requester).event
+        task = asyncio.create_task(self._write(event))
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+
+    async def _write(self, event: Event) -> None:
+        try:
+            await self._parts.writer.write(lambda transaction: transaction.log(event))
+        except Exception as error:  # noqa: BLE001  # nobody waits for this; it is said where the operator looks
+            self._parts.report(f"a refusal could not be logged: {describe(error).text}")

@@ -20,7 +20,6 @@ from swarmsec.services.apply_policy import apply_policies
 from swarmsec.services.deliver_secret import (
     checked_labels,
     deliver_secret,
-    needs_trusted_image,
     version_label,
 )
 from swarmsec.services.delivery_records import Attachment, CheckedTask, SecretRequest
@@ -186,9 +185,7 @@ def test_a_service_that_nobody_attached_is_denied(counter: Counter) -> None:
 
 
 def test_an_image_that_nobody_vouches_for_is_denied_where_the_rule_asks(counter: Counter) -> None:
-    assert not counter.desk.home.store.read(lambda transaction: needs_trusted_image(transaction, REQUEST, TASK))
     counter.apply(POLICY.replace("effect: allow", "requireTrustedImage: true, effect: allow"))
-    assert counter.desk.home.store.read(lambda transaction: needs_trusted_image(transaction, REQUEST, TASK))
     counter.verify_denied("trust")
     assert counter.ask(image_trusted=True) == b"two"
 

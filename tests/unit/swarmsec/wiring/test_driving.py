@@ -86,7 +86,7 @@ def answers(world: World, checker: Checker, bodies: list[bytes], *, writer: Any 
         try:
             return [json.loads(answer) for answer in await asyncio.gather(*map(driver.answer, bodies))]
         finally:
-            driver.close()
+            await driver.close()
             group.close()
 
     return asyncio.run(run()), said
@@ -157,7 +157,7 @@ def test_whatever_hangs_behind_it_the_answer_is_a_refusal_in_time(attached: Worl
         answer = await driver.answer(BODY)
         took = time.monotonic() - began
         ended.set()
-        driver.close()
+        await driver.close()
         return answer, took
 
     answer, took = asyncio.run(timed())
@@ -171,12 +171,31 @@ def test_more_requests_than_may_wait_are_refused_at_once(attached: World, monkey
     found, _ = answers(attached, Checker(), [BODY] * 5)
     assert ["Value" in answer for answer in found] == [True] * 3 + [False] * 2
     assert "too many requests" in found[-1]["Err"]
+    assert sorted(deliveries(attached)) == ["denied"] * 2 + ["success"] * 3
 
 
 def test_what_is_no_request_is_refused(attached: World) -> None:
     found, said = answers(attached, Checker(), [b"[]"])
     assert "Err" in found[0]
     assert "refused a request" in said[0]
+    assert deliveries(attached) == ["denied"]
+
+
+def test_a_manager_that_hangs_leaves_the_refusal_on_record(attached: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def hang(request: SecretRequest) -> None:
+        ended.wait(10)
+
+    monkeypatch.setattr(driving, "ANSWER_SECONDS", 0.05)
+    try:
+        found, _ = answers(attached, Checker(hang), [BODY])
+    finally:
+        ended.set()
+
+    assert found == [{"Err": "swarmsec: the manager or the store did not answer in time"}]
+    (entry,) = attached.entries("secret.deliver")
+    assert (entry["outcome"], "did not answer in time" in entry["reason"]) == ("denied", True)
 
 
 def test_a_manager_that_is_away_at_the_start_is_said_and_no_failure(attached: World) -> None:
@@ -197,7 +216,7 @@ def test_a_manager_that_is_away_at_the_start_is_said_and_no_failure(attached: Wo
     async def run() -> None:
         driver = SecretDriver(parts)
         await driver.warm_up()
-        driver.close()
+        await driver.close()
 
     asyncio.run(run())
     assert said == ["the Docker Engine is away; tasks get no secrets until it does"]
