@@ -131,8 +131,12 @@ class Home:
         return all(seal.kind != FILE for seal in seals)
 
     def close(self) -> None:
-        """Write the anchor and let go of the store."""
-        self.store.close()
+        """Write the anchor and let go of the store and of tokens."""
+        try:
+            self.store.close()
+        finally:
+            if self._keys is not None:
+                self._keys.tokens.close()
 
     def _root_from(self, seals: list[SealRow], ask: Ask, from_process: RootSource) -> SecretBytes:
         missing: KeysLocked | None = None

@@ -7,7 +7,6 @@ sets; tokens are visible to whoever loads the module after they were put in.
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -43,8 +42,6 @@ class SoftHsm:
     """
 
     def __init__(self, directory: Path) -> None:
-        # A home of a test before may still hold the module, which reads its configuration once a process.
-        gc.collect()
         self.directory = directory
         self.tokens = directory / "tokens"
         self.configuration = directory / "softhsm2.conf"
