@@ -96,9 +96,10 @@ def load_catalogue(text: bytes, *, source: str = "control catalogue") -> Catalog
         if control.id in controls:
             raise node.place.refusal(f"expected each control once, got {control.id} twice")
         controls[control.id] = control
-    profiles = {
-        _profile_name(name, node): _named(node, controls) for name, node in read_mapping(fields["profiles"]).items()
-    }
+    named = read_mapping(fields["profiles"])
+    if len(named) > MAX_PROFILES:
+        raise fields["profiles"].place.refusal(f"expected at most {MAX_PROFILES} profiles, got {len(named)}")
+    profiles = {_profile_name(name, node): _named(node, controls) for name, node in named.items()}
     return Catalogue(controls=controls, profiles=profiles)
 
 

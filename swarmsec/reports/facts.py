@@ -42,7 +42,6 @@ class CertificateFact:
     status: str
     is_newest: bool
     is_overdue: bool
-    not_before: int
     not_after: int
 
 
@@ -63,7 +62,6 @@ class SecretFact:
 
     name: str
     changed: int
-    current_state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,6 @@ class HomeFacts:
         log_problem: why the log or store failed its check; empty if it is whole.
         anchor_present: whether the rollback anchor exists.
         anchor_apart: whether it lies on another file system than the home.
-        newest_checkpoint: when the newest checkpoint was signed.
     """
 
     now: int
@@ -83,12 +80,10 @@ class HomeFacts:
     log_size: int
     log_problem: str
     checkpoint: str
-    newest_checkpoint: int
     witnesses: int
     anchor_present: bool
     anchor_apart: bool
     last_backup: int
-    seals: tuple[str, ...]
     short_lifetimes: bool
     has_authority: bool
     root_not_after: int

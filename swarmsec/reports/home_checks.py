@@ -15,7 +15,6 @@ ROOT_DAYS: Final = 365
 TRUST_DAYS: Final = 30
 SECRET_DAYS: Final = 90
 BACKUP_HOURS: Final = 26
-CHECKPOINT_DAYS: Final = 1
 UNLOCK_KEY_DAYS: Final = 90
 _VALID: Final = "valid"
 _SUPERSEDED: Final = "superseded"

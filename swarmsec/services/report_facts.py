@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from cryptography import x509
 
-from swarmsec.audit.actions import Action
+from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef, parse_entry
 from swarmsec.audit.notes import parse_note
 from swarmsec.clock import unix_seconds
@@ -48,6 +49,26 @@ class Surroundings:
     unlock_key_rotated: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryKind:
+    """Successful entries of an action; with ``verb`` only those whose field of that name is it."""
+
+    action: Action
+    verb: str = ""
+
+    @property
+    def word(self) -> bytes:
+        """The action as it stands in an entry."""
+        return f'"{self.action.value}"'.encode()
+
+    def covers(self, entry: Mapping[str, object]) -> bool:
+        """Whether an entry is of this kind."""
+        fields = entry.get("fields")
+        verb = fields.get("verb") if isinstance(fields, dict) else None
+        is_one = entry["action"] == self.action.value and entry["outcome"] == Outcome.SUCCESS.value
+        return is_one and (not self.verb or verb == self.verb)
+
+
 def collect_home_facts(transaction: LogTransaction, log_size: int, around: Surroundings) -> HomeFacts:
     """Read everything that checks of the home may ask for.
 
@@ -68,12 +89,10 @@ def collect_home_facts(transaction: LogTransaction, log_size: int, around: Surro
         log_size=log_size,
         log_problem=around.log_problem,
         checkpoint=newest.note.decode() if newest else "",
-        newest_checkpoint=newest.created if newest else 0,
         witnesses=max(len(parse_note(newest.note).signatures) - 1, 0) if newest else 0,
         anchor_present=around.anchor_present,
         anchor_apart=around.anchor_apart,
         last_backup=around.last_backup,
-        seals=tuple(seal.kind for seal in transaction.seals.all()),
         short_lifetimes=around.short_lifetimes,
         has_authority=root is not None,
         root_not_after=_not_after(root.certificate) if root else 0,
@@ -90,7 +109,6 @@ def collect_home_facts(transaction: LogTransaction, log_size: int, around: Surro
             SecretFact(
                 name=kept.record.name,
                 changed=_value_changed(kept),
-                current_state=str(kept.history.state_of(kept.record.current) or ""),
             )
             for kept in list_secrets(transaction)
         ),
@@ -109,26 +127,29 @@ def record_report(
     return transaction.log(requester.event(Action.AUDIT_REPORT, ObjectRef(type="report", name=profile), fields=fields))
 
 
-def newest_time_of(transaction: Transaction, action: Action, *, verb: str = "") -> int:
-    """When the newest successful entry of an action was written, Unix seconds; 0 for never.
+def newest_times(transaction: Transaction, wanted: Mapping[str, EntryKind]) -> Mapping[str, int]:
+    """When the newest successful entry of each kind was written, in one reading of the log, the newest first.
 
     Args:
         transaction: reading.
-        action: of the entry.
-        verb: its field ``verb``; whatever without it.
-    """
-    from datetime import datetime
+        wanted: kinds of entries by names of the caller's choice.
 
-    sign = f'"{action.value}"'.encode()
+    Returns:
+        Unix seconds by the same names; 0 for never.
+    """
+    found = dict.fromkeys(wanted, 0)
+    missing = dict(wanted)
     for stored in transaction.log_entries.newest_first():
-        if sign not in stored.data:
+        if not missing:
+            break
+        # Most entries are of other actions; looking for the word costs far less than reading the entry.
+        if not any(kind.word in stored.data for kind in missing.values()):
             continue
         entry = parse_entry(stored.data)
-        fields = entry.get("fields")
-        found = fields.get("verb") if isinstance(fields, dict) else None
-        if entry["action"] == action.value and entry["outcome"] == "success" and (not verb or found == verb):
-            return int(datetime.fromisoformat(str(entry["time"])).timestamp())
-    return 0
+        for name in [name for name, kind in missing.items() if kind.covers(entry)]:
+            found[name] = int(datetime.fromisoformat(str(entry["time"])).timestamp())
+            del missing[name]
+    return found
 
 
 def _value_changed(kept: KeptSecret) -> int:
@@ -146,7 +167,6 @@ def _certificates(transaction: Transaction) -> tuple[CertificateFact, ...]:
             status=item.status,
             is_newest=newest[item.record.subject_id] == item.record.id,
             is_overdue=item.overdue,
-            not_before=item.record.not_before,
             not_after=item.record.not_after,
         )
         for item in every

@@ -18,12 +18,16 @@ from swarmsec.errors import IntegrityFailure, SwarmsecError, UsageProblem
 from swarmsec.reports.assembling import assemble_report
 from swarmsec.reports.facts import Answer, Facts
 from swarmsec.reports.model import Evidence, Report
-from swarmsec.services.report_facts import Surroundings, collect_home_facts, newest_time_of
+from swarmsec.services.report_facts import EntryKind, Surroundings, collect_home_facts, newest_times
 from swarmsec.storage.checking import verify_store
 from swarmsec.wiring.home import Home
 
 PATHS: Final = ("/info", "/swarm", "/nodes", "/services", "/tasks", "/networks", "/secrets", "/configs")
 _SECRET_MEMBERS: Final = frozenset({"JoinTokens", "SigningCAKey", "Data", "UnlockKey"})
+_DATED: Final = {
+    "backup": EntryKind(action=Action.BACKUP_CREATE),
+    "unlock key": EntryKind(action=Action.SWARM_LOCK, verb="rotate"),
+}
 MAX_EPOCH: Final = 253_402_300_799
 """The last second of the year 9999."""
 
@@ -106,14 +110,15 @@ def look_around(home: Home) -> Surroundings:
     anchor = home.anchor_path
     present = anchor.exists()
     with home.store.reading() as transaction:
-        return Surroundings(
-            log_problem=problem,
-            anchor_present=present,
-            anchor_apart=present and anchor.stat().st_dev != home.path.stat().st_dev,
-            short_lifetimes=home.config.ca.allow_short_lifetimes,
-            last_backup=newest_time_of(transaction, Action.BACKUP_CREATE),
-            unlock_key_rotated=newest_time_of(transaction, Action.SWARM_LOCK, verb="rotate"),
-        )
+        times = newest_times(transaction, _DATED)
+    return Surroundings(
+        log_problem=problem,
+        anchor_present=present,
+        anchor_apart=present and anchor.stat().st_dev != home.path.stat().st_dev,
+        short_lifetimes=home.config.ca.allow_short_lifetimes,
+        last_backup=times["backup"],
+        unlock_key_rotated=times["unlock key"],
+    )
 
 
 def report_time(home: Home, environment: Mapping[str, str]) -> int:
