@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from time import sleep as wait
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,7 @@ from swarmsec.cli.auditverify import verify
 from swarmsec.cli.auditwitness import witness
 from swarmsec.cli.frame import opened_home, options_of
 from swarmsec.cli.report import report
-from swarmsec.cli.tables import is_terminal, plain_text, print_row
+from swarmsec.cli.tables import is_terminal, print_cells
 
 if TYPE_CHECKING:
     from swarmsec.services.read_log import LogEntry, LogQuestion
@@ -107,20 +107,12 @@ def _printer(*, as_json: bool) -> Callable[[Iterable[LogEntry]], None]:
 
     def show_rows(entries: Iterable[LogEntry]) -> None:
         for entry in entries:
-            _print_cells(_row(entry))
+            print_cells(_row(entry), _WIDTHS)
 
     if as_json:
         return show_lines
-    _print_cells(_COLUMNS)
+    print_cells(_COLUMNS, _WIDTHS)
     return show_rows
-
-
-def _print_cells(cells: Sequence[str]) -> None:
-    if not is_terminal():
-        print_row(cells)
-        return
-    padded = (plain_text(cell).ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
-    click.echo("  ".join(padded).rstrip())
 
 
 def _line(entry: LogEntry) -> bytes | str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmsec.cli.frame import opened_home, options_of, print_json, say, verify_local
-from swarmsec.cli.tables import plain_text
+from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
     from swarmsec.audit.checkpoints import Checkpoint

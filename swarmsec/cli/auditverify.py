@@ -11,7 +11,7 @@ import click
 
 from swarmsec.cli.auditproofs import log_key_option, parse_key, witness_option
 from swarmsec.cli.frame import opened_home, options_of, print_json, say, verify_local, warn
-from swarmsec.cli.tables import plain_text
+from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
     from swarmsec.audit.notes import VerifierKey

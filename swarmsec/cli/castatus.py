@@ -67,8 +67,8 @@ def _members(found: AuthorityStatus) -> dict[str, object]:
 
 
 def _print(found: AuthorityStatus) -> None:
-    from swarmsec.cli.tables import plain_text
     from swarmsec.clock import rfc3339_seconds
+    from swarmsec.plaintext import plain_text
 
     days = (found.root_not_after - found.now) // _DAY
     click.echo(f"cluster       {found.cluster_id}")
@@ -98,7 +98,7 @@ def _crl(found: AuthorityStatus) -> str:
 
 
 def _rotation(found: RotationStatus) -> str:
-    from swarmsec.cli.tables import plain_text
+    from swarmsec.plaintext import plain_text
 
     names = [blocker.node for blocker in found.blockers[:_NAMED]]
     more = f" and {found.waiting - _NAMED} more" if found.waiting > _NAMED else ""

@@ -12,7 +12,8 @@ import click
 from swarmsec.cli.frame import options_of, print_json, say, warn
 from swarmsec.cli.image import FILE, parse_references, trust_options, trust_session
 from swarmsec.cli.policyfiles import FILES, read_documents
-from swarmsec.cli.tables import plain_text, print_table
+from swarmsec.cli.tables import print_table
+from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
     from notary.vouching import Vouched

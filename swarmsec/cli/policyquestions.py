@@ -10,7 +10,8 @@ import click
 
 from swarmsec.cli.frame import opened_home, options_of, print_json, verify_local
 from swarmsec.cli.policyfiles import FILES, read_cases, read_documents
-from swarmsec.cli.tables import plain_text, print_table
+from swarmsec.cli.tables import print_table
+from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
     from policies.decisions import Allowed, Denied

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from policies.waivers import WaiverSet
+    from swarmsec.docker.engine import EngineApi
     from swarmsec.reports.difference import FormerReport, Move
     from swarmsec.reports.model import Report
     from swarmsec.wiring.home import Home
@@ -82,8 +83,8 @@ def report(
       swarmsec audit report --docker unix:///var/run/docker.sock --fail-on high
       swarmsec audit report --since yesterday.json --diff
     """
+    from swarmsec.plaintext import plain
     from swarmsec.reports.difference import compare_reports
-    from swarmsec.reports.plain import plain
     from swarmsec.reports.waiving import apply_waivers
 
     wanted, chosen = _wanted(profile), chosen or ("json" if options_of(context).json else "text")
@@ -159,7 +160,7 @@ def _moved(former: FormerReport, moves: tuple[Move, ...], chosen: str) -> bytes:
     return (render_moves_json if chosen == "json" else render_moves_text)(former, moves)
 
 
-def _manager(home: Home, docker: str | None) -> tuple[object, str]:
+def _manager(home: Home, docker: str | None) -> tuple[EngineApi, str]:
     from swarmsec.docker.engine import EngineApi
     from swarmsec.wiring.swarm.opening import find_home_endpoint
 
@@ -167,13 +168,13 @@ def _manager(home: Home, docker: str | None) -> tuple[object, str]:
     return EngineApi(endpoint), endpoint.url
 
 
-def _made(home: Home, wanted: Wanted, manager: tuple[object, str] | None) -> Report:
+def _made(home: Home, wanted: Wanted, manager: tuple[EngineApi, str] | None) -> Report:
     from swarmsec.cli.progress import progress
     from swarmsec.wiring.reporting import PATHS, make_report
 
     api, where = manager or (None, "")
     with progress("reading", len(PATHS) + 1) as advance:
-        return make_report(home, api, where, wanted, advance)  # type: ignore[arg-type]  # an EngineApi answers it
+        return make_report(home, api, where, wanted, advance)
 
 
 def _rendered(made: Report, chosen: str) -> bytes:

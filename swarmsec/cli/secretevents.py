@@ -12,7 +12,7 @@ import click
 
 from swarmsec.cli.audit import follow_log, print_log
 from swarmsec.cli.frame import opened_home, options_of
-from swarmsec.cli.tables import is_terminal, plain_text, print_row
+from swarmsec.cli.tables import is_terminal, print_cells
 
 if TYPE_CHECKING:
     from swarmsec.services.read_log import LogEntry
@@ -86,11 +86,11 @@ def _printer(*, as_json: bool) -> Callable[[Iterable[LogEntry]], None]:
 
     def show_rows(entries: Iterable[LogEntry]) -> None:
         for entry in entries:
-            _print_cells(_row(event_of(entry)))
+            print_cells(_row(event_of(entry)), _WIDTHS)
 
     if as_json:
         return show_lines
-    _print_cells(_COLUMNS)
+    print_cells(_COLUMNS, _WIDTHS)
     return show_rows
 
 
@@ -106,14 +106,6 @@ def _row(event: dict[str, Any]) -> tuple[str, ...]:
         str(event["task"] or "")[:cut],
         str(event["reason"] or ""),
     )
-
-
-def _print_cells(cells: tuple[str, ...]) -> None:
-    if not is_terminal():
-        print_row(cells)
-        return
-    padded = (plain_text(cell).ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
-    click.echo("  ".join(padded).rstrip())
 
 
 def _members(value: object) -> dict[str, Any]:

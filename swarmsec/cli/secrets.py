@@ -170,8 +170,8 @@ def list_command(context: click.Context, prefix: str) -> None:
 @click.pass_context
 def show(context: click.Context, name: str) -> None:
     """Show what is known of a secret, but for its values."""
-    from swarmsec.cli.tables import plain_text
     from swarmsec.clock import rfc3339_seconds
+    from swarmsec.plaintext import plain_text
     from swarmsec.secretstore.labels import load_labels
     from swarmsec.services.keep_secrets import describe_secret
 

@@ -36,8 +36,8 @@ def evict(
     Example:
       swarmsec swarm evict w3 --yes --reason "the machine was stolen"
     """
-    from swarmsec.cli.tables import plain_text
     from swarmsec.clock import rfc3339_seconds
+    from swarmsec.plaintext import plain_text
     from swarmsec.services.swarm_link import require_link
     from swarmsec.wiring.swarm.evicting import evict as evict_node
     from swarmsec.wiring.swarm.opening import open_swarm

@@ -62,7 +62,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """Tell what was found before a change, on stderr."""
-    from swarmsec.cli.tables import plain_text
+    from swarmsec.plaintext import plain_text
 
     for finding in findings:
         mark, colour = _MARKS.get(finding.result.value, _UNSEEN)
@@ -73,7 +73,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
 def talking_watcher() -> RotationWatcher:
     """Tells each node's new certificate on stderr."""
-    from swarmsec.cli.tables import plain_text
+    from swarmsec.plaintext import plain_text
     from swarmsec.wiring.swarm.watching import RotationWatcher
 
     total, done = 0, 0

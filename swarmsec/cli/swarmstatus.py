@@ -40,8 +40,9 @@ def status(context: click.Context, docker: str | None, docker_tls: Path | None) 
 
 
 def _print(found: SwarmStatus) -> None:
-    from swarmsec.cli.tables import plain_text, print_table
+    from swarmsec.cli.tables import print_table
     from swarmsec.clock import rfc3339_seconds
+    from swarmsec.plaintext import plain_text
 
     state = found.state
     click.echo(f"cluster   {plain_text(state.id)}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from swarmsec.plaintext import plain_text
+
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under column names.
@@ -38,8 +40,15 @@ def print_row(cells: Sequence[str]) -> None:
     print("\t".join(plain_text(cell) for cell in cells))  # noqa: T201  # this is the output
 
 
-def plain_text(text: str) -> str:
-    """Write control and invisible characters of a stranger's text as escapes, so that they never reach a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def print_cells(cells: Sequence[str], widths: Sequence[int]) -> None:
+    """Print one line of a table that has no end yet: in a pipe as ``print_row``, on a terminal in columns.
+
+    Args:
+        cells: one for each width.
+        widths: characters of each column on a terminal; a longer cell pushes the rest of its line to the right.
+    """
+    if not is_terminal():
+        print_row(cells)
+        return
+    padded = (plain_text(cell).ljust(width) for cell, width in zip(cells, widths, strict=True))
+    print("  ".join(padded).rstrip())  # noqa: T201  # this is the output

@@ -163,7 +163,7 @@ def _signed(context: click.Context, change: ChangeFile, key: str, yes: bool) -> 
 
 def describe(change: ChangeFile) -> Iterator[str]:
     """What a signer must see before signing, from the documents themselves and not from what the file says of them."""
-    from swarmsec.cli.tables import plain_text
+    from swarmsec.plaintext import plain_text
 
     yield f"change {plain_text(change.change_id)} says of itself: {plain_text(change.summary)}"
     for item in change.documents:

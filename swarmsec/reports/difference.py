@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from swarmsec.errors import UsageProblem
+from swarmsec.plaintext import plain
 from swarmsec.reports.model import SCHEMA_VERSION, Report, State
-from swarmsec.reports.plain import plain
 
 MAX_REPORT_BYTES: Final = 64 << 20
 WIDTH: Final = 80

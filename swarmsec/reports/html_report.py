@@ -6,8 +6,8 @@ from importlib import resources
 from typing import Any, Final
 
 from policies.controls import Severity
+from swarmsec.plaintext import plain
 from swarmsec.reports.model import Report, Result, State
-from swarmsec.reports.plain import plain
 
 WORDS: Final = {
     State.PASS: "pass",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
+from swarmsec.plaintext import plain
 from swarmsec.reports.model import Report, Result, State
-from swarmsec.reports.plain import plain
 
 _SKIPPED: Final = frozenset({State.NOT_APPLICABLE, State.NOT_CHECKED, State.MANUAL, State.WAIVED})
 

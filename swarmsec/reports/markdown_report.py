@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from swarmsec.plaintext import plain
 from swarmsec.reports.model import Report, Result, State
-from swarmsec.reports.plain import plain
 
 MAX_CHARACTERS: Final = 65_000
 _TAIL: Final = 400

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from policies.controls import Severity
+from swarmsec.plaintext import plain
 from swarmsec.reports.model import Report, Result, State
-from swarmsec.reports.plain import plain
 
 WIDTH: Final = 80
 _WORDS: Final = {

@@ -36,7 +36,6 @@ from swarmsec.services.swarm_ports import EvictionRecords
 from swarmsec.services.trust_ports import TrustStore
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 class Refusal(Exception):

@@ -15,7 +15,7 @@ metadata: {name: db}
 spec:
   rules:
     - {secrets: ["team/app/*"], services: ["shop_api"], effect: allow}
-    - {secrets: ["team/root/**"], effect: deny}
+    - {secrets: ["team/top/**"], effect: deny}
     - {secrets: ["team/app/tls"], services: ["web"], effect: deny}
 """
 
@@ -34,7 +34,7 @@ def test_without_any_document_an_administrator_sees_it() -> None:
 
 
 def test_a_denying_rule_that_asks_for_nothing_else_forbids_it() -> None:
-    answer = decided("team/root/key")
+    answer = decided("team/top/key")
 
     assert isinstance(answer, Denied)
     assert answer.code is DenialCode.DENY_RULE

@@ -11,7 +11,7 @@ import pytest
 
 from swarmsec.audit.entry import leaf_hash
 from swarmsec.audit.merkle import tree_hash
-from swarmsec.cli import audit
+from swarmsec.cli import audit, tables
 from tests.unit.swarmsec.cli.program import Program
 
 FIELDS = {"entries", "root", "checkpoint", "ok", "first_bad_seq"}
@@ -108,7 +108,7 @@ def test_on_a_terminal_json_is_escaped_and_stays_the_same_value(
 
 
 def test_a_terminal_gets_columns_and_whole_cells(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "is_terminal", lambda: True)
+    monkeypatch.setattr(tables, "is_terminal", lambda: True)
     header, *lines = program.good("audit", "log").out.splitlines()
     assert header.split() == ["SEQ", "TIME", "ACTOR", "ACTION", "OUTCOME", "OBJECT", "REASON"]
     assert len(lines) == len(entries(program))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarmsec.cli import tables
+from swarmsec.plaintext import plain_text
 
 ROWS = [("a", "first"), ("b\x1b[2J", "x" * 30)]
 
@@ -29,4 +30,14 @@ def test_a_terminal_gets_columns(capsys: pytest.CaptureFixture[str], monkeypatch
     [("plain ä", "plain ä"), ("a\tb\nc", r"a\tb\nc"), ("\x9b\u202e\u2028", r"\x9b\u202e\u2028"), ("\ud800", r"\ud800")],
 )
 def test_characters_that_are_not_seen_are_written_out(text: str, shown: str) -> None:
-    assert tables.plain_text(text) == shown
+    assert plain_text(text) == shown
+
+
+def test_a_table_without_end_has_columns_on_a_terminal_and_tabs_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables.print_cells(("a", "b\x1b"), (4, 0))
+    monkeypatch.setattr(tables, "is_terminal", lambda: True)
+    tables.print_cells(("a", "b\x1b"), (4, 0))
+
+    assert capsys.readouterr().out == "a\tb\\x1b\na     b\\x1b\n"
