@@ -245,6 +245,8 @@ class SimulatedManager:
 
 class _UnixServer(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
+    # A client that asks again at once meets a full queue where the machine is busy: a Unix socket answers EAGAIN then.
+    request_queue_size = 128
 
 
 def _server(socket: Path | None, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None) -> Any:

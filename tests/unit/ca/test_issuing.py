@@ -222,7 +222,11 @@ def test_what_does_not_fit_is_not_issued(profile: Profile, changes: dict[str, ob
         issue(profile, ISSUER, **changes)
 
 
-@pytest.mark.parametrize("spki_der", [b"\x30\x00", bytes.fromhex("300506000301ff"), spki_of(p256())[:-1] + b"\x00"])
+@pytest.mark.parametrize(
+    "spki_der",
+    [b"\x30\x00", bytes.fromhex("300506000301ff"), spki_of(p256())[:-1] + b"\x00"],
+    ids=["empty", "no bits", "off the curve"],
+)
 def test_a_key_that_is_none_does_not_leave(spki_der: bytes) -> None:
     with pytest.raises((InvalidRequest, InvalidCertificate)):
         issue(Profile.SERVER, spki_der=spki_der)

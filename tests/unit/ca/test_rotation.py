@@ -342,7 +342,9 @@ class AnyOrder(RuleBasedStateMachine):
                 advance(self.resumed, event)
             return
         self.accepted.append(event)
-        self.known |= getattr(event, "nodes", frozenset()) | {getattr(event, "node", min(self.known))}
+        # One who returns after the end brings no node in: of a stranger there is nothing to take back.
+        if not isinstance(event, Returned):
+            self.known |= getattr(event, "nodes", frozenset()) | {getattr(event, "node", min(self.known))}
         self.resumed = stored_and_read(advance(self.resumed, event))
         assert list(Phase).index(self.state.phase) >= list(Phase).index(before.phase)
         assert self.state.converged >= before.converged or self.state.phase is Phase.ABORTED
