@@ -11,10 +11,12 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 PYTEST_ARGS ?=
+# Tests without peers share nothing and run in a process a core; those with peers would take each other's time.
+PARALLEL := --numprocesses=auto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-unit test-integration test-swarm lint fix bench soak docs dist lock clean
+.PHONY: help venv demo test test-deps test-unit test-integration test-swarm lint fix bench soak docs dist lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,12 +39,13 @@ venv: $(DEV) ## make or update .venv with the development tools
 demo: $(RUNTIME) ## show the whole product in one run, without Docker or root
 	@$(BIN)/python scripts/demo
 
-test: $(DEV) ## everything: unit, integration and swarm tests (root; installs their peers)
+test: test-deps test-unit test-integration test-swarm ## everything (root; installs the peers); with -k all of it, whatever fails
+
+test-deps: ## install what the tests with peers need, from Debian's packages (root)
 	scripts/install-test-deps
-	$(BIN)/pytest $(PYTEST_ARGS)
 
 test-unit: $(DEV) ## unit and fuzz tests: no root, no network, no services
-	$(BIN)/pytest tests/unit tests/fuzz $(PYTEST_ARGS)
+	$(BIN)/pytest tests/unit tests/fuzz $(PARALLEL) $(PYTEST_ARGS)
 
 test-integration: $(DEV) ## against PostgreSQL, a registry, openssl and other real peers
 	$(BIN)/pytest tests/integration $(PYTEST_ARGS)
