@@ -135,6 +135,11 @@ class FreshMetadata:
         """When the timestamp ends: until then these answers count."""
         return self._set.timestamp.expires.astimezone(UTC)
 
+    @property
+    def ends(self) -> datetime:
+        """When the first of the roles that are loaded so far ends; before that, asking again gives the same answers."""
+        return min(signed.expires for signed in self._set).astimezone(UTC)
+
     def find(self, path: str) -> Found | None:
         """Look a target up through the delegations, in their order (specification, section 5.6.7).
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from tuf.api.metadata import TargetFile, Targets
+
 from notary.errors import InvalidMetadata, NotSigned, NotTrusted, Revoked, UntrustedMetadata
 from notary.following import Found, FreshMetadata
 from notary.manifest import Manifest
@@ -38,6 +40,9 @@ def vouch_for(metadata: FreshMetadata, reference: ImageReference) -> Vouched:
         NotTrusted: the metadata on the way is wrong.
         MetadataMissing: it cannot be had.
     """
+    if reference.digest is not None:
+        # First of all: the tags of a revoked digest are taken out, and it is more than one that nobody signed.
+        verify_not_revoked(metadata, [reference.digest])
     if reference.tag is None and reference.digest is not None:
         vouched = _by_digest(metadata, reference, reference.digest)
     else:
@@ -128,12 +133,7 @@ def tags_of(metadata: FreshMetadata, repository: str) -> list[Vouched]:
     role = metadata.role_of(repository, f"{repository}/{DEFAULT_TAG}")
     if role is None:
         return []
-    targets, signers = role
-    return [
-        _parsed(Found(role=repository, delegator=TARGETS, target=target.to_dict(), signers=signers), repository, path)
-        for path, target in sorted(targets.targets.items())
-        if _is_own(repository, path)
-    ]
+    return [_of_role(role, repository, path) for path in sorted(role[0].targets) if _is_own(repository, path)]
 
 
 def _by_tag(metadata: FreshMetadata, reference: ImageReference) -> Vouched:
@@ -152,10 +152,20 @@ def _by_tag(metadata: FreshMetadata, reference: ImageReference) -> Vouched:
 
 
 def _by_digest(metadata: FreshMetadata, reference: ImageReference, digest: Digest) -> Vouched:
-    for vouched in tags_of(metadata, reference.repository):
-        if digest in vouched.digests:
-            return vouched
+    """The first tag, by name, that means the digest. A repository may have thousands: only those are read whole."""
+    repository = reference.repository
+    role = metadata.role_of(repository, f"{repository}/{DEFAULT_TAG}")
+    if role is not None:
+        targets = role[0].targets
+        for path in sorted(path for path in targets if _may_mean(targets[path], digest) and _is_own(repository, path)):
+            vouched = _of_role(role, repository, path)
+            if digest in vouched.digests:
+                return vouched
     raise _unsigned(str(reference))
+
+
+def _may_mean(target: TargetFile, digest: Digest) -> bool:
+    return digest.hex in target.hashes.values() or str(digest) in str(target.custom)
 
 
 def _verify_child(vouched: Vouched, manifest: Manifest, reference: ImageReference) -> None:
@@ -182,6 +192,11 @@ def _parsed(found: Found, repository: str, path: str) -> Vouched:
         return parse_target(found.target, repository=repository, tag=tag, signers=found.signers)
     except InvalidMetadata as error:
         raise UntrustedMetadata(str(error)) from None
+
+
+def _of_role(role: tuple[Targets, frozenset[str]], repository: str, path: str) -> Vouched:
+    target = role[0].targets[path].to_dict()
+    return _parsed(Found(role=repository, delegator=TARGETS, target=target, signers=role[1]), repository, path)
 
 
 def _is_own(repository: str, path: str) -> bool:

@@ -101,16 +101,6 @@ class MetadataCache:
         return self._directory / file if is_plain else None
 
 
-class Forgetful:
-    """A cache that keeps nothing."""
-
-    def load(self, name: str) -> bytes | None:
-        return None
-
-    def save(self, name: str, data: bytes) -> None:
-        """Forget it."""
-
-
 def _wait_for(descriptor: int, directory: Path) -> None:
     deadline = time.monotonic() + LOCK_SECONDS
     while True:

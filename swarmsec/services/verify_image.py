@@ -175,16 +175,28 @@ class ImageVerifier:
     def _vouched(self, image: ImageReference, requirement: TrustRequirement) -> Vouched:
         if not isinstance(self._metadata, FreshMetadata):
             raise self._metadata
-        vouched = vouch_for(self._metadata, image)
-        verify_signers(vouched, requirement.min_signers)
-        verify_age(vouched, max_age=requirement.max_age, now=self._now)
-        return vouched
+        return vouch_under(self._metadata, image, requirement, now=self._now)
 
     def _verify(self, vouched: Vouched, manifest: Manifest, image: ImageReference) -> None:
         verify_bytes(vouched, manifest, image)
         if isinstance(self._metadata, FreshMetadata):
             # What is signed may list no platforms; the index itself does.
             verify_not_revoked(self._metadata, [child.digest for child in manifest.platforms])
+
+
+def vouch_under(
+    metadata: FreshMetadata, image: ImageReference, requirement: TrustRequirement, *, now: datetime
+) -> Vouched:
+    """Find what is signed about an image, and hold it against what the policy asks for.
+
+    Raises:
+        NotTrusted: nobody vouches for it, or not enough signers, or too long ago.
+        MetadataMissing: the metadata cannot be had.
+    """
+    vouched = vouch_for(metadata, image)
+    verify_signers(vouched, requirement.min_signers)
+    verify_age(vouched, max_age=requirement.max_age, now=now)
+    return vouched
 
 
 def _verdict(level: Level, failure: Failure | None) -> Verdict:

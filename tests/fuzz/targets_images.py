@@ -20,7 +20,7 @@ from swarmsec.registry.challenges import parse_challenge, parse_token
 from swarmsec.registry.credentials import parse_docker_config, parse_helper_answer
 from swarmsec.registry.hosts import parse_url
 from swarmsec.registry.layout import parse_layout_index
-from swarmsec.registry.metadatacache import Forgetful
+from swarmsec.services.judge_image import Forgetful
 from swarmsec.wiring.trustpins import parse_pin
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import PASSWORD, text_of
