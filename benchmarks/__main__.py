@@ -7,7 +7,18 @@ import sys
 
 from benchmarks.measure import Figure
 
-SUITES = ("engine", "signing", "storm", "durable_write", "images", "trust_publish", "startup", "swarm", "audit_log")
+SUITES = (
+    "engine",
+    "signing",
+    "storm",
+    "durable_write",
+    "images",
+    "trust_publish",
+    "startup",
+    "swarm",
+    "reports",
+    "audit_log",
+)
 
 
 def main(names: list[str]) -> int:

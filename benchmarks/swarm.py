@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measure import Figure
@@ -92,6 +93,18 @@ def _move_once() -> tuple[float, float, float]:
 
 
 def _looking() -> list[Figure]:
+    with large_swarm() as (home, url):
+        status = ["--home", str(home), "swarm", "status", "--docker", url, "--json"]
+        costs = [cost_of(status, home.parent) for _ in range(ROUNDS)]
+    return figures_of(f"swarm status, {NODES} nodes", costs, milliseconds=STATUS_MS, mebibytes=STATUS_MIB)
+
+
+@contextmanager
+def large_swarm() -> Iterator[tuple[Path, str]]:
+    """A home that issued a certificate to each of many nodes, and a simulated manager that knows them.
+
+    Gives the home's directory, which others may lie beside, and the manager's address.
+    """
     with tempfile.TemporaryDirectory(prefix="ss-", dir="/tmp") as name:
         directory = Path(name)
         environment = {**os.environ, "SWARMSEC_STATE": str(directory / "state")}
@@ -107,15 +120,17 @@ def _looking() -> list[Figure]:
             try:
                 while not sock.exists():
                     time.sleep(0.05)
-                status = ["--home", str(home), "swarm", "status", "--docker", f"unix://{sock}", "--json"]
-                costs = [_cost([sys.executable, *PROGRAM, *status], directory) for _ in range(ROUNDS)]
+                yield home, f"unix://{sock}"
             finally:
                 serving.terminate()
+
+
+def figures_of(name: str, costs: list[tuple[float, float]], *, milliseconds: float, mebibytes: float) -> list[Figure]:
+    """Time and memory of whole processes, held against what they may take."""
     times, sizes = ([cost[index] for cost in costs] for index in range(2))
-    name = f"swarm status, {NODES} nodes"
     return [
-        _against(name, "what it may take", "ms", times, STATUS_MS),
-        _against(f"{name}, memory", "what it may take", "MiB", sizes, STATUS_MIB),
+        _against(name, "what it may take", "ms", times, milliseconds),
+        _against(f"{name}, memory", "what it may take", "MiB", sizes, mebibytes),
     ]
 
 
@@ -160,15 +175,19 @@ def _timed(action: Callable[[], object]) -> float:
     return (time.perf_counter() - begin) * 1000
 
 
-def _cost(command: list[str], directory: Path) -> tuple[float, float]:
-    """Milliseconds and MiB of a process."""
+def cost_of(arguments: list[str], directory: Path) -> tuple[float, float]:
+    """Milliseconds and MiB of swarmsec, called with these arguments."""
     measured = (
         "import resource, subprocess, sys, time; begin = time.perf_counter();"
         " subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); end = time.perf_counter();"
         " print((end - begin) * 1000, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", measured, *command], check=True, capture_output=True, text=True, cwd=directory
+        [sys.executable, "-c", measured, sys.executable, *PROGRAM, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=directory,
     )
     milliseconds, size = done.stdout.split()
     return float(milliseconds), float(size)
