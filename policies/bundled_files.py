@@ -7,7 +7,7 @@ from importlib import resources
 from policies.errors import PolicyError
 
 BUNDLED_NAMES = frozenset({"access.yaml", "controls.yaml", "trust-default.yaml"})
-SCHEMA_KINDS = frozenset({"AccessTable", "PolicyTest", "SecretAccessPolicy", "TrustPolicy"})
+SCHEMA_KINDS = frozenset({"AccessTable", "PolicyTest", "RotationPolicy", "SecretAccessPolicy", "TrustPolicy"})
 
 
 def bundled(name: str) -> bytes:

@@ -2,8 +2,8 @@
 
 A tie exists where two rules have patterns of the same specificity that some name matches both, and every other
 condition of the two can hold together. The check may report a tie that a third, more specific rule settles; it
-misses none. (What it reports, ``secret_access`` and ``trust`` would deny.) Comparing each pattern with each has a
-bound, ``MAX_STEPS``, past which the set is refused.
+misses none. (What it reports, ``secret_access``, ``trust`` and ``rotation`` would deny.) Comparing each pattern with
+each has a bound, ``MAX_STEPS``, past which the set is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from policies.documents import (
     Document,
     Effect,
     Patterns,
+    RotationPolicy,
+    RotationRule,
     SecretAccessPolicy,
     SecretAccessRule,
     TrustPolicy,
@@ -26,7 +28,7 @@ from policies.documents import (
 from policies.errors import AmbiguousPolicy, PolicyError
 from policies.globs import Glob, Specificity
 
-Rule = TypeVar("Rule", SecretAccessRule, TrustScope)
+Rule = TypeVar("Rule", SecretAccessRule, TrustScope, RotationRule)
 
 MAX_STEPS = 5_000_000
 """Pairs of pattern positions that one check may look at; some seconds of work, far beyond any real set."""
@@ -92,6 +94,11 @@ def check_set(documents: Sequence[Document]) -> None:
         differ = answer_of_scope(scope.rule) != answer_of_scope(other.rule)
         if differ and comparison.can_meet(scope.glob, other.glob):
             raise _ambiguity(scope, other)
+    for rule, another in _equally_specific(list(_rotation_entries(documents))):
+        if answer_of_rotation(rule.rule) != answer_of_rotation(another.rule) and comparison.can_meet(
+            rule.glob, another.glob
+        ):
+            raise _ambiguity(rule, another)
 
 
 def _check_names(documents: Sequence[Document]) -> None:
@@ -114,6 +121,11 @@ def answer_of_scope(scope: TrustScope) -> tuple[object, ...]:
     return (scope.level, scope.min_signers, scope.max_age)
 
 
+def answer_of_rotation(rule: RotationRule) -> tuple[object, ...]:
+    """Return what a rotation rule answers; equal answers do not contradict each other."""
+    return (rule.max_age, rule.every, rule.length, rule.keep, rule.window)
+
+
 def _secret_entries(documents: Sequence[Document]) -> Iterator[_Entry[SecretAccessRule]]:
     for document in documents:
         if isinstance(document.spec, SecretAccessPolicy):
@@ -128,6 +140,14 @@ def _trust_entries(documents: Sequence[Document]) -> Iterator[_Entry[TrustScope]
             for index, scope in enumerate(document.spec.scopes):
                 for glob in scope.images or _ANYTHING:
                     yield _Entry(document=document, index=index, rule=scope, glob=glob)
+
+
+def _rotation_entries(documents: Sequence[Document]) -> Iterator[_Entry[RotationRule]]:
+    for document in documents:
+        if isinstance(document.spec, RotationPolicy):
+            for index, rule in enumerate(document.spec.rules):
+                for glob in rule.secrets or _ANYTHING:
+                    yield _Entry(document=document, index=index, rule=rule, glob=glob)
 
 
 def _equally_specific(entries: list[_Entry[Rule]]) -> Iterator[tuple[_Entry[Rule], _Entry[Rule]]]:

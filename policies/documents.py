@@ -1,7 +1,7 @@
 """The policy documents as values: what a checked document holds.
 
 Absent lists mean any and are None here; empty ones never get this far. How text becomes such values is
-``loading``'s matter, what they decide is ``secret_access``'s and ``trust``'s.
+``loading``'s matter, what they decide is ``secret_access``'s, ``trust``'s and ``rotation``'s.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Kind(StrEnum):
 
     SECRET_ACCESS = "SecretAccessPolicy"  # noqa: S105  # the name of a kind
     TRUST = "TrustPolicy"
+    ROTATION = "RotationPolicy"
 
 
 class Effect(StrEnum):
@@ -90,6 +91,48 @@ class TrustPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Hours of a day in which something may be done, UTC; ``begin`` after ``end`` goes over midnight.
+
+    Args:
+        begin, end: minutes since midnight; ``end`` is not in it.
+    """
+
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationRule:
+    """How old a secret's value may be, and how often it is replaced by one drawn by chance.
+
+    Args:
+        max_age: older values are reported; None for any age.
+        every: values that swarmsec drew itself are replaced when they are that old; None for never.
+        length: characters of the new value.
+        keep: how many older versions stay.
+        window: when a replacement may begin; None for always.
+    """
+
+    secrets: Patterns = None
+    max_age: timedelta | None = None
+    every: timedelta | None = None
+    length: int = 40
+    keep: int = 2
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationPolicy:
+    """Which secrets are rotated, and when; rules in the order of the document."""
+
+    rules: tuple[RotationRule, ...]
+
+
+Spec: TypeAlias = SecretAccessPolicy | TrustPolicy | RotationPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One checked document.
 
@@ -101,6 +144,6 @@ class Document:
     api_version: str
     kind: Kind
     name: str
-    spec: SecretAccessPolicy | TrustPolicy
+    spec: Spec
     canonical: bytes
     digest: str

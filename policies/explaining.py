@@ -12,14 +12,18 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from policies.decisions import Allowed, Basis, Denied
-from policies.documents import Document, SecretAccessRule, TrustScope
+from policies.documents import Document, RotationRule, SecretAccessRule, TrustScope
+from policies.rotation import RotationQuestion, RotationRequirement, settle_rotation, weigh_rotation
 from policies.secret_access import SecretRequestFacts, deciding_rules, settle, silenced_rules, weigh
-from policies.trust import TrustRequirement, deciding_scopes, settle_trust, weigh_trust
-from policies.weighing import Weighed
+from policies.trust import TrustRequirement, settle_trust, weigh_trust
+from policies.weighing import Weighed, deciding_scopes
 
 Rule = TypeVar("Rule")
-Question: TypeAlias = SecretRequestFacts | str
-"""The facts of a request for a secret, or the repository of an image."""
+Question: TypeAlias = SecretRequestFacts | RotationQuestion | str
+"""The facts of a request for a secret, a question about its rotation, or the repository of an image."""
+
+
+Decision: TypeAlias = Allowed | TrustRequirement | RotationRequirement | Denied
 
 
 class Outcome(StrEnum):
@@ -45,7 +49,7 @@ class Explanation:
     """Every rule in the order of documents and rules, and the decision."""
 
     steps: tuple[Step, ...]
-    decision: Allowed | TrustRequirement | Denied
+    decision: Decision
 
 
 def explain(documents: Sequence[Document], question: Question) -> Explanation:
@@ -53,13 +57,15 @@ def explain(documents: Sequence[Document], question: Question) -> Explanation:
 
     Args:
         documents: all documents in force.
-        question: facts of a request for a secret, or the repository of an image.
+        question: one of ``Question``.
 
     Returns:
-        the steps, and exactly the decision of ``decide_secret_access`` or ``decide_trust_scope``.
+        the steps, and exactly the decision of ``decide_secret_access``, ``decide_rotation`` or ``decide_trust_scope``.
     """
     if isinstance(question, SecretRequestFacts):
         return _explain_secret(documents, question)
+    if isinstance(question, RotationQuestion):
+        return _explain_rotation(documents, question.secret)
     return _explain_trust(documents, question)
 
 
@@ -76,6 +82,13 @@ def _explain_trust(documents: Sequence[Document], image: str) -> Explanation:
     deciding = {item.basis for item in deciding_scopes(weighed)}
     steps = tuple(_step(item, frozenset(), deciding, _scope_text(item.rule)) for item in weighed)
     return Explanation(steps=steps, decision=settle_trust(weighed, image))
+
+
+def _explain_rotation(documents: Sequence[Document], secret: str) -> Explanation:
+    weighed = weigh_rotation(documents, secret)
+    deciding = {item.basis for item in deciding_scopes(weighed)}
+    steps = tuple(_step(item, frozenset(), deciding, rotation_text(item.rule)) for item in weighed)
+    return Explanation(steps=steps, decision=settle_rotation(weighed, secret))
 
 
 def _step(item: Weighed[Rule], silenced: Collection[Basis], deciding: Collection[Basis], answer: str) -> Step:
@@ -97,6 +110,19 @@ def _rule_text(rule: SecretAccessRule) -> str:
 def _scope_text(scope: TrustScope) -> str:
     age = "" if scope.max_age is None else f", signatures of the last {_age_text(scope.max_age)}"
     return f"{scope.level}, {scope.min_signers} signer{'s' if scope.min_signers > 1 else ''}{age}"
+
+
+def rotation_text(rule: RotationRule) -> str:
+    """What a rotation rule asks for, for people."""
+    parts = []
+    if rule.every is not None:
+        parts.append(f"replaced every {_age_text(rule.every)}")
+    if rule.max_age is not None:
+        parts.append(f"at most {_age_text(rule.max_age)} old")
+    if rule.window is not None:
+        begin, end = (f"{minute // 60:02}:{minute % 60:02}" for minute in (rule.window.begin, rule.window.end))
+        parts.append(f"from {begin} to {end} UTC")
+    return ", ".join(parts)
 
 
 def _age_text(age: timedelta) -> str:

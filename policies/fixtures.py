@@ -1,7 +1,8 @@
 """Test tables for policies: requests with the answers expected of them, and which rules no request met.
 
 A table is a document of kind ``PolicyTest``. A request with a ``secret`` asks for secret access and expects
-``allow`` or ``deny``; one with an ``image`` alone asks for the trust scope and expects its level or ``deny``.
+``allow`` or ``deny``; one with an ``image`` alone asks for the trust scope and expects its level or ``deny``; one with
+``rotation`` asks what is asked of a secret's age and expects ``rotate``, ``report`` or ``none``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from policies.globs import MAX_NAME_LENGTH
 from policies.images import is_repository
 from policies.loading import read_name
 from policies.parsing import LABEL_KEY
+from policies.rotation import RotationQuestion, RotationRequirement
 from policies.secret_access import SecretRequestFacts
 from policies.trees import (
     Node,
@@ -46,7 +48,7 @@ _SECRET_FIELDS = frozenset({"service", "image", "nodes", "labels", "attached", "
 
 
 class Expectation(StrEnum):
-    """The answers that a case can expect: ``allow`` for secrets alone, levels for images alone, ``deny`` for both."""
+    """The answers that a case can expect: those of ``_ANSWERS`` for its kind of question."""
 
     ALLOW = "allow"
     ENFORCE = "enforce"
@@ -54,6 +56,17 @@ class Expectation(StrEnum):
     AUDIT = "audit"
     SKIP = "skip"
     DENY = "deny"
+    ROTATE = "rotate"
+    REPORT = "report"
+    NONE = "none"
+
+
+_LEVELS = frozenset({Expectation.ENFORCE, Expectation.WARN, Expectation.AUDIT, Expectation.SKIP, Expectation.DENY})
+_ANSWERS: Mapping[type, frozenset[Expectation]] = {
+    SecretRequestFacts: frozenset({Expectation.ALLOW, Expectation.DENY}),
+    RotationQuestion: frozenset({Expectation.ROTATE, Expectation.REPORT, Expectation.NONE}),
+    str: _LEVELS,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +132,17 @@ def _case(node: Node) -> Case:
     fields = read_fields(node, required=frozenset({"name", "request", "expect"}))
     question = _question(fields["request"])
     expect = read_choice(fields["expect"], Expectation)
-    wrong = "levels" if isinstance(question, SecretRequestFacts) else "allow"
-    if expect is not Expectation.DENY and (expect is Expectation.ALLOW) == (wrong == "allow"):
-        raise fields["expect"].place.refusal(f"expected no {wrong} for such a request, got {quoted(expect)}")
+    answers = _ANSWERS[type(question)]
+    if expect not in answers:
+        words = ", ".join(sorted(answers))
+        raise fields["expect"].place.refusal(f"expected one of {words} for such a request, got {quoted(expect)}")
     name = read_text(fields["name"], pattern=_CASE_NAME, expected="a case name of 1 to 128 characters")
     return Case(name=name, question=question, expect=expect)
 
 
 def _question(node: Node) -> Question:
+    if "rotation" in read_mapping(node):
+        return RotationQuestion(_fact(read_fields(node, required=frozenset({"rotation"}))["rotation"]))
     if "secret" not in read_mapping(node):
         return _repository(read_fields(node, required=frozenset({"image"}))["image"])
     fields = read_fields(node, required=frozenset({"secret"}), optional=_SECRET_FIELDS)
@@ -190,17 +206,20 @@ def run_cases(documents: Sequence[Document], cases: Sequence[Case]) -> CaseRepor
 
 def _run(documents: Sequence[Document], case: Case) -> CaseResult:
     explanation = explain(documents, case.question)
-    return CaseResult(case=case, got=_answer(explanation), explanation=explanation)
+    return CaseResult(case=case, got=_answer(case.question, explanation), explanation=explanation)
 
 
-def _answer(explanation: Explanation) -> Expectation:
+def _answer(question: Question, explanation: Explanation) -> Expectation:
     match explanation.decision:
         case Allowed():
             return Expectation.ALLOW
         case Denied():
-            return Expectation.DENY
+            is_rotation = isinstance(question, RotationQuestion)
+            return Expectation.NONE if is_rotation else Expectation.DENY
         case TrustRequirement() as requirement:
             return Expectation(requirement.level.value)
+        case RotationRequirement() as asked:
+            return Expectation.REPORT if asked.rule.every is None else Expectation.ROTATE
 
 
 def _all_rules(documents: Sequence[Document]) -> list[Basis]:

@@ -12,8 +12,8 @@ import re
 from typing import assert_never
 
 from policies.checking import check_set
-from policies.documents import API_VERSION, Document, Kind, SecretAccessPolicy, TrustPolicy
-from policies.parsing import parse_secret_access, parse_trust
+from policies.documents import API_VERSION, Document, Kind, Spec
+from policies.parsing import parse_rotation, parse_secret_access, parse_trust
 from policies.trees import Node, read_choice, read_fields, read_text
 from policies.yamltext import parse_trees
 
@@ -69,12 +69,14 @@ def read_name(metadata: Node) -> str:
     )
 
 
-def _spec(kind: Kind, node: Node) -> SecretAccessPolicy | TrustPolicy:
+def _spec(kind: Kind, node: Node) -> Spec:
     match kind:
         case Kind.SECRET_ACCESS:
             return parse_secret_access(node)
         case Kind.TRUST:
             return parse_trust(node)
+        case Kind.ROTATION:
+            return parse_rotation(node)
     assert_never(kind)
 
 

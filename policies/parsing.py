@@ -10,10 +10,13 @@ from policies.documents import (
     Effect,
     Level,
     Patterns,
+    RotationPolicy,
+    RotationRule,
     SecretAccessPolicy,
     SecretAccessRule,
     TrustPolicy,
     TrustScope,
+    Window,
 )
 from policies.globs import Glob
 from policies.images import parse_image_pattern
@@ -34,9 +37,15 @@ MAX_RULES = 256
 MAX_PATTERNS = 64
 MAX_LABELS = 32
 MAX_SIGNERS = 100
+MIN_LENGTH = 16
+MAX_LENGTH = 4096
+MAX_KEEP = 100
+MIN_EVERY = timedelta(hours=1)
+"""Each replacement makes the tasks of every service anew that uses the secret."""
 
 LABEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", re.ASCII)
 _DURATION = re.compile(r"([1-9][0-9]{0,3})([smhdw])", re.ASCII)
+_WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -94,7 +103,7 @@ def _scope(node: Node) -> TrustScope:
         level=level,
         images=_patterns(fields.get("images"), parse=parse_image_pattern),
         min_signers=1 if signers is None else read_int(signers, minimum=1, maximum=MAX_SIGNERS),
-        max_age=None if age is None else _duration(age),
+        max_age=_optional_duration(age),
     )
 
 
@@ -111,6 +120,50 @@ def _check_skip(node: Node, fields: Mapping[str, Node]) -> None:
             raise item.place.refusal(
                 f"expected a pattern with a component without * beside level skip, got {described(item)}"
             )
+
+
+def parse_rotation(spec: Node) -> RotationPolicy:
+    """Read the ``spec`` of a ``RotationPolicy``.
+
+    Raises:
+        InvalidDocument: it is not exactly one.
+    """
+    fields = read_fields(spec, required=frozenset({"rules"}))
+    items = read_list(fields["rules"], maximum=MAX_RULES)
+    return RotationPolicy(rules=tuple(_rotation_rule(item) for item in items))
+
+
+def _rotation_rule(node: Node) -> RotationRule:
+    fields = read_fields(
+        node, required=frozenset(), optional=frozenset({"secrets", "maxAge", "every", "length", "keep", "window"})
+    )
+    if "maxAge" not in fields and "every" not in fields:
+        raise node.place.refusal("expected maxAge or every, got neither")
+    for name in ("length", "keep", "window"):
+        if name in fields and "every" not in fields:
+            raise fields[name].place.refusal(f"expected {name} beside every, got it alone")
+    age, every = _optional_duration(fields.get("maxAge")), _optional_duration(fields.get("every"))
+    if every is not None and every < MIN_EVERY:
+        raise fields["every"].place.refusal(f"expected an hour or more, got {described(fields['every'])}")
+    if every is not None and age is not None and age < every:
+        raise fields["maxAge"].place.refusal("expected maxAge not to be less than every, got less")
+    length, keep, window = fields.get("length"), fields.get("keep"), fields.get("window")
+    return RotationRule(
+        secrets=_patterns(fields.get("secrets")),
+        max_age=age,
+        every=every,
+        length=40 if length is None else read_int(length, minimum=MIN_LENGTH, maximum=MAX_LENGTH),
+        keep=2 if keep is None else read_int(keep, minimum=1, maximum=MAX_KEEP),
+        window=None if window is None else _window(window),
+    )
+
+
+def _window(node: Node) -> Window:
+    text = read_text(node, pattern=_WINDOW, expected="hours of the day in UTC such as 02:00-04:30")
+    begin, end = (int(part[:2]) * 60 + int(part[3:]) for part in text.split("-"))
+    if begin == end:
+        raise node.place.refusal("expected a beginning and another end, got the same; leave it out for always")
+    return Window(begin=begin, end=end)
 
 
 def _patterns(node: Node | None, *, parse: Callable[[str], Glob] = Glob.parse) -> Patterns:
@@ -149,6 +202,8 @@ def _flag(node: Node | None, *, default: bool) -> bool:
     return default if node is None else read_bool(node)
 
 
-def _duration(node: Node) -> timedelta:
+def _optional_duration(node: Node | None) -> timedelta | None:
+    if node is None:
+        return None
     text = read_text(node, pattern=_DURATION, expected="a duration such as 90d")
     return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})

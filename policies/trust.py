@@ -13,9 +13,9 @@ from datetime import timedelta
 from policies.checking import answer_of_scope
 from policies.decisions import Basis, DenialCode, Denied
 from policies.documents import Document, Level, TrustPolicy, TrustScope
-from policies.globs import ANY, MAX_NAME_LENGTH
+from policies.globs import MAX_NAME_LENGTH
 from policies.images import is_repository
-from policies.weighing import Weighed, most_specific, scope_of
+from policies.weighing import Weighed, deciding_scopes, weighed_scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,27 +51,11 @@ def decide_trust_scope(documents: Sequence[Document], image: str) -> TrustRequir
 def weigh_trust(documents: Sequence[Document], image: str) -> tuple[Weighed[TrustScope], ...]:
     """Hold every scope against the image, in the order of documents and scopes."""
     return tuple(
-        _weighed(document, index, scope, image)
+        weighed_scope(document, index, scope, scope.images, name=image, field="images")
         for document in documents
         if isinstance(document.spec, TrustPolicy)
         for index, scope in enumerate(document.spec.scopes)
     )
-
-
-def _weighed(document: Document, index: int, scope: TrustScope, image: str) -> Weighed[TrustScope]:
-    specificity = scope_of(scope.images, image)
-    return Weighed(
-        document=document,
-        index=index,
-        rule=scope,
-        specificity=ANY if specificity is None else specificity,
-        mismatch="images" if specificity is None else "",
-    )
-
-
-def deciding_scopes(weighed: Sequence[Weighed[TrustScope]]) -> tuple[Weighed[TrustScope], ...]:
-    """Return the scopes that decide: they match, and none is more specific."""
-    return most_specific([item for item in weighed if item.is_match])
 
 
 def settle_trust(weighed: Sequence[Weighed[TrustScope]], image: str) -> TrustRequirement | Denied:

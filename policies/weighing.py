@@ -45,6 +45,25 @@ def scope_of(patterns: Patterns, name: str) -> Specificity | None:
     return max((glob.specificity for glob in patterns if glob.matches(name)), default=None)
 
 
+def weighed_scope(
+    document: Document, index: int, rule: Rule, patterns: Patterns, *, name: str, field: str
+) -> Weighed[Rule]:
+    """Hold a rule against a name that these patterns alone have to cover; ``field`` is what documents call them."""
+    specificity = scope_of(patterns, name)
+    return Weighed(
+        document=document,
+        index=index,
+        rule=rule,
+        specificity=ANY if specificity is None else specificity,
+        mismatch=field if specificity is None else "",
+    )
+
+
+def deciding_scopes(weighed: Sequence[Weighed[Rule]]) -> tuple[Weighed[Rule], ...]:
+    """Return the scopes that decide: they match, and none is more specific."""
+    return most_specific([item for item in weighed if item.is_match])
+
+
 def most_specific(weighed: Sequence[Weighed[Rule]]) -> tuple[Weighed[Rule], ...]:
     """Return the rules, all of which match, that no other is more specific than."""
     top = max((item.specificity for item in weighed), default=ANY)

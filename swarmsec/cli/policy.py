@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from swarmsec.services.apply_policy import PlannedChange
     from swarmsec.services.records import PolicyRecord
 
-KINDS = ["SecretAccessPolicy", "TrustPolicy"]
+KINDS = ["RotationPolicy", "SecretAccessPolicy", "TrustPolicy"]
 
 
 @click.group()
 def policy() -> None:
-    """Policy documents: who gets which secret, and what an image must show.
+    """Policy documents: who gets which secret, when it is rotated, and what an image must show.
 
     What no document allows is denied. Every applied version is kept.
     """
@@ -120,7 +120,7 @@ def _listed(record: PolicyRecord) -> dict[str, object]:
 def show(context: click.Context, kind: str, name: str, version: int | None, canonical: bool) -> None:
     """Print a document as YAML: the version in force, or an earlier one.
 
-    KIND is SecretAccessPolicy or TrustPolicy.
+    KIND is RotationPolicy, SecretAccessPolicy or TrustPolicy.
 
     \b
     Examples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -14,11 +15,9 @@ from swarmsec.cli.tables import print_table
 from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
-    from policies.decisions import Allowed, Denied
     from policies.documents import Document
-    from policies.explaining import Explanation, Question
+    from policies.explaining import Decision, Explanation, Question
     from policies.fixtures import CaseReport, CaseResult
-    from policies.trust import TrustRequirement
 
 MAX_LABELS: Final = 256
 DENIED: Final = 1
@@ -104,6 +103,7 @@ def explain() -> None:
     \b
     Examples:
       swarmsec policy explain secret --secret team/app/db --service shop_api --attached
+      swarmsec policy explain rotation team/app/db
       swarmsec policy explain image registry.example/shop/api
     """
 
@@ -156,6 +156,22 @@ def image(context: click.Context, files: Sequence[Path], image: str) -> None:
     _explain(context, files, _repository(image))
 
 
+@explain.command()
+@click.argument("name")
+@_from_files
+@click.pass_context
+def rotation(context: click.Context, files: Sequence[Path], name: str) -> None:
+    """Explain how old a secret's value may be, and when it is replaced.
+
+    \b
+    Example:
+      swarmsec policy explain rotation --file policies.yaml team/app/db
+    """
+    from policies.rotation import RotationQuestion
+
+    _explain(context, files, RotationQuestion(name))
+
+
 def _explain(context: click.Context, files: Sequence[Path], question: Question) -> None:
     from policies.decisions import Denied
     from policies.explaining import explain as explain_question
@@ -184,8 +200,9 @@ def _explanation(explanation: Explanation) -> dict[str, object]:
     }
 
 
-def _decision(decision: Allowed | TrustRequirement | Denied) -> dict[str, object]:
+def _decision(decision: Decision) -> dict[str, object]:
     from policies.decisions import Allowed, Denied
+    from policies.rotation import RotationRequirement
     from policies.trust import TrustRequirement
 
     match decision:
@@ -194,14 +211,24 @@ def _decision(decision: Allowed | TrustRequirement | Denied) -> dict[str, object
         case Denied():
             return {"allowed": False, "reason": decision.reason, "code": decision.code.value}
         case TrustRequirement():
-            age = None if decision.max_age is None else int(decision.max_age.total_seconds())
+            age = _whole_seconds(decision.max_age)
             needs = {"level": decision.level.value, "min_signers": decision.min_signers, "max_age_seconds": age}
             return {"allowed": True, **needs}
+        case RotationRequirement():
+            rule = decision.rule
+            times = {"every_seconds": _whole_seconds(rule.every), "max_age_seconds": _whole_seconds(rule.max_age)}
+            return {"allowed": True, **times, "length": rule.length, "keep": rule.keep}
     assert_never(decision)
 
 
-def _decision_text(decision: Allowed | TrustRequirement | Denied) -> str:
+def _whole_seconds(age: timedelta | None) -> int | None:
+    return None if age is None else int(age.total_seconds())
+
+
+def _decision_text(decision: Decision) -> str:
     from policies.decisions import Allowed, Denied
+    from policies.explaining import rotation_text
+    from policies.rotation import RotationRequirement
     from policies.trust import TrustRequirement
 
     match decision:
@@ -211,6 +238,8 @@ def _decision_text(decision: Allowed | TrustRequirement | Denied) -> str:
             return f"denied: {decision.reason}" + (f", by {decision.basis}" if decision.basis else "")
         case TrustRequirement():
             return f"{decision.level}, by {decision.basis}"
+        case RotationRequirement():
+            return f"{rotation_text(decision.rule)}, by {decision.basis}"
     assert_never(decision)
 
 

@@ -104,6 +104,15 @@ spec:
     - effect: deny
       secrets: ["shop/root"]
 """
+_ROTATION_POLICY = b"""\
+apiVersion: swarmsec.dev/v1
+kind: RotationPolicy
+metadata: {name: shop}
+spec:
+  rules:
+    - {secrets: ["shop/*"], every: 30d, maxAge: 45d, window: "23:00-01:30", length: 64, keep: 1}
+    - {maxAge: 90d}
+"""
 _ACCESS = b"""\
 apiVersion: swarmsec.dev/v1
 kind: AccessTable
@@ -225,6 +234,7 @@ TARGETS = (
         run=_documents,
         seeds=(
             _SECRET_POLICY,
+            _ROTATION_POLICY,
             bundled("trust-default.yaml"),
             _SECRET_POLICY + b"---\n" + bundled("trust-default.yaml"),
         ),

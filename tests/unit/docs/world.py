@@ -20,6 +20,13 @@ spec:
     - {secrets: ["team/app/*"], services: ["shop_*"], effect: allow}
 ---
 apiVersion: swarmsec.dev/v1
+kind: RotationPolicy
+metadata: {name: shop}
+spec:
+  rules:
+    - {secrets: ["team/**"], maxAge: 90d}
+---
+apiVersion: swarmsec.dev/v1
 kind: TrustPolicy
 metadata: {name: default}
 spec:

@@ -30,6 +30,12 @@ def secret_policy(*rules: dict[str, object], name: str = "one") -> Document:
     return loaded
 
 
+def rotation_policy(*rules: dict[str, object], name: str = "one") -> Document:
+    """Load one rotation policy."""
+    (loaded,) = load_documents(text_of(document("RotationPolicy", {"rules": list(rules)}, name=name)), source="test")
+    return loaded
+
+
 def trust_policy(*scopes: dict[str, object], name: str = "one") -> Document:
     """Load one trust policy; scopes enforce unless they say otherwise."""
     filled = [{"level": "enforce", **scope} for scope in scopes]

@@ -65,8 +65,8 @@ def test_a_case_name_stands_once() -> None:
 @pytest.mark.parametrize(
     ("request_", "expect", "message"),
     [
-        ({"secret": "x"}, "enforce", "expected no levels for such a request"),
-        ({"image": "r.example/x"}, "allow", "expected no allow for such a request"),
+        ({"secret": "x"}, "enforce", "expected one of allow, deny for such a request"),
+        ({"image": "r.example/x"}, "allow", "expected one of audit, deny, enforce, skip, warn for such a request"),
         ({"image": "nginx"}, "deny", "expected an image as domain/path"),
         ({"secret": "x", "image": "nginx"}, "deny", r"request\.image: expected an image"),
         ({"secret": "x", "nodes": []}, "deny", "at least one item"),

@@ -83,7 +83,10 @@ def test_the_digest_covers_the_canonical_form_and_not_the_spelling() -> None:
     [
         ({"apiVersion": "swarmsec.dev/v2"}, r"apiVersion: expected swarmsec\.dev/v1, got 'swarmsec\.dev/v2'"),
         ({"apiVersion": 1}, "apiVersion: expected"),
-        ({"kind": "RotationPolicy"}, "kind: expected one of SecretAccessPolicy, TrustPolicy, got 'RotationPolicy'"),
+        (
+            {"kind": "QuotaPolicy"},
+            "kind: expected one of SecretAccessPolicy, TrustPolicy, RotationPolicy, got 'QuotaPolicy'",
+        ),
         ({"kind": None}, "kind: expected one of .* got nothing"),
         ({"status": {}}, "status: expected one of"),
         ({"metadata": {"name": "a", "labels": {}}}, r"metadata\.labels: expected one of name, got 'labels'"),

@@ -19,6 +19,7 @@ from tests.unit.policies.builders import document
 
 PARSERS: dict[str, Callable[[bytes], object]] = {
     "SecretAccessPolicy": lambda text: load_documents(text, source="x"),
+    "RotationPolicy": lambda text: load_documents(text, source="x"),
     "TrustPolicy": lambda text: load_documents(text, source="x"),
     "PolicyTest": lambda text: load_cases(text, source="x"),
     "AccessTable": load_access_table,
@@ -31,6 +32,10 @@ def rule(**fields: object) -> dict[str, object]:
 
 def scope(**fields: object) -> dict[str, object]:
     return document("TrustPolicy", {"scopes": [{"level": "enforce", **fields}]})
+
+
+def rotation(**fields: object) -> dict[str, object]:
+    return document("RotationPolicy", {"rules": [fields]})
 
 
 def case(request: object, expect: object = "deny", name: object = "c") -> dict[str, object]:
@@ -54,6 +59,13 @@ ACCEPTED = [
     scope(level="skip", images=["docker.io/library/*", "a"]),
     scope(level="warn"),
     scope(images=["registry.example:5000/*/app", "127.0.0.1:5000/**"]),
+    rotation(maxAge="90d"),
+    rotation(every="30d", secrets=["a/**"]),
+    rotation(every="60m", maxAge="1w", length=16, keep=100, window="23:30-01:00"),
+    rotation(every="3600s", length=4096, keep=1, window="00:00-23:59"),
+    case({"rotation": "a"}, "rotate"),
+    case({"rotation": "a"}, "report"),
+    case({"rotation": "a"}, "none"),
     case({"secret": "a"}),
     case({"secret": "a"}, "allow"),
     case({"secret": "a", "service": "s", "image": "r.example/x", "nodes": ["n"], "labels": {"k": ""}}),
@@ -114,6 +126,30 @@ REFUSED = [
     scope(level="skip", images=["a", "*"]),
     scope(level="skip", images=["a"], minSigners=1),
     scope(level="skip", images=["a"], maxAge="1d"),
+    rotation(),
+    rotation(secrets=["a"]),
+    rotation(maxAge="90"),
+    rotation(maxAge="1d", secrets=[]),
+    rotation(maxAge="1d", length=40),
+    rotation(maxAge="1d", keep=2),
+    rotation(maxAge="1d", window="02:00-03:00"),
+    rotation(every="59m"),
+    rotation(every="3599s"),
+    rotation(every="1d", length=15),
+    rotation(every="1d", length=4097),
+    rotation(every="1d", keep=0),
+    rotation(every="1d", keep=101),
+    rotation(every="1d", window="2:00-3:00"),
+    rotation(every="1d", window="24:00-03:00"),
+    rotation(every="1d", window="02:00-02:00"),
+    rotation(every="1d", window="02:00"),
+    rotation(every="1d", validate="true"),
+    document("RotationPolicy", {"rules": []}),
+    case({"rotation": "a"}),
+    case({"rotation": ""}, "none"),
+    case({"rotation": "a", "secret": "a"}, "none"),
+    case({"secret": "a"}, "rotate"),
+    case({"image": "docker.io/library/nginx"}, "none"),
     case({}),
     case({"secret": ""}),
     case({"secret": "a", "image": "nginx"}),
