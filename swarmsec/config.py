@@ -79,6 +79,13 @@ class TrustSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """The log: how often a server asks witnesses that have an address; 0 for never."""
+
+    witness_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """One home's settings."""
 
@@ -89,6 +96,7 @@ class Config:
     ca: CaSettings = field(default_factory=CaSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
 
 _SECTIONS: Final[dict[str, type[Any]]] = {
@@ -99,6 +107,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "ca": CaSettings,
     "serve": ServeSettings,
     "trust": TrustSettings,
+    "audit": AuditSettings,
 }
 _BOUNDS: Final = {
     "disk_timeout_seconds": (1, 3600),
@@ -109,6 +118,7 @@ _BOUNDS: Final = {
     "max_connections": (1, 65_536),
     "max_concurrent_requests": (1, 4096),
     "failed_attempts_per_minute": (1, 100_000),
+    "witness_seconds": (0, 86_400),
 }
 
 
@@ -247,6 +257,9 @@ url = {_quoted(database_url)}
 
 # [trust]
 # oidc = "ci-identities.json"
+
+# [audit]
+# witness_seconds = {AuditSettings().witness_seconds}
 """
 
 

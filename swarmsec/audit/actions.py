@@ -32,6 +32,7 @@ class Action(StrEnum):
     AUDIT_PRUNE = "audit.prune"
     AUDIT_WITNESS_ADD = "audit.witness-add"
     AUDIT_WITNESS_REMOVE = "audit.witness-remove"
+    AUDIT_WITNESS_REFUSE = "audit.witness-refuse"
     CLOCK_STEP = "clock.step"
     SERVE_START = "serve.start"
     SERVE_STOP = "serve.stop"

@@ -3,6 +3,7 @@
 IntegrityFailure
 ├── EntryInvalid         bytes that are not an entry of this log
 ├── CheckpointInvalid    a checkpoint that its log, or a witness of it, did not sign, or that does not fit the log
+│   └── HistoryContradicted   a witness has seen another history
 └── ProofInvalid         hashes that do not lead where they must
 UsageProblem
 └── LogFormatInvalid     a text that is no key, note, checkpoint, proof, tile or request at all
@@ -28,6 +29,10 @@ class EntryInvalid(IntegrityFailure):
 
 class CheckpointInvalid(IntegrityFailure):
     """A checkpoint without the signatures that it needs, or one that contradicts the log."""
+
+
+class HistoryContradicted(CheckpointInvalid):
+    """A witness has seen another history of this log, or more of it than there is."""
 
 
 class ProofInvalid(IntegrityFailure):

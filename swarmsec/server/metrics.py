@@ -55,6 +55,17 @@ class Metrics:
             "swarmsec_audit_write_failures", "Entries that could not be written", registry=registry
         )
         self.audit_tree_size = Gauge("swarmsec_audit_tree_size", "Entries in the log", registry=registry)
+        self.witness_answers = Counter(
+            "swarmsec_audit_witness_answers",
+            "What came of asking witnesses for a cosignature",
+            ("result",),
+            registry=registry,
+        )
+        self.unwitnessed = Gauge(
+            "swarmsec_audit_unwitnessed_entries",
+            "Signed entries that some witness with an address has not cosigned",
+            registry=registry,
+        )
         self.not_after = Gauge(
             "swarmsec_ca_certificate_not_after_timestamp_seconds",
             "End of the authority's root and of this server's certificate",

@@ -55,14 +55,21 @@ def best_checkpoint(transaction: LogTransaction, size: int) -> CheckpointRow:
         NotFound: no signed checkpoint covers so many entries.
     """
     origin = present_key(transaction).name
-    rows = [row for row in transaction.checkpoints.all() if row.origin == origin and row.size >= size]
-    if not rows:
+    newest = None
+    for row in transaction.checkpoints.newest_first(origin, at_least=size):
+        newest = newest or row
+        if _is_cosigned(row):
+            return row
+    if newest is None:
         raise NotFound(
             f"no signed checkpoint covers {size} entries yet",
             hint="one is made when a command that opens the keys ends, and every second by: swarmsec serve",
         )
-    cosigned = [row for row in rows if len(parse_note(row.note).signatures) > 1]
-    return max(cosigned or rows, key=lambda row: row.size)
+    return newest
+
+
+def _is_cosigned(row: CheckpointRow) -> bool:
+    return len(parse_note(row.note).signatures) > 1
 
 
 def prove_entry(transaction: LogTransaction, seq: int) -> LogProof:

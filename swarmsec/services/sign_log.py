@@ -26,8 +26,9 @@ from swarmsec.services.requester import Requester
 
 GENERATION: Final = "audit_generation"
 ORIGIN: Final = "swarmsec.dev/log"
-_KEPT_FROM_EACH: Final = 3600
-"""Of the checkpoints that nobody cosigned, the last of each hour is kept, and the newest."""
+KEPT_FROM_EACH: Final = 3600
+"""Of the checkpoints that nobody cosigned, the last of each hour is kept, and the newest; of those that the same
+witnesses cosigned, the last of each hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def sign_head(transaction: LogTransaction, signer: SeedSigner, *, fresh: bool = 
 
 
 def _may_go(former: CheckpointRow, new: CheckpointRow) -> bool:
-    is_same_hour = former.created // _KEPT_FROM_EACH == new.created // _KEPT_FROM_EACH
+    is_same_hour = former.created // KEPT_FROM_EACH == new.created // KEPT_FROM_EACH
     return is_same_hour and len(parse_note(former.note).signatures) == 1
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice, takewhile
+from typing import Final
 
 from swarmsec.audit.actions import Action
 from swarmsec.audit.checkpoints import open_checkpoint, verified_cosignatures
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.audit.errors import CheckpointInvalid
-from swarmsec.audit.notes import KeyKind, VerifierKey, parse_note
+from swarmsec.audit.notes import KeyKind, SignedNote, VerifierKey, parse_note
 from swarmsec.audit.proofs import consistency_proof
 from swarmsec.audit.witnessing import AddCheckpoint
 from swarmsec.clock import unix_seconds
@@ -17,6 +19,11 @@ from swarmsec.services.log_ports import LogTransaction
 from swarmsec.services.log_records import CheckpointRow, WitnessRow
 from swarmsec.services.prove_entries import present_key
 from swarmsec.services.requester import Requester
+from swarmsec.services.sign_log import KEPT_FROM_EACH, log_key
+
+_LOOKED_AT: Final = 1000
+"""A witness that cosigned none of so many newest checkpoints, of which one an hour is kept, counts as one that cosigned
+nothing."""
 
 
 def add_witness(transaction: LogTransaction, requester: Requester, key: VerifierKey, url: str) -> WitnessRow:
@@ -64,6 +71,37 @@ def witnessed_sizes(transaction: LogTransaction) -> list[tuple[WitnessRow, int]]
         for one in verified_cosignatures(parse_note(row.note), keys):
             found[one.key.name] = max(row.size, found.get(one.key.name, 0))
     return [(row, found.get(row.name, 0)) for row in transaction.witnesses.all()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """A witness with an address, and how many entries of the newest checkpoint it has not cosigned."""
+
+    row: WitnessRow
+    entries: int
+
+
+def witness_lags(transaction: LogTransaction) -> list[Lag]:
+    """How far each witness that has an address is behind; none while the log is not signed yet."""
+    rows = [row for row in transaction.witnesses.all() if row.url]
+    key = log_key(transaction)
+    newest = transaction.checkpoints.newest(key.name) if key else None
+    if not rows or newest is None:
+        return []
+    found: dict[str, int] = {}
+    for checkpoint in islice(transaction.checkpoints.newest_first(newest.origin), _LOOKED_AT):
+        note = parse_note(checkpoint.note)
+        for name in (row.name for row in rows if row.name not in found and _is_signed_by(note, row)):
+            found[name] = checkpoint.size
+        if len(found) == len(rows):
+            break
+    return [Lag(row=row, entries=newest.size - found.get(row.name, 0)) for row in rows]
+
+
+def _is_signed_by(note: SignedNote, row: WitnessRow) -> bool:
+    # What is kept was verified when it was accepted.
+    key = VerifierKey.parse(row.key)
+    return any(line.is_of(key) for line in note.signatures)
 
 
 def newest_checkpoint(transaction: LogTransaction) -> CheckpointRow:
@@ -118,5 +156,21 @@ def accept_cosigned(transaction: LogTransaction, data: bytes) -> list[str]:
         extended = replace(kept, signatures=(*kept.signatures, *(one.line for one in new)))
         created = unix_seconds(transaction.clock) if row is None else row.created
         origin, size = key.name, checkpoint.size
-        transaction.checkpoints.put(CheckpointRow(origin=origin, size=size, note=bytes(extended), created=created))
+        kept_row = CheckpointRow(origin=origin, size=size, note=bytes(extended), created=created)
+        transaction.checkpoints.put(kept_row)
+        _drop_outdone(transaction, kept_row)
     return sorted(one.key.name for one in new)
+
+
+def _drop_outdone(transaction: LogTransaction, new: CheckpointRow) -> None:
+    """Of what the same witnesses cosigned within an hour, the last is enough."""
+    signers = _signers(new)
+    hour = new.created // KEPT_FROM_EACH
+    newest_first = transaction.checkpoints.newest_first(new.origin)
+    for row in list(takewhile(lambda row: row.created // KEPT_FROM_EACH >= hour, newest_first)):
+        if row.size < new.size and _signers(row) <= signers:
+            transaction.checkpoints.remove(row)
+
+
+def _signers(row: CheckpointRow) -> set[tuple[str, bytes]]:
+    return {(line.name, line.key_id) for line in parse_note(row.note).signatures}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -13,7 +13,7 @@ from swarmsec.storage.log import read_head
 from swarmsec.storage.logtables import audit_checkpoints, audit_witnesses
 from swarmsec.storage.logtree import LogTree
 from swarmsec.storage.prunedrows import write_pruned_rows
-from swarmsec.storage.rows import Row
+from swarmsec.storage.rows import Row, verified
 
 if TYPE_CHECKING:
     from swarmsec.storage.transaction import Transaction
@@ -39,6 +39,13 @@ class Checkpoints:
     def all(self) -> Sequence[CheckpointRow]:
         """Every one, by origin and size."""
         return [_checkpoint(row) for row in self._transaction.select(audit_checkpoints)]
+
+    def newest_first(self, origin: str, at_least: int = 0) -> Iterator[CheckpointRow]:
+        """Those of at least so many entries, from the newest one back, read as they are asked for."""
+        table = audit_checkpoints
+        wanted = select(table).where(table.c.origin == origin, table.c.size >= at_least).order_by(table.c.size.desc())
+        for row in self._transaction.connection.execute(wanted).mappings():
+            yield _checkpoint(verified(table, dict(row)))
 
     def put(self, row: CheckpointRow) -> None:
         """Keep one, over an earlier one of the same size."""

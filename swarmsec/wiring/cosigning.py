@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from swarmsec.audit.checkpoints import Checkpoint
-from swarmsec.audit.errors import CheckpointInvalid
+from swarmsec.audit.errors import CheckpointInvalid, HistoryContradicted
 from swarmsec.audit.notes import parse_note
 from swarmsec.audit.proofs import consistency_proof
 from swarmsec.audit.witnessing import AddCheckpoint, SizeConflict, origin_of
@@ -15,9 +17,14 @@ from swarmsec.errors import NotFound
 from swarmsec.services.log_records import WitnessRow
 from swarmsec.services.log_source import LogSource, tree_of
 from swarmsec.services.witness_log import accept_cosigned, newest_checkpoint, request_for
+from swarmsec.storage.store import Store, Unit
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.witnessclient import WitnessClient
 from swarmsec.wiring.witnessdir import Witness, hash_of
+
+T = TypeVar("T")
+MAX_ROUNDS: Final = 3
+"""How often a witness may name another size to prove from; it moves only while somebody else asks it as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +66,33 @@ def _verify_not_shorter(known: Checkpoint | None, claimed: int) -> None:
         )
 
 
+class LogAccess(Protocol):
+    """How whoever asks a witness gets at the log of the home."""
+
+    async def read(self, unit: Unit[T]) -> T: ...
+    async def write(self, unit: Unit[T]) -> T: ...
+
+
+class OwnStore:
+    """Implements ``LogAccess`` for a command, which has nothing else to do meanwhile."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Run a unit that only reads."""
+        return self._store.read(unit)
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Run a unit and return its value once it is durable."""
+        return self._store.write(unit)
+
+
 def ask_witnesses(home: Home, name: str | None) -> list[tuple[str, int]]:
     """Have the newest checkpoint cosigned.
 
     Args:
+        home: whose log.
         name: of one witness; every one with an address without it.
 
     Returns:
@@ -70,7 +100,7 @@ def ask_witnesses(home: Home, name: str | None) -> list[tuple[str, int]]:
 
     Raises:
         NotFound: there is no such witness.
-        CheckpointInvalid: a witness has seen another history than this home has.
+        HistoryContradicted: a witness has seen another history than this home has.
         Unavailable: one cannot be reached.
     """
     rows = home.store.read(lambda transaction: transaction.witnesses.all())
@@ -80,27 +110,41 @@ def ask_witnesses(home: Home, name: str | None) -> list[tuple[str, int]]:
             f"no witness {name!r:.80} with an address" if name else "no witness has an address",
             hint="add one with: swarmsec audit witness add VKEY --url URL",
         )
-    return [(row.name, _ask(home, row)) for row in wanted]
+
+    async def ask_each() -> list[tuple[str, int]]:
+        return [(row.name, await ask_witness(OwnStore(home.store), row)) for row in wanted]
+
+    return asyncio.run(ask_each())
 
 
-def _ask(home: Home, row: WitnessRow) -> int:
+async def ask_witness(log: LogAccess, row: WitnessRow) -> int:
+    """Have the newest checkpoint cosigned by one witness, and keep what it signed.
+
+    Returns:
+        how many entries it has cosigned now.
+
+    Raises:
+        HistoryContradicted: it has seen another history, or more entries than were signed here.
+        CheckpointInvalid, LogFormatInvalid: what it answered is no cosignature of its own.
+        Denied: it does not watch this log.
+        Unavailable: it cannot be reached, or answers something else.
+    """
     client = WitnessClient(row.url)
-    checkpoint = home.store.read(newest_checkpoint)
+    checkpoint = await log.read(newest_checkpoint)
     old = 0
-    for _ in range(3):
-        with home.store.reading() as transaction:
-            request = request_for(transaction, checkpoint, old)
+    for _ in range(MAX_ROUNDS):
+        request = await log.read(partial(request_for, row=checkpoint, old_size=old))
         try:
-            lines = client.add_checkpoint(request)
+            lines = await client.add_checkpoint(request)
         except SizeConflict as conflict:
             if conflict.known > checkpoint.size:
-                raise CheckpointInvalid(
+                raise HistoryContradicted(
                     f"{row.name} has seen {conflict.known} entries, this home signed no more than {checkpoint.size}:"
                     " entries were cut off the log's end"
                 ) from None
             old = conflict.known
             continue
         cosigned = bytes(request.note) + lines.encode()
-        home.store.write(partial(accept_cosigned, data=cosigned))
+        await log.write(partial(accept_cosigned, data=cosigned))
         return checkpoint.size
     raise CheckpointInvalid(f"{row.name} did not settle on a size to prove from")

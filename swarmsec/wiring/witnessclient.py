@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from swarmsec.audit.checkpoints import parse_size
-from swarmsec.audit.errors import CheckpointInvalid, LogFormatInvalid
+from swarmsec.audit.errors import HistoryContradicted, LogFormatInvalid
 from swarmsec.audit.notes import MAX_NOTE_BYTES
 from swarmsec.audit.witnessing import AddCheckpoint, SizeConflict
 from swarmsec.errors import Denied, Unavailable, UsageProblem
 
+if TYPE_CHECKING:
+    from aiohttp import StreamReader
+
 TIMEOUT_SECONDS: Final = 10.0
+"""For one request from the first packet to the last byte of its answer, however slowly they come."""
 _MAX_URL: Final = 500
 
 
@@ -43,7 +47,7 @@ class WitnessClient:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def add_checkpoint(self, request: AddCheckpoint) -> str:
+    async def add_checkpoint(self, request: AddCheckpoint) -> str:
         """Ask for a cosignature.
 
         Returns:
@@ -51,18 +55,18 @@ class WitnessClient:
 
         Raises:
             SizeConflict: the witness knows another size than the proof begins with.
-            CheckpointInvalid: it has seen another history (422).
+            HistoryContradicted: it has seen another history (422).
             Denied: it does not watch this log, or not with this key (403, 404).
             Unavailable: it cannot be reached, or answers something else.
         """
-        status, body = self._post(bytes(request))
+        status, body = await self._post(bytes(request))
         match status:
             case HTTPStatus.OK:
                 return body
             case HTTPStatus.CONFLICT:
                 raise SizeConflict(self._size(body), request.old_size)
             case HTTPStatus.UNPROCESSABLE_ENTITY:
-                raise CheckpointInvalid(
+                raise HistoryContradicted(
                     f"the witness at {self._url} has seen another history of this log",
                     hint="hold the log against what the witness has: swarmsec audit verify --against FILE",
                 )
@@ -80,21 +84,27 @@ class WitnessClient:
         except LogFormatInvalid:
             raise Unavailable(f"expected the size that {self._url} knows, got something else") from None
 
-    def _post(self, data: bytes) -> tuple[int, str]:
-        import urllib3
+    async def _post(self, data: bytes) -> tuple[int, str]:
+        import aiohttp
 
-        with urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=False) as pool:
-            try:
-                response = pool.request(
-                    "POST", f"{self._url}/add-checkpoint", body=data, redirect=False, preload_content=False
-                )
-                body = response.read(MAX_NOTE_BYTES + 1)
-                text = body.decode()
-            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                raise Unavailable(
-                    f"the witness at {self._url} could not be reached: {type(error).__name__}",
-                    hint="check its address and that it runs",
-                ) from None
+        limit = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=limit, auto_decompress=False) as session,
+                session.post(f"{self._url}/add-checkpoint", data=data, allow_redirects=False) as response,
+            ):
+                return response.status, (await _read_bounded(response.content, self._url)).decode()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unavailable(
+                f"the witness at {self._url} could not be reached: {type(error).__name__}",
+                hint="check its address and that it runs",
+            ) from None
+
+
+async def _read_bounded(content: StreamReader, url: str) -> bytes:
+    body = b""
+    async for chunk in content.iter_chunked(MAX_NOTE_BYTES):
+        body += chunk
         if len(body) > MAX_NOTE_BYTES:
-            raise Unavailable(f"expected at most {MAX_NOTE_BYTES} bytes from {self._url}")
-        return response.status, text
+            raise Unavailable(f"expected at most {MAX_NOTE_BYTES} bytes from {url}")
+    return body

@@ -27,6 +27,14 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'swarmsec_audit_write_failures_total{instance="a"}': "0+1x180"},
         {'swarmsec_audit_write_failures_total{instance="a"}': "7x180"},
     ),
+    "SwarmsecLogContradicted": (
+        {'swarmsec_audit_witness_answers_total{instance="a",result="contradicted"}': "0+1x180"},
+        {'swarmsec_audit_witness_answers_total{instance="a",result="unreachable"}': "0+1x180"},
+    ),
+    "SwarmsecLogUnwitnessed": (
+        {'swarmsec_audit_unwitnessed_entries{instance="a"}': "9x180"},
+        {'swarmsec_audit_unwitnessed_entries{instance="a"}': "0x180"},
+    ),
     "SwarmsecCertificateEnds": (
         {'swarmsec_ca_certificate_not_after_timestamp_seconds{instance="a",kind="server"}': f"{2 * DAY}x180"},
         {'swarmsec_ca_certificate_not_after_timestamp_seconds{instance="a",kind="server"}': f"{5 * DAY}x180"},

@@ -36,6 +36,7 @@ from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.turns import Turns
+from swarmsec.wiring.serving.witnesses import ServedWitnesses
 
 
 def requester_of(caller: Caller, request_id: str) -> Requester:
@@ -283,14 +284,20 @@ class HomeReadiness:
     Where the root key is in a token, a further check says whether the token did what it was asked last.
     """
 
-    def __init__(self, store: Store, writer: GroupWriter, tokens: Tokens) -> None:
+    def __init__(
+        self, store: Store, writer: GroupWriter, tokens: Tokens, witnesses: ServedWitnesses | None = None
+    ) -> None:
         self._store = store
         self._writer = writer
         self._tokens = tokens
+        self._witnesses = witnesses
 
     async def checks(self) -> Sequence[Check]:
         """Every check."""
         checks = [await asyncio.to_thread(self._store_check), self._write_check(), self._anchor_check()]
+        if self._witnesses is not None and self._witnesses.detail:
+            # The log is kept without them: whoever looks is told, and nobody is refused anything.
+            checks.append(Check(name="witnesses", ok=True, detail=self._witnesses.detail))
         return [*checks, self._token_check()] if self._tokens.access.module else checks
 
     def _store_check(self) -> Check:

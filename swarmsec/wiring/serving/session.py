@@ -52,6 +52,7 @@ from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, L
 from swarmsec.wiring.serving.trust import ServedTrust, issuers_of
 from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
+from swarmsec.wiring.serving.witnesses import ServedWitnesses
 from swarmsec.wiring.unlocking import UnlockSocket
 
 GRACE_SECONDS: Final = 10.0
@@ -118,7 +119,8 @@ class Session:
             if not await self._open_keys(stack, stop):
                 return
             await self._start(stack)
-            parts = (self._upkeep.follow(), self._upkeep.keep_up(), self._upkeep.watch_disk(), stop.wait())
+            own = (self._upkeep.follow(), self._upkeep.keep_up(), self._upkeep.watch_disk())
+            parts = (*own, self._witnesses.keep_asking(), stop.wait())
             work = {asyncio.create_task(part) for part in parts}
             done, running = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             for task in running:
@@ -187,6 +189,9 @@ class Session:
         )
         revocations = ServedRevocations(store, self._writer, authorities)
         trust = ServedTrust(store, self._writer, keys, issuers_of(home))
+        self._witnesses = ServedWitnesses(
+            store=store, writer=self._writer, metrics=self._metrics, seconds=home.config.audit.witness_seconds
+        )
         self._server = Server(
             self._settings(),
             ServerParts(
@@ -194,7 +199,7 @@ class Session:
                 access=PolicyAccess.load(bundled("access.yaml")),
                 refusal_log=LoggedRefusals(self._writer),
                 tls=self._tls,
-                readiness=HomeReadiness(store, self._writer, keys.tokens),
+                readiness=HomeReadiness(store, self._writer, keys.tokens, self._witnesses),
                 metrics=self._metrics,
                 routes=[
                     *build_node_routes(services),
