@@ -93,6 +93,7 @@ def parse_node(document: object) -> SwarmNode:
         address=text_of(status, "Addr"),
         engine_version=text_of(sub_members(description, "Engine"), "EngineVersion"),
         is_leader=manager.get("Leader") is True,
+        manager_address=text_of(manager, "Addr"),
         root_pem=text_of(tls, "TrustRoot"),
         issuer=_issuer(tls),
         spec=spec,

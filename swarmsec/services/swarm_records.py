@@ -78,6 +78,7 @@ class SwarmNode:
         role: ``worker`` or ``manager``, as the Swarm has it now, not as it is wished.
         wanted_role: what its specification wishes.
         state: ``ready``, ``down``, ``unknown`` or ``disconnected``.
+        manager_address: ``HOST:PORT`` where it manages; empty for a worker.
         root_pem: the root that the node itself says it trusts; empty if it said nothing yet.
         issuer: who issued the certificate that the node itself says it uses.
     """
@@ -91,6 +92,7 @@ class SwarmNode:
     address: str
     engine_version: str
     is_leader: bool
+    manager_address: str
     root_pem: str
     issuer: IssuerName
     spec: Mapping[str, Any] = field(repr=False)

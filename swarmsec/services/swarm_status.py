@@ -2,13 +2,14 @@
 
 Docker's HTTP API shows who issued a node's certificate and nothing of the certificate. So the dates come from our
 issuance table, and only where the node itself names a root of ours as its issuer: then the newest certificate of its
-role under that root is the one that it uses, or just got. What is not known is said to be not known.
+role under that root is the one that it uses, or just got. Where the Swarm's control API was asked as well, its word
+counts for what our table does not have, or has otherwise. What is not known is said to be not known.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,8 +26,38 @@ from swarmsec.services.convergence import is_root, issuer_of
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.swarm_records import IssuerName, SwarmNode, SwarmState
+from swarmsec.services.told_certificates import match_certificate
 
-ISSUED, NONE = "issued", "none"
+ISSUED, SWARM, NONE = "issued", "swarm", "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCertificate:
+    """What is shown of a node's certificate. Times in Unix seconds."""
+
+    serial: str
+    not_before: int
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the Swarm's control API told.
+
+    Args:
+        where: it was asked.
+        certificates: of its nodes, PEM by node id; empty where it told none of a node.
+        problem: why it told nothing; empty where it did.
+    """
+
+    where: str
+    certificates: Mapping[str, bytes]
+    problem: str = ""
+
+    def members(self) -> dict[str, object]:
+        """The answer as JSON members."""
+        told = sum(bool(certificate) for certificate in self.certificates.values())
+        return {"address": self.where, "certificates": told, "problem": self.problem or None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +65,9 @@ class NodeStatus:
     """One node. Times in Unix seconds; ``certificate`` is None where nothing is known of it."""
 
     node: SwarmNode
-    certificate: CertificateRecord | None
+    certificate: ShownCertificate | None
     issuer: str
-    """SHA-256 of the root that issued it; empty if that is none of ours."""
+    """SHA-256 of the root that issued it; empty if that is not known."""
     source: str
     is_converged: bool
     renew_after: int | None
@@ -91,6 +122,7 @@ class SwarmStatus:
 
     Args:
         answers: whether each external authority's URL answers under its root; None where that was not tried.
+        told: what the control API told; None where it was not asked.
     """
 
     state: SwarmState
@@ -99,6 +131,7 @@ class SwarmStatus:
     answers: Sequence[bool | None]
     nodes: Sequence[NodeStatus]
     obsolete: Sequence[Obsolete]
+    told: Told | None = None
 
     def members(self) -> dict[str, object]:
         """The Swarm as JSON members."""
@@ -112,15 +145,20 @@ class SwarmStatus:
                 {"url": item.url, "answers": answers}
                 for item, answers in zip(self.state.external_cas, self.answers, strict=True)
             ],
+            "control_api": self.told.members() if self.told else None,
             "nodes": [node.members() for node in self.nodes],
             "obsolete_manager_certificates": [item.members() for item in self.obsolete],
         }
 
 
 def swarm_status(
-    transaction: Transaction, state: SwarmState, nodes: Sequence[SwarmNode], answers: Sequence[bool | None]
+    transaction: Transaction,
+    state: SwarmState,
+    nodes: Sequence[SwarmNode],
+    answers: Sequence[bool | None],
+    told: Told | None = None,
 ) -> SwarmStatus:
-    """Hold a Swarm against the issuance table."""
+    """Hold a Swarm against the issuance table, and against what its control API told."""
     now = unix_seconds(transaction.clock)
     roots = {
         record.generation: x509.load_der_x509_certificate(record.certificate)
@@ -129,8 +167,15 @@ def swarm_status(
     active = transaction.authorities.active()
     ours = active is not None and is_root(state.root_pem, roots[active.generation])
     issued = _by_subject(transaction, now)
-    issuers = {generation: issuer_of(root) for generation, root in roots.items()}
-    listed = [_node_status(transaction, node, state, issued, issuers, roots, now) for node in nodes]
+    table = _Table(
+        transaction=transaction,
+        issued=issued,
+        generations=_generations(roots),
+        fingerprints=_fingerprints(roots, state),
+        told=told.certificates if told else {},
+        now=now,
+    )
+    listed = [table.status_of(node, state) for node in nodes]
     return SwarmStatus(
         state=state,
         root_sha256=_root_sha256(state),
@@ -139,6 +184,88 @@ def swarm_status(
         nodes=sorted(listed, key=lambda item: (item.node.role, item.node.label)),
         # Under another root than the Swarm's, what we issued is believed by nobody.
         obsolete=_obsolete(issued, nodes, active.generation) if active is not None and ours else [],
+        told=told,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """What is known of certificates.
+
+    Args:
+        issued: by us and unexpired, by node id.
+        generations: of our roots, by how nodes name them.
+        fingerprints: of every root that is known, by how nodes name it.
+        told: by the control API.
+    """
+
+    transaction: Transaction
+    issued: Mapping[str, Sequence[CertificateRecord]]
+    generations: Mapping[IssuerName, Collection[int]]
+    fingerprints: Mapping[IssuerName, str]
+    told: Mapping[str, bytes]
+    now: int
+
+    def status_of(self, node: SwarmNode, state: SwarmState) -> NodeStatus:
+        certificate, source = self._find(node, state)
+        life = _life(certificate) if certificate else None
+        return NodeStatus(
+            node=node,
+            certificate=certificate,
+            issuer=self.fingerprints.get(node.issuer, "") if certificate else "",
+            source=source,
+            is_converged=node.issuer == state.issuer and (state.is_rotating or node.root_pem == state.root_pem),
+            renew_after=int(renewal_time(*life, 0).timestamp()) if life else None,
+            is_overdue=life is not None and is_overdue(*life, now=datetime.fromtimestamp(self.now, UTC)),
+            is_expired=certificate is not None and certificate.not_after <= self.now,
+        )
+
+    def _find(self, node: SwarmNode, state: SwarmState) -> tuple[ShownCertificate | None, str]:
+        record = self._record_of(node)
+        told = match_certificate(self.told[node.id], node, state.id) if node.id in self.told else None
+        if told is not None and (record is None or told.serial_number != int(record.serial, 16)):
+            return _shown(told), SWARM
+        if record is None:
+            return None, NONE
+        shown = ShownCertificate(serial=record.serial, not_before=record.not_before, not_after=record.not_after)
+        return shown, ISSUED
+
+    def _record_of(self, node: SwarmNode) -> CertificateRecord | None:
+        known = self.generations.get(node.issuer, ())
+        # One that was off too long shows its last certificate, which has expired.
+        candidates = self.issued.get(node.id) or (self.transaction.certificates.by_subject(node.id) if known else ())
+        return next(
+            (
+                record
+                for record in reversed(candidates)
+                if record.generation in known
+                and record.profile == f"swarm-{node.role}"
+                and record.status is not CertificateStatus.REVOKED
+            ),
+            None,
+        )
+
+
+def _generations(roots: Mapping[int, x509.Certificate]) -> Mapping[IssuerName, Collection[int]]:
+    found: dict[IssuerName, set[int]] = defaultdict(set)
+    for generation, root in roots.items():
+        found[issuer_of(root)].add(generation)
+    return found
+
+
+def _fingerprints(roots: Mapping[int, x509.Certificate], state: SwarmState) -> Mapping[IssuerName, str]:
+    try:
+        present = parse_bundle(state.root_pem.encode())
+    except CaError:
+        present = ()
+    return {issuer_of(root): fingerprint_of(root) for root in (*present, *roots.values())}
+
+
+def _shown(certificate: x509.Certificate) -> ShownCertificate:
+    return ShownCertificate(
+        serial=f"{certificate.serial_number:x}",
+        not_before=int(certificate.not_valid_before_utc.timestamp()),
+        not_after=int(certificate.not_valid_after_utc.timestamp()),
     )
 
 
@@ -148,41 +275,6 @@ def _by_subject(transaction: Transaction, now: int) -> Mapping[str, Sequence[Cer
         if record.profile in {Profile.SWARM_MANAGER, Profile.SWARM_WORKER}:
             found[record.subject_id].append(record)
     return found
-
-
-def _node_status(
-    transaction: Transaction,
-    node: SwarmNode,
-    state: SwarmState,
-    issued: Mapping[str, Sequence[CertificateRecord]],
-    issuers: Mapping[int, IssuerName],
-    roots: Mapping[int, x509.Certificate],
-    now: int,
-) -> NodeStatus:
-    known = {generation for generation, issuer in issuers.items() if issuer == node.issuer}
-    # One that was off too long shows its last certificate, which has expired.
-    candidates = issued.get(node.id) or (transaction.certificates.by_subject(node.id) if known else ())
-    certificate = next(
-        (
-            record
-            for record in reversed(candidates)
-            if record.generation in known
-            and record.profile == f"swarm-{node.role}"
-            and record.status is not CertificateStatus.REVOKED
-        ),
-        None,
-    )
-    life = _life(certificate) if certificate else None
-    return NodeStatus(
-        node=node,
-        certificate=certificate,
-        issuer=fingerprint_of(roots[certificate.generation]) if certificate else "",
-        source=ISSUED if certificate else NONE,
-        is_converged=node.issuer == state.issuer and (state.is_rotating or node.root_pem == state.root_pem),
-        renew_after=int(renewal_time(*life, 0).timestamp()) if life else None,
-        is_overdue=life is not None and is_overdue(*life, now=datetime.fromtimestamp(now, UTC)),
-        is_expired=certificate is not None and certificate.not_after <= now,
-    )
 
 
 def _obsolete(
@@ -203,8 +295,8 @@ def _obsolete(
     return found
 
 
-def _life(record: CertificateRecord) -> tuple[datetime, datetime]:
-    return datetime.fromtimestamp(record.not_before, UTC), datetime.fromtimestamp(record.not_after, UTC)
+def _life(certificate: ShownCertificate) -> tuple[datetime, datetime]:
+    return datetime.fromtimestamp(certificate.not_before, UTC), datetime.fromtimestamp(certificate.not_after, UTC)
 
 
 def fingerprint_of(root: x509.Certificate) -> str:

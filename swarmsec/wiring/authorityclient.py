@@ -235,7 +235,7 @@ def _call_once(
 
     headers = {"Content-Type": "application/json"} if body is not None else {}
     with (
-        urllib3.PoolManager(ssl_context=_context(roots, pair), timeout=TIMEOUT_SECONDS, retries=False) as pool,
+        urllib3.PoolManager(ssl_context=tls_context(roots, pair), timeout=TIMEOUT_SECONDS, retries=False) as pool,
         warnings.catch_warnings(),
     ):
         # The one unverified request is meant: what it brings is believed for its digest alone.
@@ -250,7 +250,13 @@ def _call_once(
     return response.status, data
 
 
-def _context(roots: bytes | None, pair: KeyPair | None) -> ssl.SSLContext:
+def tls_context(roots: bytes | None, pair: KeyPair | None) -> ssl.SSLContext:
+    """How we shake hands as a client.
+
+    Args:
+        roots: the server is verified under these, PEM; None verifies nothing.
+        pair: shown to the server, if given.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if roots is None:

@@ -7,13 +7,18 @@ import json
 import msgspec
 
 from ca.errors import CaError, InvalidRequest
+from swarmsec.docker.control_messages import parse_node_list
 from swarmsec.docker.endpoint import DockerEndpoint
 from swarmsec.docker.engine import engine_words, refusal_of
 from swarmsec.docker.external_ca import parse_cross_sign_request
+from swarmsec.docker.grpc_call import parse_answer
+from swarmsec.docker.protobuf import MalformedMessage, parse_fields
 from swarmsec.docker.secret_driver import parse_secret_request
 from swarmsec.docker.service_objects import parse_secret, parse_service, parse_task
+from swarmsec.docker.swarm_control import ControlDoor
 from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, parse_swarm
-from swarmsec.errors import Unavailable, UsageProblem
+from swarmsec.errors import Denied, Unavailable, UsageProblem
+from swarmsec.services.told_certificates import match_certificate
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import PASSWORD, REQUEST_PEM, ROOT_PEM, text_of
@@ -125,6 +130,40 @@ def _secret_request(data: bytes) -> None:
     request.secret_name.encode()
 
 
+def _fields(data: bytes) -> None:
+    total = sum(0 if isinstance(value, int) else len(value) for _, value in parse_fields(memoryview(data)))
+    if total > len(data):
+        raise CheckFailed("expected no more bytes than there are")
+
+
+def _node_list(data: bytes) -> None:
+    for node_id, told in parse_node_list(data).items():
+        if not node_id.isascii() or told not in data:
+            raise CheckFailed("expected an id, and bytes that were told")
+        match_certificate(told, _SIMULATED, "c1")
+
+
+def _answer(data: bytes) -> None:
+    status, _, content = data.partition(b"\n")
+    message = parse_answer({":status": "200", "grpc-status": text_of(status), "grpc-message": text_of(data)}, content)
+    if message != content[5:]:
+        raise CheckFailed("expected the message")
+
+
+def _door(data: bytes) -> None:
+    door = ControlDoor.parse(text_of(data))
+    if ControlDoor.parse(str(door)) != door or not str(door).isprintable():
+        raise CheckFailed("expected one address")
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of bytes, shorter than 16 KiB, as Protocol Buffers write it."""
+    size = len(content)
+    return bytes([number << 3 | 2, size & 0x7F | 0x80, size >> 7]) + content
+
+
+_SIMULATED = parse_node(_NODE)
+_TOLD = field(1, field(1, b"n1") + b"\x48\x01" + field(8, b"\x08\x01" + field(4, _ROOT.encode())))
 _CONTAINER = {"Image": "a/b:c", "Secrets": [{"File": {"Name": "db", "Mode": 256}, "SecretID": "s", "SecretName": "n"}]}
 _SERVICE = {"ID": "a", "Version": {"Index": 1}, "Spec": {"Name": "n", "TaskTemplate": {"ContainerSpec": _CONTAINER}}}
 _TASK = {"ID": "a", "ServiceID": "b", "NodeID": "c", "Spec": {"ContainerSpec": _CONTAINER}, "Status": {"State": "new"}}
@@ -199,6 +238,38 @@ TARGETS = (
         allowed=(),
         covers=("swarmsec.docker.engine.engine_words",),
         words=(b"rpc error: code = ", b" desc = ", b'"message":', b"\\u001b"),
+    ),
+    Target(
+        name="protobuf",
+        run=_fields,
+        seeds=(_TOLD, b"\x08\x96\x01\x11" + bytes(8) + b"\x1d" + bytes(4)),
+        allowed=(MalformedMessage,),
+        covers=("swarmsec.docker.protobuf.parse_fields",),
+        words=(b"\xff" * 9, b"\x80", b"\x0b", b"\x0a\x7f"),
+    ),
+    Target(
+        name="control-nodes",
+        run=_node_list,
+        seeds=(_TOLD, _TOLD + field(1, field(1, b"n2")), b""),
+        allowed=(Unavailable,),
+        covers=("swarmsec.docker.control_messages.parse_node_list",),
+        words=(b"\xff" * 9, b"\x0a\x02", b"\x42", b"-----BEGIN CERTIFICATE-----"),
+    ),
+    Target(
+        name="grpc-answer",
+        run=_answer,
+        seeds=(b"0\n\0\0\0\0\3abc", b"7\n", b"2\n"),
+        allowed=(Unavailable, Denied),
+        covers=("swarmsec.docker.grpc_call.parse_answer",),
+        words=(b"%1b", b"%", b"\0\0\0\0\0", b"16"),
+    ),
+    Target(
+        name="control-door",
+        run=_door,
+        seeds=(b"10.0.0.1:2377", b"[2001:db8::1]:2377"),
+        allowed=(UsageProblem,),
+        covers=("swarmsec.docker.swarm_control.ControlDoor.parse",),
+        words=(b":", b"[", b"]", b":0", b"0x1"),
     ),
     Target(
         name="docker-service",

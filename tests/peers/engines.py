@@ -40,6 +40,7 @@ from tests.peers.swarm_files import NodeFiles, load_node_files
 
 SEARCH_PATH = "/usr/bin:/usr/sbin:/bin:/sbin:/usr/local/bin:/usr/local/sbin"
 START_SECONDS = 30.0
+EXEC_ROOT = "/run/engine"
 SLEEP_UNTIL_STOPPED = ["sh", "-c", "trap 'exit 0' TERM; sleep 86400 & wait"]
 # What the address of a unix socket holds (unix(7)), and room for the longest one below an engine's directory.
 LONGEST_SOCKET_PATH = 107
@@ -114,6 +115,11 @@ class Engine:
     def plugins(self) -> Path:
         """What the engine sees as ``/run/docker/plugins``: a driver that listens here is found by its file name."""
         return self.directory / "run" / "plugins"
+
+    @property
+    def control_socket(self) -> Path:
+        """SwarmKit's own socket of a manager, which no certificate is needed for; it lives as long as the engine."""
+        return Path(f"/proc/{self.pid}/root") / EXEC_ROOT.removeprefix("/") / "swarm" / "control.sock"
 
     def start(self) -> None:
         """Start it and return at once; ``wait_ready`` waits. It takes up its former state."""
@@ -234,7 +240,7 @@ class Engine:
     def _command(self) -> list[str]:
         engine = [
             _program("dockerd"),
-            *("--data-root", str(self.data_root), "--exec-root", "/run/engine", "--pidfile", "/run/engine.pid"),
+            *("--data-root", str(self.data_root), "--exec-root", EXEC_ROOT, "--pidfile", "/run/engine.pid"),
             *("--host", self.url),
             *("--bridge=none", "--iptables=false", "--shutdown-timeout=2"),
             *("--exec-opt", "native.cgroupdriver=cgroupfs", f"--cgroup-parent=/{self._control_group}"),

@@ -60,11 +60,23 @@ def test_a_swarm_is_adopted_watched_locked_and_cleaned_up(engines: StartEngines,
         assert (node["serial"], node["source"], node["converged"]) == (f"{files.leaf.serial_number:x}", "issued", True)
     assert authority.run("ca", "token", "worker", check=False).returncode == 2
 
+    _ask_the_swarm_itself(m1, w1, authority)
     _demote(m1, m2, authority)
     _evict_while_it_is_down(w1, m1, authority)
     _lock(m1, authority)
     _meet_what_does_not_answer(w2, authority)
     authority.run("audit", "verify")
+
+
+def _ask_the_swarm_itself(m1: Engine, w1: Engine, authority: SwarmsecHost) -> None:
+    """With a certificate made for it when told so, which is named until it ends; a worker's opens nothing."""
+    asked = authority.json("swarm", "status", "--issue-manager-cert")
+    assert asked["control_api"] == {"address": f"{m1.address}:2377", "certificates": 4, "problem": None}
+    assert {node["source"] for node in asked["nodes"]} == {"issued"}
+    (own,) = authority.json("swarm", "status")["obsolete_manager_certificates"]
+    assert own["node_id"].startswith("swarmsec-status-")
+    refused = authority.run("swarm", "status", "--data-root", str(w1.data_root), check=False)
+    assert (refused.returncode, "expected a manager's certificate" in refused.stderr) == (3, True)
 
 
 def _demote(m1: Engine, m2: Engine, authority: SwarmsecHost) -> None:
@@ -80,8 +92,8 @@ def _demote(m1: Engine, m2: Engine, authority: SwarmsecHost) -> None:
     wait_for(lambda: m2.node_certificate().role == "swarm-worker", timeout=SETTLED_SECONDS, what="the demotion")
 
     named = authority.json("swarm", "status")["obsolete_manager_certificates"]
-    assert [(item["hostname"], item["serial"], item["reason"]) for item in named] == [
-        ("m2", f"{files.leaf.serial_number:x}", "demoted")
+    assert [(item["hostname"], item["serial"]) for item in named if item["reason"] == "demoted"] == [
+        ("m2", f"{files.leaf.serial_number:x}")
     ]
     assert post_signing_request(authority, old, {}) == "401"
 
@@ -168,11 +180,22 @@ def _verify_released_and_adopted_again(m1: Engine, every: list[Engine], authorit
     assert (swarm["RootRotationInProgress"], swarm["Spec"]["CAConfig"].get("ExternalCAs")) == (False, None)
     assert swarm["TLSInfo"]["TrustRoot"] != root_of(authority).read_text()
     assert {node["source"] for node in status_of(authority).values()} == {"none"}
+    _verify_told_by_the_swarm(every, authority, "--control-socket", str(m1.control_socket))
+    _verify_told_by_the_swarm(every, authority, "--data-root", str(m1.data_root))
     adopt(authority, m1)
     assert tasks(every) == before
     assert {node["source"] for node in status_of(authority).values()} == {"issued"}
     authority.run("audit", "verify")
     _verify_rotated_with_one_node_down(m1, every, authority)
+
+
+def _verify_told_by_the_swarm(every: list[Engine], authority: SwarmsecHost, *door: str) -> None:
+    """The control API's certificate of each node is the one in the node's own file."""
+    told = {node["hostname"]: node for node in authority.json("swarm", "status", *door)["nodes"]}
+    for engine in every:
+        leaf, node = engine.node_certificate().leaf, told[engine.host.name]
+        assert (node["source"], node["serial"]) == ("swarm", f"{leaf.serial_number:x}")
+        assert node["not_after"] == leaf.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _verify_rotated_with_one_node_down(m1: Engine, every: list[Engine], authority: SwarmsecHost) -> None:

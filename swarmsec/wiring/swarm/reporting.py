@@ -10,19 +10,25 @@ from swarmsec.errors import SwarmsecError
 from swarmsec.services.swarm_records import ExternalCa, SwarmState
 from swarmsec.services.swarm_status import SwarmStatus, swarm_status
 from swarmsec.wiring.home import Home
+from swarmsec.wiring.swarm.controlling import ControlAccess
 from swarmsec.wiring.swarm.opening import OpenSwarm, verify_manages
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
 
 MAX_DIALS: Final = 8
 
 
-def report_swarm(home: Home, swarm: OpenSwarm) -> SwarmStatus:
-    """Look at a Swarm and change nothing; errors as an engine has them."""
+def report_swarm(home: Home, swarm: OpenSwarm, access: ControlAccess | None = None) -> SwarmStatus:
+    """Look at a Swarm and change nothing; errors as an engine has them.
+
+    Args:
+        access: to the control API, which is asked only with it.
+    """
     verify_manages(swarm.engine.info(), swarm.endpoint.url)
     state, nodes = swarm.engine.swarm(), swarm.engine.nodes()
+    told = access.ask(state, nodes) if access else None
     with ThreadPoolExecutor(max_workers=MAX_DIALS) as pool:
         answers = list(pool.map(lambda item: _answers(item, state), state.external_cas))
-    return home.store.read(lambda transaction: swarm_status(transaction, state, nodes, answers))
+    return home.store.read(lambda transaction: swarm_status(transaction, state, nodes, answers, told))
 
 
 def _answers(item: ExternalCa, state: SwarmState) -> bool | None:
