@@ -6,11 +6,11 @@ each bit that is set in the tree's size. Leaf hashes come from ``entry.leaf_hash
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Final
 
-EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
+EMPTY_ROOT: Final = sha256(b"").digest()
 """The hash of a tree without leaves."""
 _NODE: Final = b"\x01"
 _HASH_BYTES: Final = 32
@@ -18,7 +18,19 @@ _HASH_BYTES: Final = 32
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of an inner node over its two children, 32 bytes each."""
-    return hashlib.sha256(_NODE + left + right).digest()
+    return sha256(_NODE + left + right).digest()
+
+
+def row_hash(row: bytes) -> bytes:
+    """The hash of a complete subtree.
+
+    Args:
+        row: the hashes of one height that it is made of, a power of two of them, one behind the other.
+    """
+    while len(row) > _HASH_BYTES:
+        # As ``node_hash`` of each two, which stand side by side already.
+        row = b"".join([sha256(_NODE + row[at : at + 64]).digest() for at in range(0, len(row), 64)])
+    return row
 
 
 class RightEdge:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from swarmsec.audit.errors import LogFormatInvalid
-from swarmsec.audit.merkle import node_hash
+from swarmsec.audit.merkle import row_hash
 
 HEIGHT: Final = 8
 WIDTH: Final = 1 << HEIGHT
@@ -153,10 +153,7 @@ def parse_bundle(data: bytes, width: int) -> list[bytes]:
 
 def tile_hash(hashes: Sequence[bytes]) -> bytes:
     """The Merkle tree hash over a power of two of hashes of one height."""
-    row = list(hashes)
-    while len(row) > 1:
-        row = [node_hash(row[at], row[at + 1]) for at in range(0, len(row), 2)]
-    return row[0]
+    return row_hash(b"".join(hashes))
 
 
 class TileTree:

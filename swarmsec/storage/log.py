@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, bindparam, select
 
 from swarmsec.audit.chain import StoredEntry
 from swarmsec.audit.entry import GENESIS, HASH_BYTES, Event, Place, RowChange, encode_entry, leaf_hash, uuid7
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.clock import Clock, rfc3339
-from swarmsec.storage.rows import InsertBuffer
+from swarmsec.storage.insertbuffer import InsertBuffer
+from swarmsec.storage.statements import fetch_all
 from swarmsec.storage.tables import audit_entries
 
 _BATCH = 2000
@@ -29,6 +30,7 @@ class LogHead(NamedTuple):
 
 
 _NEWEST = select(audit_entries.c.seq, audit_entries.c.leaf_hash).order_by(audit_entries.c.seq.desc()).limit(1)
+_ONE = select(audit_entries).where(audit_entries.c.seq == bindparam("seq"))
 
 
 def read_head(connection: Connection) -> LogHead:
@@ -37,10 +39,10 @@ def read_head(connection: Connection) -> LogHead:
     Raises:
         EntryInvalid: the newest entry's columns hold another kind of value than we write.
     """
-    row = connection.execute(_NEWEST).first()
-    if row is None:
+    found = fetch_all(connection, _NEWEST, {})
+    if not found:
         return LogHead(size=0, last_hash=GENESIS)
-    seq, last_hash = row
+    seq, last_hash = found[0]
     if not isinstance(seq, int) or not isinstance(last_hash, bytes) or len(last_hash) != HASH_BYTES:
         raise EntryInvalid("the newest log entry: expected its number and hash, got something else")
     return LogHead(size=seq + 1, last_hash=last_hash)
@@ -141,15 +143,15 @@ class LogEntries:
 
     def get(self, seq: int) -> StoredEntry | None:
         """One entry, or None."""
-        row = self._connection.execute(select(audit_entries).where(audit_entries.c.seq == seq)).first()
-        return None if row is None else _stored(row, seq)
+        found = fetch_all(self._connection, _ONE, {"seq": seq})
+        return _stored(found[0], seq) if found else None
 
     def newest_first(self) -> Iterator[StoredEntry]:
         """Every entry, from the newest one back."""
         return read_entries_backwards(self._connection)
 
 
-def _stored(row: Row[Any, Any, Any], expected: int) -> StoredEntry:
+def _stored(row: Sequence[Any], expected: int) -> StoredEntry:
     # SQLite keeps a value of any kind in any column, whatever the table says.
     seq, data, stored_hash = row
     whole = isinstance(seq, int) and isinstance(data, bytes) and isinstance(stored_hash, bytes)

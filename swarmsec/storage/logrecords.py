@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
+from swarmsec.audit.proofs import MAX_SIZE
 from swarmsec.services.log_records import CheckpointRow, WitnessRow
 from swarmsec.services.prune_records import RowDigests
 from swarmsec.storage.log import read_head
 from swarmsec.storage.logtables import audit_checkpoints, audit_witnesses
 from swarmsec.storage.logtree import LogTree
 from swarmsec.storage.prunedrows import write_pruned_rows
-from swarmsec.storage.rows import Row, verified
+from swarmsec.storage.rows import Row, fetch_rows
+from swarmsec.storage.statements import fetch_all
 
 if TYPE_CHECKING:
     from swarmsec.storage.transaction import Transaction
+
+_AT_ONCE: Final = 16
+_LARGEST: Final = select(func.max(audit_checkpoints.c.size)).where(audit_checkpoints.c.origin == bindparam("origin"))
+_FROM_NEWEST: Final = (
+    select(audit_checkpoints)
+    .where(
+        audit_checkpoints.c.origin == bindparam("origin"),
+        audit_checkpoints.c.size >= bindparam("at_least"),
+        audit_checkpoints.c.size < bindparam("below"),
+    )
+    .order_by(audit_checkpoints.c.size.desc())
+    .limit(_AT_ONCE)
+)
 
 
 class Checkpoints:
@@ -27,8 +42,7 @@ class Checkpoints:
 
     def newest(self, origin: str) -> CheckpointRow | None:
         """The one of the most entries."""
-        size = select(func.max(audit_checkpoints.c.size)).where(audit_checkpoints.c.origin == origin)
-        found = self._transaction.connection.execute(size).scalar_one()
+        ((found,),) = fetch_all(self._transaction.connection, _LARGEST, {"origin": origin})
         return None if found is None else self.get(origin, int(found))
 
     def get(self, origin: str, size: int) -> CheckpointRow | None:
@@ -42,10 +56,14 @@ class Checkpoints:
 
     def newest_first(self, origin: str, at_least: int = 0) -> Iterator[CheckpointRow]:
         """Those of at least so many entries, from the newest one back, read as they are asked for."""
-        table = audit_checkpoints
-        wanted = select(table).where(table.c.origin == origin, table.c.size >= at_least).order_by(table.c.size.desc())
-        for row in self._transaction.connection.execute(wanted).mappings():
-            yield _checkpoint(verified(table, dict(row)))
+        connection, below = self._transaction.connection, MAX_SIZE
+        while True:
+            values = {"origin": origin, "at_least": at_least, "below": below}
+            found = fetch_rows(connection, audit_checkpoints, _FROM_NEWEST, values)
+            yield from map(_checkpoint, found)
+            if len(found) < _AT_ONCE:
+                return
+            below = int(found[-1]["size"])
 
     def put(self, row: CheckpointRow) -> None:
         """Keep one, over an earlier one of the same size."""

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, select
 from swarmsec.audit.entry import HASH_BYTES
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.audit.tiles import HEIGHT, WIDTH, TileTree, tile_hash, width_at
+from swarmsec.storage.insertbuffer import InsertBuffer
 from swarmsec.storage.logtables import audit_tiles
-from swarmsec.storage.rows import InsertBuffer
+from swarmsec.storage.statements import fetch_all
 from swarmsec.storage.tables import audit_entries
 
 _TILES_AT_ONCE: Final = 64
@@ -111,11 +112,8 @@ class LogTree:
         return self._hashes(_KEPT, first, {"first": first, "end": first + width, "at": level})
 
     def _hashes(self, statement: Select[tuple[bytes]], first: int, values: dict[str, int]) -> list[bytes]:
-        return [_hash(row[0], first) for row in self._connection.execute(statement, values)]
-
-
-def _hash(value: object, first: int) -> bytes:
-    # SQLite keeps a value of any kind in any column.
-    if not isinstance(value, bytes) or len(value) != HASH_BYTES:
-        raise EntryInvalid(f"from log entry {first} on: expected hashes in the store, got something else")
-    return value
+        found: list[bytes] = [value for (value,) in fetch_all(self._connection, statement, values)]
+        # SQLite keeps a value of any kind in any column.
+        if any(type(value) is not bytes or len(value) != HASH_BYTES for value in found):
+            raise EntryInvalid(f"from log entry {first} on: expected hashes in the store, got something else")
+        return found

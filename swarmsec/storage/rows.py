@@ -1,15 +1,13 @@
 """Reading and writing rows so that a changed byte is found.
 
 A row's digest is SHA-256 over the MessagePack array of its table's name and every other column, which keeps kinds and
-lengths, so that no two different rows share one. Statements are compiled once per table and dialect: on the way of a
-durable write, building them anew costs more than the database does.
+lengths, so that no two different rows share one.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -17,13 +15,13 @@ from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Table, Text, and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import Connection, Delete, Select, Table, Text, Update, and_, bindparam, delete, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from swarmsec.errors import UsageProblem
 from swarmsec.storage.database import driver_of
 from swarmsec.storage.errors import StoreCorrupt
+from swarmsec.storage.statements import compiled, fetch_all
 
 Value = int | str | bytes
 Row = Mapping[str, Any]
@@ -38,13 +36,14 @@ def digest_of(table: Table, values: Row) -> bytes:
         UsageProblem: a text that not every database keeps.
     """
     shape = shape_of(table)
-    return _digest(shape, [values[name] for name in shape.columns])
+    return content_digest(shape, [values[name] for name in shape.columns])
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def _digest(shape: Shape, content: Sequence[Any]) -> bytes:
+def content_digest(shape: Shape, content: Sequence[Any]) -> bytes:
+    """``digest_of`` a row whose columns, but for the digest, are given in the table's order."""
     try:
         encoded = _encode([shape.name, *content])
         if "\0" in "".join(shape.texts(content)):
@@ -104,157 +103,23 @@ def _key_part(value: object) -> str:
     return str(value) if type(value) is int else str(value).replace("%", "%25").replace("/", "%2F")
 
 
-class Statement:
-    """A statement compiled for one dialect, run through the driver without building it again."""
-
-    __slots__ = ("_names", "_positional", "text")
-
-    def __init__(self, compiled: SQLCompiler) -> None:
-        self.text = str(compiled)
-        self._positional = compiled.positional
-        self._names = tuple(compiled.positiontup or ())
-
-    def bind(self, values: Row) -> Any:
-        """Arrange values the way the driver wants them."""
-        return tuple(values[name] for name in self._names) if self._positional else values
-
-
-@lru_cache(maxsize=512)
-def _compiled(operation: str, table: Table, dialect: Dialect) -> Statement:
+@lru_cache(maxsize=128)
+def _changing(operation: str, table: Table) -> Update | Delete:
     key = and_(*(table.c[name] == bindparam(f"k_{name}") for name in key_columns(table)))
     names = [column.name for column in table.columns]
     match operation:
         case "update":
             others = (name for name in names if name not in key_columns(table))
-            statement: Any = update(table).where(key).values({name: bindparam(name) for name in others})
+            return update(table).where(key).values({name: bindparam(name) for name in others})
         case "delete":
-            statement = delete(table).where(key)
+            return delete(table).where(key)
         case _:
             raise ValueError(f"unknown operation {operation}")
-    return Statement(statement.compile(dialect=dialect))
 
 
 def _run(connection: Connection, operation: str, table: Table, values: Row) -> None:
-    # Straight to the driver: building a result for a statement that has none costs more than the statement.
-    statement = _compiled(operation, table, connection.dialect)
+    statement = compiled(_changing(operation, table), connection.dialect)
     driver_of(connection).execute(statement.text, statement.bind(values))
-
-
-class InsertBuffer:
-    """New rows on their way into the tables: written many at a time, before anything looks for them.
-
-    It lives as long as one transaction, which began when the writer's lock was held, so what it learns of the tables
-    stays true until rows are taken back.
-
-    Args:
-        connection: of the transaction.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._driver = driver_of(connection)
-        self._dialect = connection.dialect
-        self._rows: dict[Table, list[Sequence[Any]]] = {}
-        self._highest: dict[Table, int] = {}
-
-    def add(self, table: Table, values: Row) -> bytes:
-        """Take a row and return its digest.
-
-        Raises:
-            UsageProblem: a text that not every database keeps.
-        """
-        return self.add_content(table, [values[name] for name in shape_of(table).columns])
-
-    def add_content(self, table: Table, content: Sequence[Any]) -> bytes:
-        """Take a row whose columns, but for the digest, are given in the table's order; otherwise as ``add``."""
-        digest = _digest(shape_of(table), content)
-        # The digest is the last column of every table that has one.
-        row = (*content, digest)
-        if table in self._rows:
-            self._rows[table].append(row)
-        else:
-            self._rows[table] = [row]
-        if table in self._highest:
-            self._highest[table] = max(self._highest[table], content[shape_of(table).key[0]])
-        return digest
-
-    def highest(self, table: Table) -> int:
-        """The highest number that a row has, new ones among them, in a table with a single number from 1 on as key.
-
-        The database is asked once in a transaction, and again only after rows were taken back.
-        """
-        if table not in self._highest:
-            self.flush_table(table)
-            (found,) = self._driver.execute(highest_statement(table, self._dialect)).fetchone()
-            self._highest[table] = 0 if found is None else int(found)
-        return self._highest[table]
-
-    def forget_highest(self, table: Table) -> None:
-        """Ask the database again, because a row of this table was deleted."""
-        self._highest.pop(table, None)
-
-    def flush(self) -> None:
-        """Write the rows; what the database says of one of them is raised here."""
-        for table, rows in self._rows.items():
-            self.write(table, rows)
-        self._rows.clear()
-
-    def flush_table(self, table: Table) -> None:
-        """Write the rows of one table, and keep those of the others."""
-        rows = self._rows.get(table)
-        if rows is not None:
-            self.write(table, rows)
-            del self._rows[table]
-
-    def flush_matching(self, table: Table, equals: Row) -> None:
-        """Write the rows of one table if one of them has these values, so that the database finds it."""
-        rows = self._rows.get(table)
-        if rows is None:
-            return
-        take, wanted = _taker(table, tuple(equals)), tuple(equals.values())
-        if any(take(row) == wanted for row in rows):
-            self.flush_table(table)
-
-    def write(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Write rows whose columns are in the table's order, the digest included."""
-        text, names = _insertion(table, self._dialect)
-        bound: Sequence[Any] = rows if names is None else [dict(zip(names, row, strict=True)) for row in rows]
-        if len(bound) == 1:
-            self._driver.execute(text, bound[0])
-            return
-        # Closed in any case: SQLite keeps a transaction, and its lock, until the last statement of it is let go.
-        with closing(self._driver.cursor()) as cursor:
-            cursor.executemany(text, bound)
-
-    def forget(self) -> None:
-        """Drop the rows unwritten."""
-        self._rows.clear()
-        self._highest.clear()
-
-
-@lru_cache(maxsize=128)
-def _insertion(table: Table, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
-    """The statement, and the columns' names for a driver that takes values by name."""
-    names = tuple(str(column.name) for column in table.columns)
-    statement = insert(table).values({name: bindparam(name) for name in names})
-    return str(statement.compile(dialect=dialect)), None if dialect.positional else names
-
-
-@lru_cache(maxsize=128)
-def highest_statement(table: Table, dialect: Dialect) -> str:
-    """The question for the highest key of a table."""
-    (key,) = table.primary_key.columns
-    return str(select(func.max(key)).compile(dialect=dialect))
-
-
-@lru_cache(maxsize=128)
-def _taker(table: Table, names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Takes the values of these columns out of a row in the table's order."""
-    columns = [column.name for column in table.columns]
-    places = [columns.index(name) for name in names]
-    if len(places) == 1:
-        (place,) = places
-        return lambda row: (row[place],)
-    return itemgetter(*places) if places else lambda row: ()
 
 
 def update_row(connection: Connection, table: Table, row: Row) -> bytes:
@@ -276,10 +141,14 @@ def delete_row(connection: Connection, table: Table, row: Row) -> None:
 
 
 @lru_cache(maxsize=128)
-def _lookup(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[Statement, tuple[str, ...]]:
+def _lookup(table: Table, names: tuple[str, ...]) -> Select[Any]:
     conditions = [table.c[name] == bindparam(name) for name in names]
-    statement = select(table).where(*conditions).order_by(*table.primary_key.columns)
-    return Statement(statement.compile(dialect=dialect)), tuple(str(column.name) for column in table.columns)
+    return select(table).where(*conditions).order_by(*table.primary_key.columns)
+
+
+@lru_cache(maxsize=64)
+def _names(table: Table) -> tuple[str, ...]:
+    return tuple(str(column.name) for column in table.columns)
 
 
 def find_rows(connection: Connection, table: Table, equals: Row) -> list[Row]:
@@ -288,9 +157,17 @@ def find_rows(connection: Connection, table: Table, equals: Row) -> list[Row]:
     Raises:
         StoreCorrupt: a row does not match its digest.
     """
-    statement, names = _lookup(table, tuple(equals), connection.dialect)
-    found = driver_of(connection).execute(statement.text, statement.bind(equals)).fetchall()
-    return [verified(table, dict(zip(names, row, strict=True))) for row in found]
+    return fetch_rows(connection, table, _lookup(table, tuple(equals)), equals)
+
+
+def fetch_rows(connection: Connection, table: Table, statement: Select[Any], values: Row) -> list[Row]:
+    """Read the rows that a kept statement finds, each verified.
+
+    Raises:
+        StoreCorrupt: a row does not match its digest.
+    """
+    names = _names(table)
+    return [verified(table, dict(zip(names, row, strict=True))) for row in fetch_all(connection, statement, values)]
 
 
 def select_rows(

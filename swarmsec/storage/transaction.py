@@ -21,8 +21,9 @@ from swarmsec.storage import (
     secretrecords,
     trustrecords,
 )
+from swarmsec.storage.insertbuffer import InsertBuffer
 from swarmsec.storage.log import LogAppender, LogEntries
-from swarmsec.storage.rows import InsertBuffer, Row
+from swarmsec.storage.rows import Row
 from swarmsec.storage.swarmrecords import Evictions
 
 

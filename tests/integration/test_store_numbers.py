@@ -15,7 +15,7 @@ from sqlalchemy import Dialect, Table
 
 from swarmsec.errors import AlreadyExists, Denied
 from swarmsec.services.ports import Transaction
-from swarmsec.storage import rows, tables
+from swarmsec.storage import insertbuffer, tables
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.store import Store
 from swarmsec.storage.transaction import Transaction as StoredTransaction
@@ -43,9 +43,9 @@ def test_a_group_asks_once_for_the_highest_row_number_and_writes_its_rows_togeth
 ) -> None:
     written: list[int] = []
     asked: list[object] = []
-    write, ask = rows.InsertBuffer.write, rows.highest_statement
+    write, ask = insertbuffer.InsertBuffer.write, insertbuffer.highest_statement
 
-    def counted_write(buffer: rows.InsertBuffer, table: Table, values: Sequence[Sequence[Any]]) -> None:
+    def counted_write(buffer: insertbuffer.InsertBuffer, table: Table, values: Sequence[Sequence[Any]]) -> None:
         if table is tables.certificates:
             written.append(len(values))
         write(buffer, table, values)
@@ -54,8 +54,8 @@ def test_a_group_asks_once_for_the_highest_row_number_and_writes_its_rows_togeth
         asked.append(table)
         return ask(table, dialect)
 
-    monkeypatch.setattr(rows.InsertBuffer, "write", counted_write)
-    monkeypatch.setattr(rows, "highest_statement", counted_ask)
+    monkeypatch.setattr(insertbuffer.InsertBuffer, "write", counted_write)
+    monkeypatch.setattr(insertbuffer, "highest_statement", counted_ask)
 
     def look_and_issue(transaction: Transaction) -> int:
         # As the services do: by key, by name, and in other tables.

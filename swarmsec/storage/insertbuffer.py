@@ -1,0 +1,131 @@
+"""New rows on their way into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Table, bindparam, func, insert, select
+
+from swarmsec.storage.database import driver_of
+from swarmsec.storage.rows import Row, content_digest, shape_of
+
+
+class InsertBuffer:
+    """New rows on their way into the tables: written many at a time, before anything looks for them.
+
+    It lives as long as one transaction, which began when the writer's lock was held, so what it learns of the tables
+    stays true until rows are taken back.
+
+    Args:
+        connection: of the transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._driver = driver_of(connection)
+        self._dialect = connection.dialect
+        self._rows: dict[Table, list[Sequence[Any]]] = {}
+        self._highest: dict[Table, int] = {}
+
+    def add(self, table: Table, values: Row) -> bytes:
+        """Take a row and return its digest.
+
+        Raises:
+            UsageProblem: a text that not every database keeps.
+        """
+        return self.add_content(table, [values[name] for name in shape_of(table).columns])
+
+    def add_content(self, table: Table, content: Sequence[Any]) -> bytes:
+        """Take a row whose columns, but for the digest, are given in the table's order; otherwise as ``add``."""
+        digest = content_digest(shape_of(table), content)
+        # The digest is the last column of every table that has one.
+        row = (*content, digest)
+        if table in self._rows:
+            self._rows[table].append(row)
+        else:
+            self._rows[table] = [row]
+        if table in self._highest:
+            self._highest[table] = max(self._highest[table], content[shape_of(table).key[0]])
+        return digest
+
+    def highest(self, table: Table) -> int:
+        """The highest number that a row has, new ones among them, in a table with a single number from 1 on as key.
+
+        The database is asked once in a transaction, and again only after rows were taken back.
+        """
+        if table not in self._highest:
+            self.flush_table(table)
+            (found,) = self._driver.execute(highest_statement(table, self._dialect)).fetchone()
+            self._highest[table] = 0 if found is None else int(found)
+        return self._highest[table]
+
+    def forget_highest(self, table: Table) -> None:
+        """Ask the database again, because a row of this table was deleted."""
+        self._highest.pop(table, None)
+
+    def flush(self) -> None:
+        """Write the rows; what the database says of one of them is raised here."""
+        for table, rows in self._rows.items():
+            self.write(table, rows)
+        self._rows.clear()
+
+    def flush_table(self, table: Table) -> None:
+        """Write the rows of one table, and keep those of the others."""
+        rows = self._rows.get(table)
+        if rows is not None:
+            self.write(table, rows)
+            del self._rows[table]
+
+    def flush_matching(self, table: Table, equals: Row) -> None:
+        """Write the rows of one table if one of them has these values, so that the database finds it."""
+        rows = self._rows.get(table)
+        if rows is None:
+            return
+        take, wanted = _taker(table, tuple(equals)), tuple(equals.values())
+        if any(take(row) == wanted for row in rows):
+            self.flush_table(table)
+
+    def write(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows whose columns are in the table's order, the digest included."""
+        text, names = _insertion(table, self._dialect)
+        bound: Sequence[Any] = rows if names is None else [dict(zip(names, row, strict=True)) for row in rows]
+        if len(bound) == 1:
+            self._driver.execute(text, bound[0])
+            return
+        # Closed in any case: SQLite keeps a transaction, and its lock, until the last statement of it is let go.
+        with closing(self._driver.cursor()) as cursor:
+            cursor.executemany(text, bound)
+
+    def forget(self) -> None:
+        """Drop the rows unwritten."""
+        self._rows.clear()
+        self._highest.clear()
+
+
+@lru_cache(maxsize=128)
+def _insertion(table: Table, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+    """The statement, and the columns' names for a driver that takes values by name."""
+    names = tuple(str(column.name) for column in table.columns)
+    statement = insert(table).values({name: bindparam(name) for name in names})
+    return str(statement.compile(dialect=dialect)), None if dialect.positional else names
+
+
+@lru_cache(maxsize=128)
+def highest_statement(table: Table, dialect: Dialect) -> str:
+    """The question for the highest key of a table."""
+    (key,) = table.primary_key.columns
+    return str(select(func.max(key)).compile(dialect=dialect))
+
+
+@lru_cache(maxsize=128)
+def _taker(table: Table, names: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Takes the values of these columns out of a row in the table's order."""
+    columns = [column.name for column in table.columns]
+    places = [columns.index(name) for name in names]
+    if len(places) == 1:
+        (place,) = places
+        return lambda row: (row[place],)
+    return itemgetter(*places) if places else lambda row: ()
