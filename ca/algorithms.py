@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, StrEnum
 from functools import lru_cache
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -92,9 +93,10 @@ def parse_public_key(spki_der: bytes, *, refusal: type[CaError]) -> PublicKey:
         key = _read_key(spki_der)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise refusal("expected a public key in DER") from error
-    # An uncompressed point on P-256 has one encoding, and cryptography has just read that one.
-    if spki_der.startswith(P256_SPKI_START) and isinstance(key, ec.EllipticCurvePublicKey):
-        return key
+    # An uncompressed point on P-256 has one encoding, and cryptography has just read that one. To ask it for the kind
+    # of key again, which is an abstract class, takes as long as all else here.
+    if spki_der.startswith(P256_SPKI_START):
+        return cast(ec.EllipticCurvePublicKey, key)
     accepted, _ = accept_key(key, refusal=refusal)
     if spki_der_of(accepted) != spki_der:
         raise refusal("expected a public key in its canonical DER")
@@ -169,10 +171,10 @@ def verify_signature(
         CaError: the ``refusal``, when the signature is not valid.
     """
     try:
-        if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, message, padding.PKCS1v15(), _HASHES[algorithm.hash_name])
+        if algorithm.is_rsa:
+            cast(rsa.RSAPublicKey, key).verify(signature, message, padding.PKCS1v15(), _HASHES[algorithm.hash_name])
         else:
-            key.verify(signature, message, _ECDSA[algorithm.hash_name])
+            cast(ec.EllipticCurvePublicKey, key).verify(signature, message, _ECDSA[algorithm.hash_name])
     except InvalidSignature as error:
         raise refusal("signature is not valid") from error
 

@@ -24,6 +24,7 @@ from ca.hosts import Host, parse_hosts
 from ca.identity import CA_HOST, NodeIdentity, hosts_of
 from ca.imported_roots import verify_usable_root
 from ca.issuer import Issuer, Signer, subject_key_id
+from ca.moulds import Mould, fits_mould, mould_of
 from ca.profiles import BACKDATE, CROSS_LIFETIME, ROOT_LIFETIME, Profile, Validity, root_validity, swarm_node
 from ca.templates import Contents, Template, subject_der_of
 
@@ -122,10 +123,12 @@ def issue_leaf(
         raise InvalidRequest("expected a key of the holder, got the issuer's own key")
     if validity.not_after > issuer.not_after:
         raise InvalidRequest("expected a validity that ends with the issuer's or before")
+    _verify_serial(serial)
+    if isinstance(subject, NodeIdentity) and fits_mould(spki_der, serial):
+        _verify_hosts(profile, subject, hosts)
+        return _issue_from_mould(issuer, mould_of(template, validity, subject), subject, spki_der, serial)
     subject_der, names = _subject_and_names(profile, subject, hosts)
-    contents = Contents(
-        serial=_verify_serial(serial), validity=validity, subject=subject_der, spki_der=spki_der, hosts=names
-    )
+    contents = Contents(serial=serial, validity=validity, subject=subject_der, spki_der=spki_der, hosts=names)
     try:
         tbs = template.tbs(contents)
     except ValueError as error:
@@ -234,18 +237,31 @@ def _subject_and_key(root: x509.Certificate) -> tuple[bytes, bytes]:
     return subject, spki_der
 
 
+def _issue_from_mould(issuer: Issuer, mould: Mould, identity: NodeIdentity, spki_der: bytes, serial: int) -> bytes:
+    """The same certificate as the general way makes, in fewer steps."""
+    parts = mould.parts(serial.to_bytes(SERIAL_BYTES, "big"), identity.node_id.encode(), spki_der)
+    tbs = b"".join(parts)
+    leaf_der = mould.template.certificate(tbs, issuer.sign(tbs))
+    mould.verify(leaf_der, parts)
+    return leaf_der
+
+
+def _verify_hosts(profile: Profile, identity: NodeIdentity, hosts: Sequence[str]) -> tuple[str, ...]:
+    if profile is not swarm_node(identity.role):
+        raise InvalidRequest(f"expected the profile of a {identity.role.word}, got {profile.value!r}")
+    names = hosts_of(identity)
+    if tuple(hosts) != names:
+        raise InvalidRequest(f"expected exactly the hosts {', '.join(names)}")
+    return names
+
+
 def _subject_and_names(
     profile: Profile, subject: NodeIdentity | x509.Name, hosts: Sequence[str]
 ) -> tuple[bytes, tuple[Host, ...]]:
     """The subject's DER and the parsed hosts, once it is clear that they are what the profile is for."""
     if isinstance(subject, NodeIdentity):
-        if profile is not swarm_node(subject.role):
-            raise InvalidRequest(f"expected the profile of a {subject.role.word}, got {profile.value!r}")
-        names = hosts_of(subject)
-        if tuple(hosts) != names:
-            raise InvalidRequest(f"expected exactly the hosts {', '.join(names)}")
         # The names of an identity are DNS names in lower case, or there would be no such identity.
-        return subject_der_of(subject), names
+        return subject_der_of(subject), _verify_hosts(profile, subject, hosts)
     if profile.role is not None:
         raise InvalidRequest(f"expected a node's identity for the profile {profile.value!r}")
     if not subject.rdns:

@@ -59,9 +59,9 @@ class Contents:
         return key_identifier(self.spki_der) if self.subject_key_id is None else self.subject_key_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Template:
-    """The unchanging pieces of one issuer's certificates of one profile.
+    """The unchanging pieces of one issuer's certificates of one profile; what is kept for one is found by itself.
 
     Args:
         profile: kind of certificate.

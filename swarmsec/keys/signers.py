@@ -21,6 +21,7 @@ ROOT_KEYS: Final = "ca/root/"
 """What the names of root keys begin with."""
 _CURVES: Final[dict[KeyKind, ec.EllipticCurve]] = {KeyKind.P256: ec.SECP256R1(), KeyKind.P384: ec.SECP384R1()}
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384()}
+_ECDSA: Final = {name: ec.ECDSA(chosen_hash) for name, chosen_hash in _HASHES.items()}
 
 
 class SealedSigner:
@@ -41,7 +42,7 @@ class SealedSigner:
         """Hash and sign: DER of an ECDSA signature, or RSA PKCS #1 v1.5."""
         if isinstance(self._key, rsa.RSAPrivateKey):
             return self._key.sign(message, padding.PKCS1v15(), self._hash)
-        return self._key.sign(message, ec.ECDSA(self._hash))
+        return self._key.sign(message, _ECDSA[self.signature_hash])
 
     def __repr__(self) -> str:
         return f"<signer {self.signature_hash}>"
