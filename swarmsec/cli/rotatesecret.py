@@ -87,7 +87,7 @@ def rotate(
             if value is None:
                 done = rotating.resume(checked, judge)
             else:
-                done = rotating.rotate(checked, value, judge, keep=keep)
+                done = rotating.rotate(checked, value, judge, keep=keep, generated=generate)
             document = {
                 "name": name,
                 "version": done.version,

@@ -13,6 +13,7 @@ from swarmsec.cli.attaching import attach, detach
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
 from swarmsec.cli.rotatesecret import rotate
 from swarmsec.cli.secretevents import events
+from swarmsec.cli.secretlists import list_command, show, versions
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def create(
     checked, texts = SecretName.parse(name), parse_labels(labels)
     verify_max_versions(max_versions)
     value = read_value(file, generate=generate, length=length)
-    new = NewSecret(name=checked, value=value, labels=texts, max_versions=max_versions)
+    new = NewSecret(name=checked, value=value, labels=texts, max_versions=max_versions, generated=generate)
     with opened_or_new_home(context, recovery_out) as home:
         keys = keys_of(context, home)
         kept = home.store.write(lambda transaction: create_secret(transaction, keys, new, local_requester()))
@@ -129,97 +130,18 @@ def put(
         keys = keys_of(context, home)
         kept = home.store.write(
             lambda transaction: put_secret(
-                transaction, keys, checked, value, local_requester(), cas=cas, max_versions=max_versions
+                transaction,
+                keys,
+                checked,
+                value,
+                local_requester(),
+                cas=cas,
+                max_versions=max_versions,
+                generated=generate,
             )
         )
         _forget_erased(home)
     _report(context, kept, f"{name} version {kept.history.newest}")
-
-
-@secrets.command("list")
-@click.argument("prefix", default="")
-@click.pass_context
-def list_command(context: click.Context, prefix: str) -> None:
-    """List secrets, or those whose names begin with PREFIX; values are not shown."""
-    from swarmsec.cli.tables import print_table
-    from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.keep_secrets import describe_secret, list_secrets
-
-    with opened_home(context) as home:
-        found = home.store.read(lambda transaction: list_secrets(transaction, prefix))
-    if options_of(context).json:
-        print_json([describe_secret(kept) for kept in found])
-        return
-    print_table(
-        ("NAME", "CURRENT", "STATE", "VERSIONS", "CHANGED"),
-        [
-            (
-                kept.record.name,
-                str(kept.record.current or "none"),
-                str(kept.history.state_of(kept.record.current) or "none"),
-                str(len(kept.versions)),
-                rfc3339_seconds(kept.record.changed),
-            )
-            for kept in found
-        ],
-    )
-
-
-@secrets.command()
-@click.argument("name")
-@click.pass_context
-def show(context: click.Context, name: str) -> None:
-    """Show what is known of a secret, but for its values."""
-    from swarmsec.clock import rfc3339_seconds
-    from swarmsec.plaintext import plain_text
-    from swarmsec.secretstore.labels import load_labels
-    from swarmsec.services.keep_secrets import describe_secret
-
-    kept = _found(context, name)
-    if options_of(context).json:
-        print_json(describe_secret(kept))
-        return
-    record = kept.record
-    labels = ", ".join(f"{key}={value}" for key, value in load_labels(record.labels).items())
-    lines = (
-        ("name", record.name),
-        ("current", f"version {record.current}, {kept.history.state_of(record.current)}"),
-        ("previous", f"version {record.previous}" if record.previous else "none"),
-        ("versions", f"{len(kept.versions)}, of which {record.max_versions} are kept"),
-        ("labels", labels or "none"),
-        ("created", rfc3339_seconds(record.created)),
-        ("changed", rfc3339_seconds(record.changed)),
-    )
-    for title, text in lines:
-        click.echo(f"{title:<9} {plain_text(text)}")
-
-
-@secrets.command()
-@click.argument("name")
-@click.pass_context
-def versions(context: click.Context, name: str) -> None:
-    """List the versions of a secret; equal fingerprints mean equal values."""
-    from swarmsec.cli.tables import print_table
-    from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.keep_secrets import describe_version
-
-    kept = _found(context, name)
-    if options_of(context).json:
-        print_json([describe_version(kept, version) for version in kept.versions])
-        return
-    print_table(
-        ("VERSION", "STATE", "CURRENT", "CREATED", "FINGERPRINT"),
-        [
-            (
-                str(version.version),
-                version.state,
-                "yes" if version.version == kept.record.current else "no",
-                rfc3339_seconds(version.created),
-                version.fingerprint or "none",
-            )
-            for version in kept.versions
-        ],
-    )
 
 
 @secrets.command()
@@ -307,19 +229,13 @@ def reveal(context: click.Context, name: str, version: int | None, reason: str) 
         click.echo(err=True)
 
 
+secrets.add_command(list_command)
+secrets.add_command(show)
+secrets.add_command(versions)
 secrets.add_command(events)
 secrets.add_command(attach)
 secrets.add_command(detach)
 secrets.add_command(rotate)
-
-
-def _found(context: click.Context, name: str) -> KeptSecret:
-    from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.keep_secrets import find_secret
-
-    checked = SecretName.parse(name)
-    with opened_home(context) as home:
-        return home.store.read(lambda transaction: find_secret(transaction, checked))
 
 
 def _changed(

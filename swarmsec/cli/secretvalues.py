@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from swarmsec.secretbytes import SecretBytes
-
-ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-DEFAULT_LENGTH: Final = 40
-"""Characters of a generated value: 238 bits."""
-_FAIR: Final = 256 - 256 % len(ALPHABET)
 
 
 def read_value(file: Path | None, *, generate: bool, length: int | None) -> SecretBytes:
@@ -28,8 +23,10 @@ def read_value(file: Path | None, *, generate: bool, length: int | None) -> Secr
         SecretInvalid: no bytes or too many.
     """
     from swarmsec.cli.secretinput import read_private_file
+    from swarmsec.clock import SystemClock
     from swarmsec.errors import UsageProblem
     from swarmsec.secretbytes import SecretBytes
+    from swarmsec.secretstore.generating import DEFAULT_LENGTH, generate_value
     from swarmsec.secretstore.versions import MAX_VALUE, verify_value
 
     if generate and file is not None:
@@ -37,7 +34,7 @@ def read_value(file: Path | None, *, generate: bool, length: int | None) -> Secr
     if length is not None and not generate:
         raise UsageProblem("expected --length with --generate")
     if generate:
-        return generate_value(DEFAULT_LENGTH if length is None else length)
+        return generate_value(DEFAULT_LENGTH if length is None else length, SystemClock().random)
     if file is None and sys.stdin.isatty():
         raise UsageProblem(
             "expected the value on standard input, got a terminal, which would show it",
@@ -46,22 +43,3 @@ def read_value(file: Path | None, *, generate: bool, length: int | None) -> Secr
     data = sys.stdin.buffer.read(MAX_VALUE + 1) if file is None else read_private_file(file, limit=MAX_VALUE)
     verify_value(len(data))
     return SecretBytes(data)
-
-
-def generate_value(length: int) -> SecretBytes:
-    """Draw a value of letters and digits, every character equally likely.
-
-    Args:
-        length: its characters.
-    """
-    from swarmsec.clock import SystemClock
-    from swarmsec.secretbytes import SecretBytes
-    from swarmsec.secretstore.versions import verify_value
-
-    verify_value(length)
-    random = SystemClock().random
-    drawn = bytearray()
-    while len(drawn) < length:
-        # Bytes beyond the last whole multiple of the alphabet would favour its beginning.
-        drawn += bytes(ALPHABET[byte % len(ALPHABET)] for byte in random(length) if byte < _FAIR)
-    return SecretBytes(drawn[:length])

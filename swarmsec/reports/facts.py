@@ -58,10 +58,17 @@ class TrustRoleFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretFact:
-    """A secret and when its value last changed."""
+    """A secret and when its value last changed.
+
+    Args:
+        overdue: from when on its value is overdue by a rotation policy; 0 where none covers it.
+        rule: which one, for people.
+    """
 
     name: str
     changed: int
+    overdue: int = 0
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

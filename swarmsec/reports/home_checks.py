@@ -173,7 +173,10 @@ def secrets_are_rotated(facts: Facts) -> Iterable[Finding]:
         age = home.now - fact.changed
         resource = Resource(type="secret", id=fact.name)
         observed = f"its value is {_days(age)} old"
-        yield judged(age <= SECRET_DAYS * DAY, resource, observed, f"at most {SECRET_DAYS} days old")
+        if fact.rule:
+            yield judged(home.now < fact.overdue, resource, observed, f"rotated as {fact.rule} asks")
+        else:
+            yield judged(age <= SECRET_DAYS * DAY, resource, observed, f"at most {SECRET_DAYS} days old")
 
 
 @checks("OWN-13")

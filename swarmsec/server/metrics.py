@@ -89,6 +89,18 @@ class Metrics:
             "swarmsec_trust_pending_changes", "Changes that wait for signatures", registry=registry
         )
 
+        self.secret_rotation_overdue = Gauge(
+            "swarmsec_secret_rotation_overdue",
+            "Secrets whose value is older than a rotation policy allows",
+            registry=registry,
+        )
+        self.secret_rotations_open = Gauge(
+            "swarmsec_secret_rotations_open", "Rotations of secrets that were begun and are not over", registry=registry
+        )
+        self.secret_rotations = Counter(
+            "swarmsec_secret_rotations", "Rotations of secrets by this server", ("result",), registry=registry
+        )
+
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         # Finding a child by its labels costs more than counting; there are as many as routes and statuses.

@@ -49,6 +49,8 @@ class NewSecret:
     value: SecretBytes
     labels: Mapping[str, str]
     max_versions: int = DEFAULT_MAX_VERSIONS
+    generated: bool = False
+    """Whether the value was drawn by chance: another one drawn by chance may take its place on a schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,11 @@ class KeptSecret:
             previous=self.record.previous,
             max_versions=self.record.max_versions,
         )
+
+    @property
+    def value_created(self) -> int:
+        """When the current value was made, Unix seconds; the last change where there is none."""
+        return next((v.created for v in self.versions if v.version == self.record.current), self.record.changed)
 
 
 def create_secret(transaction: Transaction, keys: Keys, new: NewSecret, requester: Requester) -> KeptSecret:
@@ -92,7 +99,7 @@ def create_secret(transaction: Transaction, keys: Keys, new: NewSecret, requeste
         max_versions=new.max_versions,
         labels=format_labels(new.labels),
     )
-    kept = add_version(transaction, keys, KeptSecret(record=record, versions=()), new.value)
+    kept = add_version(transaction, keys, KeptSecret(record=record, versions=()), new.value, generated=new.generated)
     transaction.log(requester.event(Action.SECRET_CREATE, reference_of(kept, kept.record.current)))
     return kept
 
@@ -106,6 +113,7 @@ def put_secret(
     *,
     cas: int | None = None,
     max_versions: int | None = None,
+    generated: bool = False,
 ) -> KeptSecret:
     """Add a version, which is current from now on.
 
@@ -117,6 +125,7 @@ def put_secret(
         requester: who asks.
         cas: the newest version that the caller knows of; None for whatever it is.
         max_versions: how many versions to keep from now on; None for as many as before.
+        generated: whether the value was drawn by chance.
 
     Raises:
         NotFound: there is no such secret.
@@ -128,7 +137,7 @@ def put_secret(
     verify_newest(kept, cas)
     if max_versions is not None:
         kept = replace(kept, record=replace(kept.record, max_versions=verify_max_versions(max_versions)))
-    grown = add_version(transaction, keys, kept, value)
+    grown = add_version(transaction, keys, kept, value, generated=generated)
     surplus = grown.history.surplus()
     if surplus:
         grown = change_history(transaction, grown, grown.history.destroyed(surplus))
@@ -273,7 +282,13 @@ def describe_version(kept: KeptSecret, version: SecretVersionRecord) -> dict[str
 
 
 def add_version(
-    transaction: Transaction, keys: Keys, kept: KeptSecret, value: SecretBytes, *, pending: bool = False
+    transaction: Transaction,
+    keys: Keys,
+    kept: KeptSecret,
+    value: SecretBytes,
+    *,
+    pending: bool = False,
+    generated: bool = False,
 ) -> KeptSecret:
     """Seal a value as the newest version, current at once unless it is pending; the caller logs.
 
@@ -283,6 +298,7 @@ def add_version(
         kept: the secret as it is.
         value: checked before (``verify_value``).
         pending: whether a rotation is to publish it later.
+        generated: whether it was drawn by chance.
     """
     history = kept.history.added(pending=pending)
     version = SecretVersionRecord(
@@ -293,6 +309,8 @@ def add_version(
         fingerprint=_fingerprint(transaction, keys, kept.record.name, value),
     )
     keys.put(transaction, record_name(version.name, version.version), value)
+    if generated:
+        transaction.secrets.note_generated(version.name, version.version)
     return change_history(transaction, KeptSecret(record=kept.record, versions=(*kept.versions, version)), history)
 
 
@@ -314,6 +332,7 @@ def change_history(transaction: Transaction, kept: KeptSecret, history: History)
         new = replace(version, state=state.value)
         if state is VersionState.DESTROYED:
             transaction.sealed.remove(record_name(version.name, version.version))
+            transaction.secrets.forget_generated(version.name, version.version)
             new = replace(new, fingerprint="")
         transaction.secrets.put_version(new)
         versions.append(new)

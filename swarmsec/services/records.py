@@ -118,6 +118,15 @@ class Intent:
     """What is needed to find out how it ended, as canonical JSON."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who does a piece of work; ``expires`` in Unix seconds, 0 once it was given back."""
+
+    holder: str
+    fence: int
+    expires: int
+
+
 class KeyKind(StrEnum):
     """Kinds of private keys that the key store makes."""
 

@@ -15,12 +15,12 @@ from swarmsec.audit.notes import parse_note
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import NotFound
 from swarmsec.reports.facts import CertificateFact, HomeFacts, SecretFact, TrustRoleFact
-from swarmsec.services.keep_secrets import KeptSecret, list_secrets
 from swarmsec.services.list_certificates import list_certificates
 from swarmsec.services.log_ports import LogTransaction
 from swarmsec.services.ports import Transaction
 from swarmsec.services.publish_revocations import load_list_state
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.secret_ages import secret_ages
 from swarmsec.services.show_authority import is_token_key_name
 from swarmsec.services.trust_status import trust_status
 
@@ -107,10 +107,12 @@ def collect_home_facts(transaction: LogTransaction, log_size: int, around: Surro
         trust_roles=_trust_roles(transaction),
         secrets=tuple(
             SecretFact(
-                name=kept.record.name,
-                changed=_value_changed(kept),
+                name=item.kept.record.name,
+                changed=item.kept.value_created,
+                overdue=item.age.overdue if item.age else 0,
+                rule=item.rule,
             )
-            for kept in list_secrets(transaction)
+            for item in secret_ages(transaction)
         ),
         unlock_key_rotated=around.unlock_key_rotated,
     )
@@ -150,10 +152,6 @@ def newest_times(transaction: Transaction, wanted: Mapping[str, EntryKind]) -> M
             found[name] = int(datetime.fromisoformat(str(entry["time"])).timestamp())
             del missing[name]
     return found
-
-
-def _value_changed(kept: KeptSecret) -> int:
-    return next((v.created for v in kept.versions if v.version == kept.record.current), kept.record.changed)
 
 
 def _certificates(transaction: Transaction) -> tuple[CertificateFact, ...]:

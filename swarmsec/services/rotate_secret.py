@@ -63,6 +63,7 @@ def begin_rotation(
     *,
     validates: bool,
     keep: int = DEFAULT_KEEP,
+    generated: bool = False,
 ) -> Rotation:
     """Keep the new value as a pending version, and say on record what is about to happen.
 
@@ -74,6 +75,7 @@ def begin_rotation(
         requester: who asks; its request id joins all entries of the rotation.
         validates: whether the value is to be validated before anybody gets it.
         keep: how many versions before the new one stay live, 1 to 100.
+        generated: whether the value was drawn by chance.
 
     Raises:
         NotFound: there is no such secret.
@@ -94,7 +96,7 @@ def begin_rotation(
         raise UsageProblem(
             f"expected a live current version of {name} to go back to", hint=f"add one: swarmsec secrets put {name}"
         )
-    grown = add_version(transaction, keys, kept, value, pending=True)
+    grown = add_version(transaction, keys, kept, value, pending=True, generated=generated)
     rotation = Rotation(
         name=name.text,
         request_id=requester.request_id,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import Changed, NotFound
-from swarmsec.services.records import Intent
+from swarmsec.services.records import Intent, Lease
 from swarmsec.storage import tables
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ class Leases:
         row = self._transaction.find(tables.leases, name=name)
         held = row is not None and row["expires"] > unix_seconds(self._transaction.clock)
         return str(row["holder"]) if row is not None and held else None
+
+    def find(self, name: str) -> Lease | None:
+        """The lease as it was taken or given back last, or None if it never was."""
+        row = self._transaction.find(tables.leases, name=name)
+        return (
+            None if row is None else Lease(holder=row["holder"], fence=int(row["fence"]), expires=int(row["expires"]))
+        )
 
     def verify(self, name: str, fence: int) -> None:
         """Refuse a write of somebody whose lease has gone to another.

@@ -53,6 +53,20 @@ class Secrets:
         elif {field: row[field] for field in SecretVersionRecord.__slots__} != asdict(record):
             self._transaction.update(tables.secret_versions, row, **asdict(record))
 
+    def note_generated(self, name: str, version: int) -> None:
+        """Remember that a version's value was drawn by chance."""
+        self._transaction.insert(tables.generated_versions, name=name, version=version)
+
+    def is_generated(self, name: str, version: int) -> bool:
+        """Whether a version's value was drawn by chance."""
+        return self._transaction.find(tables.generated_versions, name=name, version=version) is not None
+
+    def forget_generated(self, name: str, version: int) -> None:
+        """Forget where a version's value came from."""
+        row = self._transaction.find(tables.generated_versions, name=name, version=version)
+        if row is not None:
+            self._transaction.delete(tables.generated_versions, row)
+
 
 class Attachments:
     """Services that secrets are attached to."""

@@ -189,6 +189,12 @@ secret_versions = _state_table(
     Column("fingerprint", Text, nullable=False),
 )
 
+generated_versions = _state_table(
+    "generated_versions",
+    _key("name", Text),
+    _key("version", BigInteger),
+)
+
 secret_attachments = _state_table(
     "secret_attachments",
     _key("name", Text),

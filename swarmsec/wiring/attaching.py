@@ -27,6 +27,7 @@ from swarmsec.services.keep_secrets import find_secret, open_version
 from swarmsec.services.requester import Requester
 from swarmsec.services.service_records import FINGERPRINT_LABEL, NAME_LABEL, ServiceState
 from swarmsec.storage.store import Store
+from swarmsec.wiring.secretturns import SecretStore
 from swarmsec.wiring.settling import Progress, wait_for_tasks
 
 
@@ -148,7 +149,7 @@ def _uses(service: ServiceState, secret_id: str) -> bool:
     return secret_id in {reference.secret_id for reference in service.secrets}
 
 
-def native_secret(store: Store, keys: SealedKeys, carrier: SecretCarrier, name: SecretName, version: int) -> str:
+def native_secret(store: SecretStore, keys: SealedKeys, carrier: SecretCarrier, name: SecretName, version: int) -> str:
     """The id of the Docker secret that holds one version, which is made where there is none.
 
     Raises:

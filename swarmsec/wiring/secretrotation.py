@@ -8,19 +8,22 @@ back to the former one.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
 from policies.decisions import Denied as DeniedDecision
-from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
+from swarmsec.errors import Changed, Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
+from swarmsec.secretstore.generating import generate_value
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, decide_attach, native_secret_name
 from swarmsec.services.deliver_secret import version_label
 from swarmsec.services.keep_secrets import find_secret, open_version
+from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import Requester
 from swarmsec.services.rotate_secret import (
     ServiceVersion,
@@ -35,14 +38,17 @@ from swarmsec.services.rotate_secret import (
     publish_rotation,
     rotated_spec,
 )
+from swarmsec.services.secret_ages import DueRotation, due_rotations
 from swarmsec.services.secret_rotation_records import Rotation, RotationStage, TouchedService
 from swarmsec.services.service_records import NAME_LABEL, ServiceState
-from swarmsec.storage.store import Store
 from swarmsec.wiring.attaching import Carrier, native_secret
+from swarmsec.wiring.secretturns import SecretStore, rotation_turn
 from swarmsec.wiring.settling import Progress, TasksNotRunning, wait_for_tasks
 
 Validate = Callable[[SecretBytes], None]
 """Judges a value; raises ``Denied`` for one that is not good."""
+Begin = Callable[[Transaction, Requester], Rotation]
+"""Puts a rotation on record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +82,7 @@ class Rotating:
         report: takes a line for the operator.
     """
 
-    store: Store
+    store: SecretStore
     keys: SealedKeys
     carrier: Carrier
     requester: Requester
@@ -85,7 +91,9 @@ class Rotating:
     on_progress: Progress
     report: Callable[[str], None]
 
-    def rotate(self, name: SecretName, value: SecretBytes, validate: Validate | None, *, keep: int) -> Rotated:
+    def rotate(
+        self, name: SecretName, value: SecretBytes, validate: Validate | None, *, keep: int, generated: bool = False
+    ) -> Rotated:
         """Replace the value of a secret in every service that uses it.
 
         Raises:
@@ -96,13 +104,39 @@ class Rotating:
         """
         self.store.read(lambda transaction: find_secret(transaction, name))
         self._show_plan(name)
-        asking = replace(self, requester=replace(self.requester, request_id=str(uuid.uuid4())))
-        rotation = self.store.write(
-            lambda transaction: begin_rotation(
-                transaction, self.keys, name, value, asking.requester, validates=validate is not None, keep=keep
+
+        def begin(transaction: Transaction, requester: Requester) -> Rotation:
+            return begin_rotation(
+                transaction,
+                self.keys,
+                name,
+                value,
+                requester,
+                validates=validate is not None,
+                keep=keep,
+                generated=generated,
             )
-        )
-        return asking._run(rotation, validate)
+
+        return self._begun(name, begin, validate)
+
+    def rotate_due(self, due: DueRotation, random: Callable[[int], bytes]) -> Rotated:
+        """Replace a value drawn by chance, if a rotation policy still asks for it.
+
+        Raises:
+            Changed: the value is not due any more; somebody replaced it meanwhile.
+            others: as ``rotate``.
+        """
+        self._show_plan(due.name)
+
+        def begin(transaction: Transaction, requester: Requester) -> Rotation:
+            if due not in due_rotations(transaction):
+                raise Changed(f"{due.name} is not due any more")
+            value = generate_value(due.length, random)
+            return begin_rotation(
+                transaction, self.keys, due.name, value, requester, validates=False, keep=due.keep, generated=True
+            )
+
+        return self._begun(due.name, begin, None)
 
     def resume(self, name: SecretName, validate: Validate | None) -> Rotated:
         """Go on with a rotation that was interrupted, from where it stands.
@@ -117,7 +151,20 @@ class Rotating:
             raise Denied(
                 f"the new value of {name} is still to be validated", hint="give --validate again, or --rollback"
             )
-        return self._joined(rotation)._run(rotation, validate)
+        with self._joined(rotation)._turn(name) as held:
+            return held._run(held.store.read(lambda transaction: find_rotation(transaction, name)), validate)
+
+    def take_over(self, name: SecretName) -> None:
+        """Go on with a rotation whose process died; one that was not validated yet is given up.
+
+        Raises:
+            Unavailable: as ``rotate`` says, or the way back was gone to its end.
+        """
+        rotation = self.store.read(lambda transaction: find_rotation(transaction, name))
+        if rotation.stage is RotationStage.STAGED:
+            self.roll_back(name, reason="interrupted before it was validated")
+        else:
+            self.resume(name, None)
 
     def roll_back(self, name: SecretName, *, reason: str = "asked for") -> Rotation:
         """Give a rotation up: the former version is current again, and every touched service has what it had.
@@ -127,8 +174,26 @@ class Rotating:
             Unavailable: Docker does not answer, or tasks do not come up; asking again goes on.
         """
         rotation = self.store.read(lambda transaction: find_rotation(transaction, name))
-        self._joined(rotation)._return(rotation, reason)
+        with self._joined(rotation)._turn(name) as held:
+            held._return(held.store.read(lambda transaction: find_rotation(transaction, name)), reason)
         return rotation
+
+    def _begun(self, name: SecretName, begin: Begin, validate: Validate | None) -> Rotated:
+        asking = replace(self, requester=replace(self.requester, request_id=str(uuid.uuid4())))
+        with asking._turn(name) as held:
+            rotation = held.store.write(lambda transaction: begin(transaction, held.requester))
+            return held._run(rotation, validate)
+
+    @contextmanager
+    def _turn(self, name: SecretName) -> Iterator[Rotating]:
+        """This rotating, the only one at the secret."""
+        with rotation_turn(self.store, name.text) as turn:
+
+            def tell(running: int, total: int) -> None:
+                turn.renew()
+                self.on_progress(running, total)
+
+            yield replace(self, store=turn, on_progress=tell)
 
     def _joined(self, rotation: Rotation) -> Rotating:
         return replace(self, requester=replace(self.requester, request_id=rotation.request_id))

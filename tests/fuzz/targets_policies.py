@@ -242,6 +242,7 @@ TARGETS = (
         covers=(
             "policies.loading.load_documents",
             "policies.loading.read_name",
+            "policies.parsing.parse_rotation",
             "policies.parsing.parse_secret_access",
             "policies.parsing.parse_trust",
         ),

@@ -51,6 +51,14 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'swarmsec_trust_roles_due{instance="a",within="7d"}': "2x180"},
         {'swarmsec_trust_roles_due{instance="a",within="60d"}': "2x180"},
     ),
+    "SwarmsecSecretOverdue": (
+        {'swarmsec_secret_rotation_overdue{instance="a"}': "1x180"},
+        {'swarmsec_secret_rotation_overdue{instance="a"}': "0x180"},
+    ),
+    "SwarmsecSecretRotationOpen": (
+        {'swarmsec_secret_rotations_open{instance="a"}': "1x180"},
+        {'swarmsec_secret_rotations_open{instance="a"}': "0x180"},
+    ),
     "SwarmsecServerErrors": (
         {'swarmsec_http_requests_total{instance="a",route="readyz",status="503"}': "0+1x180"},
         {'swarmsec_http_requests_total{instance="a",route="readyz",status="200"}': "0+1x180"},

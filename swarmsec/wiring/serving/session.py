@@ -48,6 +48,7 @@ from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.logservice import ServedLogFiles
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.rotating import Rotating
+from swarmsec.wiring.serving.secretwork import SecretWork
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
 from swarmsec.wiring.serving.trust import ServedTrust, issuers_of
 from swarmsec.wiring.serving.turns import Turns
@@ -120,7 +121,7 @@ class Session:
                 return
             await self._start(stack)
             own = (self._upkeep.follow(), self._upkeep.keep_up(), self._upkeep.watch_disk())
-            parts = (*own, self._witnesses.keep_asking(), stop.wait())
+            parts = (*own, self._witnesses.keep_asking(), self._secrets.keep_up(), stop.wait())
             work = {asyncio.create_task(part) for part in parts}
             done, running = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             for task in running:
@@ -175,6 +176,8 @@ class Session:
         self._writer.start()
         stack.callback(self._log_life, Action.SERVE_STOP)
         stack.callback(self._writer.close, float(home.config.storage.disk_timeout_seconds))
+        self._secrets = SecretWork(home, self._writer, keys, self._metrics, self._announce)
+        stack.push_async_callback(self._secrets.close)
         self._make_room_for_connections()
         turns = Turns(home.clock, home.config.ca.rotation_nodes_per_second)
         services = AuthorityServices(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from swarmsec.services.apply_policy import apply_policies
 from swarmsec.services.keep_secrets import NewSecret, create_secret
 from swarmsec.storage.checking import verify_store
 from swarmsec.wiring.backups import back_up
+from tests.integration.clocks import StandingClock
 from tests.unit.swarmsec.homes import OPERATOR, make_home, seal_values
 from tests.unit.swarmsec.wiring.pretend_swarm import PretendSwarm
 from tests.unit.swarmsec.wiring.restores import ON_ANOTHER_MACHINE, VALUES, WATCHER, Saved
@@ -60,6 +62,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     swarm = PretendSwarm()
     for service in ("shop_api", "shop_web"):
         swarm.add_service(service)
-    yield World(home=home, keys=keys, swarm=swarm, said=[])
+    clock = StandingClock(seconds=time.time())
+    home.store.clock = home.clock = clock
+    yield World(home=home, keys=keys, swarm=swarm, said=[], clock=clock)
     verify_store(home.store)
     home.close()

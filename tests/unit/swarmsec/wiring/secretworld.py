@@ -21,6 +21,8 @@ from swarmsec.services.keep_secrets import (
 from swarmsec.wiring.attaching import Attaching
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.secretrotation import Rotating, Validate
+from swarmsec.wiring.secretturns import LEASE_SECONDS
+from tests.integration.clocks import StandingClock
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.wiring.pretend_swarm import PretendSwarm
 
@@ -45,6 +47,7 @@ class World:
     keys: SealedKeys
     swarm: PretendSwarm
     said: list[str]
+    clock: StandingClock
 
     @property
     def rotating(self) -> Rotating:
@@ -58,6 +61,10 @@ class World:
             on_progress=lambda running, total: None,
             report=self.said.append,
         )
+
+    def lose_power(self) -> None:
+        """After a power cut it takes a while until somebody comes; leases do not last that long."""
+        self.clock.seconds += LEASE_SECONDS
 
     def attach(self, service: str, mode: str) -> None:
         attaching = Attaching(

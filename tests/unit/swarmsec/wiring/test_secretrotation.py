@@ -177,6 +177,9 @@ def test_one_rotation_at_a_time_and_no_value_without_its_validation(world: World
 
     with pytest.raises(PowerCut):
         world.rotate(validate=die)
+    with pytest.raises(AlreadyExists, match=r"process \d+ on .* is at the rotation of team/app/db"):
+        world.rotate()
+    world.lose_power()
     with pytest.raises(AlreadyExists, match="under way"):
         world.rotate()
     with pytest.raises(Denied, match="still to be validated"):

@@ -24,6 +24,7 @@ def interrupted(world: World, *, at: int, after: bool, value: bytes = b"new") ->
     try:
         world.rotate(value)
     except PowerCut:
+        world.lose_power()
         return True
     finally:
         swarm.cut_at = 0
@@ -106,7 +107,7 @@ def test_a_power_cut_at_any_write_of_ours_is_gone_on_from(world: World, after: b
         try:
             dying.rotate(NAME, SecretBytes(b"new-%d" % at), lambda value: None, keep=2)
         except PowerCut:
-            pass
+            world.lose_power()
         except Unavailable:
             assert fails
             return

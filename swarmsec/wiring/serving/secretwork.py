@@ -1,0 +1,191 @@
+"""What secrets ask of a server: values to be replaced on schedule, and what processes that died left half done.
+
+It works in a thread of its own, for a service's tasks may take minutes. It needs a Docker Engine only where there is
+something to do, and a server without one says so once and tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Final, TypeVar
+
+from swarmsec.clock import unix_seconds
+from swarmsec.docker.engine import EngineApi
+from swarmsec.docker.service_engine import DockerServices
+from swarmsec.errors import SwarmsecError, describe
+from swarmsec.keys.signers import SealedKeys
+from swarmsec.secretstore.names import SecretName
+from swarmsec.server.metrics import Metrics
+from swarmsec.services.ports import Transaction
+from swarmsec.services.requester import SERVICE
+from swarmsec.services.secret_ages import DueRotation, due_rotations, secret_ages
+from swarmsec.storage.groupwriter import GroupWriter
+from swarmsec.storage.store import Store
+from swarmsec.wiring.attaching import Carrier
+from swarmsec.wiring.home import Home
+from swarmsec.wiring.secretrotation import Rotating
+from swarmsec.wiring.secretturns import HandedOver, is_abandoned, lease_of
+from swarmsec.wiring.swarm.opening import find_home_endpoint
+
+T = TypeVar("T")
+ROUND_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 300.0
+"""After something went wrong, a Docker Engine that did not answer for example."""
+SERVICE_SECONDS: Final = 600.0
+"""How long a scheduled rotation waits for each service's tasks."""
+DRIVER: Final = "swarmsec"
+
+
+class WrittenStore:
+    """A store that is written through its server's one writing thread, for threads beside the loop.
+
+    Args:
+        store, writer: of the server.
+        loop: that the writer is asked on.
+    """
+
+    def __init__(self, store: Store, writer: GroupWriter, loop: asyncio.AbstractEventLoop) -> None:
+        self._store = store
+        self._writer = writer
+        self._loop = loop
+
+    def read(self, unit: Callable[[Transaction], T]) -> T:
+        """Run a unit that only reads."""
+        return self._store.read(unit)
+
+    def write(self, unit: Callable[[Transaction], T]) -> T:
+        """Run a unit and return its value once it is durable."""
+        return asyncio.run_coroutine_threadsafe(self._writer.write(unit), self._loop).result()
+
+    def truncate_write_ahead_log(self) -> bool:
+        """Leave no erased row behind in SQLite's write-ahead log."""
+        return self._store.truncate_write_ahead_log()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is to be done now.
+
+    Args:
+        abandoned: the secrets whose rotation's process died.
+    """
+
+    abandoned: Sequence[SecretName]
+    due: Sequence[DueRotation]
+
+
+class SecretWork:
+    """Looks now and then what is to be done, and does it.
+
+    Args:
+        home: of the server.
+        writer: of the server.
+        keys: the open key store.
+        metrics: told how many values are overdue.
+        report: takes a line for the operator.
+        open_carrier: opens the manager's engine.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        writer: GroupWriter,
+        keys: SealedKeys,
+        metrics: Metrics,
+        report: Callable[[str], None],
+        open_carrier: Callable[[Home], Carrier] | None = None,
+    ) -> None:
+        self._home = home
+        self._writer = writer
+        self._keys = keys
+        self._metrics = metrics
+        self._report = report
+        self._open_carrier = open_carrier or _open_docker
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="secrets")
+        self._stopping = threading.Event()
+        self._said: dict[str, str] = {}
+        self._later: dict[str, float] = {}
+
+    async def keep_up(self) -> None:
+        """Do what is to be done, for ever."""
+        loop = asyncio.get_running_loop()
+        store = WrittenStore(self._home.store, self._writer, loop)
+        while True:
+            await loop.run_in_executor(self._pool, self.work, store)
+            await asyncio.sleep(ROUND_SECONDS)
+
+    async def close(self) -> None:
+        """Stop; a rotation under way stays as it is, for the next server to go on with."""
+        self._stopping.set()
+        await asyncio.to_thread(self._pool.shutdown, wait=True)
+
+    def work(self, store: WrittenStore) -> None:
+        """One round."""
+        try:
+            found = store.read(self._look)
+            for name in found.abandoned:
+                self._try(name, partial(Rotating.take_over, name=name), store)
+            for due in found.due:
+                self._try(due.name, partial(Rotating.rotate_due, due=due, random=self._home.clock.random), store)
+        except HandedOver:
+            return
+        except SwarmsecError as error:
+            self._say("", f"secrets could not be looked at: {error}")
+
+    def _look(self, transaction: Transaction) -> Work:
+        now = unix_seconds(transaction.clock)
+        ages = secret_ages(transaction)
+        self._metrics.secret_rotation_overdue.set(sum(item.is_overdue for item in ages))
+        self._metrics.secret_rotations_open.set(sum(item.rotation is not None for item in ages))
+        abandoned = [
+            SecretName.parse(item.kept.record.name)
+            for item in ages
+            if item.rotation is not None and is_abandoned(transaction.leases.find(lease_of(item.kept.record.name)), now)
+        ]
+        return Work(abandoned=abandoned, due=due_rotations(transaction))
+
+    def _try(self, name: SecretName, do: Callable[[Rotating], object], store: WrittenStore) -> None:
+        """Do one thing; what goes wrong is told once, and the other secrets' turn comes all the same."""
+        if monotonic() < self._later.get(name.text, 0.0):
+            return
+        try:
+            do(self._rotating(store))
+        except SwarmsecError as error:
+            self._later[name.text] = monotonic() + RETRY_SECONDS
+            self._metrics.secret_rotations.labels("failed").inc()
+            self._say(name.text, f"{name} was not rotated: {describe(error).text}")
+        else:
+            self._metrics.secret_rotations.labels("done").inc()
+            self._said.pop(name.text, None)
+            self._report(f"{name} was rotated")
+
+    def _rotating(self, store: WrittenStore) -> Rotating:
+        return Rotating(
+            store=store,
+            keys=self._keys,
+            carrier=self._open_carrier(self._home),
+            requester=SERVICE,
+            driver=DRIVER,
+            seconds=SERVICE_SECONDS,
+            on_progress=self._pause_to_stop,
+            report=self._report,
+        )
+
+    def _pause_to_stop(self, running: int, total: int) -> None:
+        if self._stopping.is_set():
+            raise HandedOver
+
+    def _say(self, what: str, text: str) -> None:
+        if self._said.get(what) != text:
+            self._said[what] = text
+            self._report(f"warning: {text}")
+
+
+def _open_docker(home: Home) -> Carrier:
+    return DockerServices(EngineApi(find_home_endpoint(home, None)))
