@@ -14,6 +14,7 @@ SUITES = (
     "durable_write",
     "images",
     "trust_publish",
+    "trust_verify",
     "startup",
     "swarm",
     "reports",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.measure import Figure, measure_pairs
-from benchmarks.startup import compare_start
+from benchmarks.startup import PROGRAM, compare_start, installed
 from notary.following import FreshMetadata
 from notary.manifest import Manifest, parse_manifest
 from notary.reference import ImageReference, LayoutReference
@@ -36,7 +37,8 @@ def run() -> list[Figure]:
     return [_start(), _resident()]
 
 
-def _manifest(number: int) -> bytes:
+def manifest_of(number: int) -> bytes:
+    """An image's manifest of eight layers; each number has another."""
     digest = f"sha256:{number:064x}"
     config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": 7}
     layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": 1000}
@@ -44,40 +46,47 @@ def _manifest(number: int) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [layer] * 8}).encode()
 
 
-def _start() -> Figure:
-    with tempfile.TemporaryDirectory(prefix="swarmsec-bench-") as name, hostile_server() as server:
-        workshop, data = Workshop(), _manifest(1)
-        repository = f"{server.host}/team/app"
+@contextmanager
+def pinned_machine(directory: Path, tags: int) -> Iterator[tuple[dict[str, str], dict[str, bytes]]]:
+    """A machine that trusts a repository, and that repository and its registry on loopback.
+
+    Args:
+        directory: for what the machine keeps.
+        tags: how many signed images there are, each under a tag of its own.
+
+    Yields:
+        the environment of its programs, and the manifests by the references that they are signed under.
+    """
+    with hostile_server() as server:
+        workshop, repository = Workshop(), f"{server.host}/team/app"
         workshop.delegate(repository)
-        workshop.sign_image(repository, "1.4", data)
+        images = {f"{repository}:{tag}": manifest_of(tag) for tag in range(tags)}
+        for reference, data in images.items():
+            workshop.sign_image(repository, reference.rpartition(":")[2], data)
         workshop.publish()
 
         def answer(seen: Seen) -> Reply | None:
             if seen.path.startswith("/v2/"):
+                data = images[f"{repository}:{seen.path.rpartition('/')[2]}"]
                 return Reply(headers={"Content-Type": "application/vnd.oci.image.manifest.v1+json"}, body=data)
             found = workshop.files.get(seen.path.removeprefix("/tuf/"))
             return None if found is None else Reply(body=found)
 
         server.fallback = answer
-        environment = {
-            **os.environ,
-            "SWARMSEC_STATE": str(Path(name) / "state"),
-            "SWARMSEC_HOME": str(Path(name) / "home"),
-        }
-        (Path(name) / "1.root.json").write_bytes(workshop.pin)
-        pin = ["trust", "pin", str(Path(name) / "1.root.json"), "--url", server.url]
-        start = "from swarmsec.cli import main; main()"
-        subprocess.run([sys.executable, "-c", start, *pin], env=environment, check=True, capture_output=True)
-        verify = ["image", "verify", f"{repository}:1.4"]
+        environment = installed(directory)
+        (directory / "1.root.json").write_bytes(workshop.pin)
+        pin = ["trust", "pin", str(directory / "1.root.json"), "--url", server.url]
+        subprocess.run([sys.executable, *PROGRAM, *pin], env=environment, check=True, capture_output=True)
+        yield environment, images
+
+
+def _start() -> Figure:
+    with (
+        tempfile.TemporaryDirectory(prefix="swarmsec-bench-") as name,
+        pinned_machine(Path(name), 1) as (environment, images),
+    ):
+        verify = ["image", "verify", *images]
         return compare_start("image verify, warm", "python importing what it uses", verify, environment)
-
-
-def _environment(directory: Path) -> dict[str, str]:
-    """As an installed program has it: modules are compiled already, whatever this shell says."""
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    compiled = {"PYTHONPYCACHEPREFIX": str(directory / "compiled")}
-    places = {"SWARMSEC_STATE": str(directory / "state"), "SWARMSEC_HOME": str(directory / "home")}
-    return {**inherited, **compiled, **places}
 
 
 class _Images:
@@ -100,7 +109,7 @@ def _resident() -> Figure:
         repository = f"registry.example/team/app{number}"
         workshop.delegate(repository)
         for tag in range(TAGS):
-            data[f"{repository}:{tag}"] = _manifest(number * TAGS + tag)
+            data[f"{repository}:{tag}"] = manifest_of(number * TAGS + tag)
             workshop.sign_image(repository, str(tag), data[f"{repository}:{tag}"])
     workshop.publish()
     return measure_pairs(

@@ -13,6 +13,7 @@ import http.client
 import ipaddress
 import json
 import ssl
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
@@ -93,10 +94,22 @@ class NotaryServer:
 
     def publish(self, tag: str, sha256: str) -> None:
         """Sign a tag and have it stored; the answer comes after the transaction."""
-        digest = base64.b64encode(bytes.fromhex(sha256)).decode()
-        self._targets[tag] = {"hashes": {"sha256": digest}, "length": 1}
+        self.publish_all({tag: (sha256, 1)})
+
+    def publish_all(self, tags: Mapping[str, tuple[str, int]]) -> None:
+        """The same for many tags at once, each with its digest in hex and its size."""
+        for tag, (sha256, size) in tags.items():
+            digest = base64.b64encode(bytes.fromhex(sha256)).decode()
+            self._targets[tag] = {"hashes": {"sha256": digest}, "length": size}
         self._version += 1
         self._post({"targets": self._signed_targets()})
+
+    def write_client(self, directory: Path) -> Path:
+        """Write the configuration of a ``notary`` client that keeps its memory in a directory; returns its path."""
+        server = {"url": f"https://127.0.0.1:{self._port}", "root_ca": str(self._directory / "tls.crt")}
+        config = directory / "client.json"
+        config.write_text(json.dumps({"trust_dir": str(directory / "trust"), "remote_server": server}))
+        return config
 
     def _begin(self) -> None:
         certificate = _certificate(self._key, GUN, None).public_bytes(Encoding.PEM)

@@ -23,7 +23,7 @@ PROGRAM = ("-c", "from swarmsec.cli import main; main()")
 def run() -> list[Figure]:
     """Measure ``--help`` and ``ca token worker``."""
     with tempfile.TemporaryDirectory(prefix="swarmsec-bench-") as name:
-        environment = {**os.environ, "SWARMSEC_STATE": str(Path(name) / "state")}
+        environment = installed(Path(name))
         home = Path(name) / "home"
         _run(["--home", str(home), "-q", "ca", "init", "--recovery-out", str(Path(name) / "recovery.key")], environment)
         token = ["--home", str(home), "ca", "token", "worker"]
@@ -31,6 +31,18 @@ def run() -> list[Figure]:
             _compare("swarmsec --help", "python importing click", ["--help"], "import click", environment),
             compare_start("ca token worker", "python importing what it uses", token, environment),
         ]
+
+
+def installed(directory: Path) -> dict[str, str]:
+    """The environment of a program that is installed: its modules are compiled already, whatever this shell says.
+
+    Args:
+        directory: for its home, its state and the compiled modules.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled = {"PYTHONPYCACHEPREFIX": str(directory / "compiled")}
+    places = {"SWARMSEC_STATE": str(directory / "state"), "SWARMSEC_HOME": str(directory / "home")}
+    return {**inherited, **compiled, **places}
 
 
 def compare_start(name: str, peer: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Figure:

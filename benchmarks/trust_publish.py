@@ -52,7 +52,7 @@ def run() -> list[Figure]:
             _delegate(home, keys, [GUN])
             peer_directory = directory / "peer"
             peer_directory.mkdir()
-            with NotaryServer(peer_directory, _free_port()) as peer:
+            with NotaryServer(peer_directory, free_port()) as peer:
                 alone = _beside(home, keys, peer)
             names = [f"registry.example/team/app{number}" for number in range(REPOSITORIES)]
             for start in range(0, REPOSITORIES, PER_TRANSACTION):
@@ -145,7 +145,8 @@ def _median_ms(actions: Sequence[Callable[[], object]]) -> float:
     return statistics.median(times)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -56,7 +56,6 @@ def verify(
       swarmsec image verify --stack docker-stack.yml --pin-to pinned.yml
       swarmsec image verify --offline trust.bundle oci:./image:1.4
     """
-    from swarmsec.cli.stackfiles import read_stack
     from swarmsec.errors import UsageProblem
     from swarmsec.wiring.imagesources import open_images
 
@@ -64,7 +63,7 @@ def verify(
         raise UsageProblem("expected --stack FILE with --pin-to")
     if name is not None and len(references) != 1:
         raise UsageProblem("expected exactly one REF with --as")
-    file = read_stack(stack) if stack is not None else None
+    file = _read_stack(stack) if stack is not None else None
     texts = list(dict.fromkeys([*references, *(image.text for image in file.images)] if file else references))
     if not texts:
         raise UsageProblem("expected an image to verify", hint="give REF, or --stack FILE")
@@ -80,6 +79,12 @@ def verify(
         context.exit(code)
     if file is not None and pin_to is not None:
         _write_pinned(file, outcomes, pin_to)
+
+
+def _read_stack(path: Path) -> StackFile:
+    from swarmsec.cli.stackfiles import read_stack
+
+    return read_stack(path)
 
 
 def _questions(

@@ -11,16 +11,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from notary.errors import InvalidDigest
 from notary.manifest import MAX_MANIFEST_BYTES, Manifest, MediaType, parse_manifest, verify_digest
 from notary.reference import DEFAULT_TAG, Digest, ImageReference
 from swarmsec.errors import Denied, Unavailable, UsageProblem
-from swarmsec.registry.challenges import answer_challenge, parse_challenge
-from swarmsec.registry.credentials import DockerLogins
 from swarmsec.registry.hosts import Address, Origin, parse_url, registry_origins
 from swarmsec.registry.transport import Answer, NoConnection, Transport
+
+if TYPE_CHECKING:
+    from swarmsec.registry.credentials import Login
 
 ATTEMPTS: Final = 3
 MAX_REDIRECTS: Final = 3
@@ -49,7 +50,7 @@ class RegistryClient:
 
     Args:
         transport: brings bytes.
-        logins: of registries.
+        login_of: finds the login of a registry by its name; asked when the registry wants one.
         insecure: hosts that may be spoken to in plain HTTP beside loopback.
         pause: waits between attempts, in seconds.
     """
@@ -58,12 +59,12 @@ class RegistryClient:
         self,
         transport: Transport,
         *,
-        logins: DockerLogins,
+        login_of: Callable[[str], Login | None],
         insecure: Collection[str] = (),
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._transport = transport
-        self._logins = logins
+        self._login_of = login_of
         self._insecure = insecure
         self._pause = pause
         self._origins: dict[str, Origin] = {}
@@ -122,13 +123,15 @@ class RegistryClient:
         answer, origin = self._ask_origin(reference.domain, path, self._authorizations.get(key))
         if answer.status != 401:
             return answer
+        from swarmsec.registry.challenges import answer_challenge, parse_challenge  # most verify without a login
+
         self._authorizations.pop(key, None)
         challenge = parse_challenge(answer.headers.get("www-authenticate", ""))
         self._authorizations[key] = answer_challenge(
             challenge,
             registry=origin,
             path=reference.path,
-            login=self._logins.of(reference.domain),
+            login=self._login_of(reference.domain),
             transport=self._transport,
             insecure=self._insecure,
         )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from notary.manifest import Manifest, verify_digest
 from notary.reference import DEFAULT_TAG, Digest, ImageReference, LayoutReference, layout_image
 from swarmsec.registry.client import Pulled, RegistryClient
-from swarmsec.registry.layout import find_entry, read_entry
 
 if TYPE_CHECKING:
     from notary.images import PlatformEntry
@@ -47,6 +46,8 @@ class Resolver:
     def pull(self, reference: ImageReference | LayoutReference) -> Pulled:
         """The same as bytes with what they were parsed to; errors as ``resolve``."""
         if isinstance(reference, LayoutReference):
+            from swarmsec.registry.layout import find_entry, read_entry
+
             return read_entry(reference, find_entry(reference))
         if reference.tag is None or reference.digest is None:
             return self._client.pull(reference)
@@ -64,6 +65,8 @@ class Resolver:
         if isinstance(reference, ImageReference):
             named = reference.tag is not None or reference.digest is not None
             return reference if named else replace(reference, tag=DEFAULT_TAG)
+        from swarmsec.registry.layout import find_entry
+
         entry = find_entry(reference)
         return layout_image(reference, base_name=Path(reference.directory).resolve().name, ref_name=entry.ref_name)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from swarmsec.registry.credentials import Login
     from swarmsec.registry.resolving import Resolver
 
 DEFAULT_SECONDS: Final = 30.0
@@ -21,13 +22,18 @@ def open_images(*, insecure: Collection[str] = (), seconds: float = DEFAULT_SECO
         seconds: time that one exchange may take.
     """
     from swarmsec.registry.client import RegistryClient
-    from swarmsec.registry.credentials import DockerLogins, default_config_path
     from swarmsec.registry.dockercerts import registry_context
     from swarmsec.registry.resolving import Resolver
     from swarmsec.registry.transport import Transport
 
     transport = Transport(seconds=seconds, contexts=registry_context)
     try:
-        yield Resolver(RegistryClient(transport, logins=DockerLogins(default_config_path()), insecure=insecure))
+        yield Resolver(RegistryClient(transport, login_of=_login_of, insecure=insecure))
     finally:
         transport.close()
+
+
+def _login_of(domain: str) -> Login | None:
+    from swarmsec.registry.credentials import DockerLogins, default_config_path
+
+    return DockerLogins(default_config_path()).of(domain)

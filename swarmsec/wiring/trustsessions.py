@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from notary.bundles import MAX_BUNDLE_BYTES, parse_bundle
 from notary.errors import InvalidMetadata, NotaryError, UntrustedMetadata
 from notary.following import FreshMetadata, MetadataSource
 from notary.reference import Digest
@@ -290,6 +289,8 @@ def load_signed_policy(metadata: FreshMetadata, source: MetadataSource) -> list[
 
 
 def _read_bundle(path: Path) -> MetadataSource:
+    from notary.bundles import MAX_BUNDLE_BYTES, parse_bundle
+
     try:
         return parse_bundle(_read(path, MAX_BUNDLE_BYTES))
     except InvalidMetadata as error:
