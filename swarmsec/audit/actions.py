@@ -90,6 +90,7 @@ class Action(StrEnum):
     TRUST_TOKEN_SPEND = "trust.token-spend"  # noqa: S105  # the name of an action
     TRUST_EXPORT = "trust.export"
     AUDIT_REPORT = "audit.report"
+    AGENT_REPORT = "agent.report"
 
 
 class Outcome(StrEnum):

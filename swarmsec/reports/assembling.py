@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from policies.controls import Catalogue
-from swarmsec.reports import home_checks, service_checks, swarm_checks
+from swarmsec.reports import file_checks, home_checks, host_checks, image_checks, service_checks, swarm_checks
 from swarmsec.reports.checks import run_check
 from swarmsec.reports.facts import Facts
 from swarmsec.reports.model import Report, Result
 
-CHECK_MODULES = (home_checks, swarm_checks, service_checks)
+CHECK_MODULES = (home_checks, swarm_checks, service_checks, image_checks, host_checks, file_checks)
 """Importing them registers their checks."""
 
 

@@ -107,6 +107,16 @@ def not_applicable(resource: Resource, observed: str, expected: str, reason: str
     return Finding(state=State.NOT_APPLICABLE, resource=resource, observed=observed, expected=expected, reason=reason)
 
 
+def not_checked(resource: Resource, observed: str, expected: str, reason: str) -> Finding:
+    """Nobody was asked about this."""
+    return Finding(state=State.NOT_CHECKED, resource=resource, observed=observed, expected=expected, reason=reason)
+
+
+def unreadable(resource: Resource, expected: str, reason: str) -> Finding:
+    """It should have been read and could not be."""
+    return Finding(state=State.ERROR, resource=resource, observed="nothing", expected=expected, reason=reason)
+
+
 def for_a_person(resource: Resource, observed: str, expected: str, reason: str) -> Finding:
     """Only a person can tell."""
     return Finding(state=State.MANUAL, resource=resource, observed=observed, expected=expected, reason=reason)
@@ -120,7 +130,7 @@ def _result(control: Control, finding: Finding, facts: Facts, known: Registered)
         observed=finding.observed,
         expected=finding.expected,
         reason=finding.reason,
-        evidence=facts.evidence(known.reads),
+        evidence=finding.evidence or facts.evidence(known.reads),
     )
 
 

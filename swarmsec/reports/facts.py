@@ -6,9 +6,10 @@ A part that could not be read holds the reason; asking for it raises ``Unknown``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from swarmsec.reports.host_report import HostReport
 from swarmsec.reports.model import Evidence, State
 
 Json: TypeAlias = Mapping[str, Any]
@@ -72,6 +73,39 @@ class SecretFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFact:
+    """How the home's trust repository sees an image now.
+
+    Args:
+        standing: ``trusted``, ``unpinned``, ``unsigned``, ``revoked``, ``untrusted`` or ``unknown``.
+        reason: why it is not trusted; empty where it is.
+        is_asked: whether the policy asks for a signature of it at all.
+    """
+
+    standing: str
+    reason: str
+    is_asked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFact:
+    """What the agent of a node says of its host.
+
+    Args:
+        node: as the agent's certificate names it.
+        last_seen: when it last said so, Unix seconds.
+        sha256: of what it said, lower-case hex.
+        report: what it said; None where it cannot be read, for the reason in ``problem``.
+    """
+
+    node: str
+    last_seen: int
+    sha256: str
+    report: HostReport | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HomeFacts:
     """What the home knows. Times in Unix seconds, 0 for never; lists are None where the part is not in use.
 
@@ -102,17 +136,19 @@ class HomeFacts:
     trust_roles: tuple[TrustRoleFact, ...] | None
     secrets: tuple[SecretFact, ...]
     unlock_key_rotated: int
+    images: Mapping[str, ImageFact] = field(default_factory=dict)
+    """Image as a service names it to how it stands."""
+    hosts: tuple[HostFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Everything that checks may ask for.
+class Answers:
+    """What the manager answered.
 
     Args:
-        answers: path to what the manager answered; None where no manager was asked.
+        answers: path to what it answered; None where no manager was asked.
     """
 
-    home: HomeFacts
     answers: Mapping[str, Answer] | None
 
     def document(self, path: str) -> Any:
@@ -157,6 +193,13 @@ class Facts:
         answers = self.answers or {}
         found = (answers[path].evidence for path in paths if path in answers)
         return tuple(item for item in found if item is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts(Answers):
+    """Everything that checks may ask for."""
+
+    home: HomeFacts
 
 
 def part(value: Any, *path: str) -> Any:

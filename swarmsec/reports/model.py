@@ -61,6 +61,8 @@ class Finding:
     observed: str
     expected: str
     reason: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    """Of this finding alone; else that of what its check reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Final
 
-from swarmsec.reports.checks import checks, judged, not_applicable
+from swarmsec.reports.checks import checks, judged
 from swarmsec.reports.facts import Facts, Json, labels, listed, part, text
 from swarmsec.reports.model import Finding, Resource
 
@@ -32,6 +32,7 @@ _HARMLESS: Final = re.compile(r"(?i)_file$|_path$|_url$|_name$|_id$")
 _JOIN_TOKEN: Final = re.compile(r"SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}|SWMKEY-1-[A-Za-z0-9+/]{43}")
 _RANDOM: Final = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
 _MIN_ENTROPY: Final = 4.0
+_CHOOSES_NODES: Final = re.compile(r"\s*(?:node\.labels\.|engine\.labels\.|node\.id\b|node\.hostname\b)[^=!]*==")
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 _SOCKETS: Final = ("/var/run/docker.sock", "/run/docker.sock")
 _WITH_SOCKET: Final = frozenset(
@@ -167,6 +168,19 @@ def secrets_stay_in_a_stack(facts: Facts) -> Iterable[Finding]:
             yield judged(len(stacks) == 1, resource, observed, "used by one stack")
 
 
+@checks("SWS-08", SERVICES)
+def secrets_go_to_labelled_nodes(facts: Facts) -> Iterable[Finding]:
+    """A service with secrets says which nodes may have them; else any node may get them with its tasks."""
+    expected = "a constraint on node labels, engine labels or one node"
+    for service, container, resource in _with_containers(facts):
+        if not any(True for _ in _references(container)):
+            continue
+        found = listed(service, "Spec", "TaskTemplate", "Placement", "Constraints")
+        chosen = [item for item in found if isinstance(item, str) and _CHOOSES_NODES.match(item)]
+        observed = f"constraint {_shown(chosen)[:200]}" if chosen else "tasks and their secrets may go to any node"
+        yield judged(bool(chosen), resource, observed, expected)
+
+
 @checks("SWS-10", CONFIGS)
 def configs_are_no_secrets(facts: Facts) -> Iterable[Finding]:
     """What is called like a credential is no config, whose content every manager shows."""
@@ -176,17 +190,6 @@ def configs_are_no_secrets(facts: Facts) -> Iterable[Finding]:
         suspicious = _CREDENTIAL.search(name) is not None
         observed = "its name is that of a credential" if suspicious else "nothing suspicious in its name"
         yield judged(not suspicious, resource, observed, "credentials as secrets")
-
-
-@checks("SWS-11", SECRETS)
-def drivers_are_everywhere(facts: Facts) -> Iterable[Finding]:
-    """Every manager has the driver of every driver secret, for any of them may lead."""
-    secrets = facts.objects(SECRETS)
-    drivers = {driver for item in secrets if (driver := text(item, "Spec", "Driver", "Name"))}
-    for driver in sorted(drivers):
-        resource = Resource(type="driver", id=driver)
-        reason = "Docker lists managed plugins alone; a driver on a socket is told by whether tasks get their secrets"
-        yield not_applicable(resource, "used by secrets", "on every manager", reason)
 
 
 @checks("CIS-4.1", SERVICES)

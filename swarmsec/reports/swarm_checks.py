@@ -180,6 +180,27 @@ def registries_are_secure(facts: Facts) -> Iterable[Finding]:
     yield judged(not insecure, engine, f"insecure registries: {observed}", "no insecure registry")
 
 
+@checks("CIS-2.2", NETWORKS)
+def containers_of_the_bridge_are_apart(facts: Facts) -> Iterable[Finding]:
+    """Containers of the default bridge reach each other only where somebody linked them."""
+    for network in facts.objects(NETWORKS):
+        if text(network, "Driver") != "bridge" or text(network, "Name") != "bridge":
+            continue
+        is_open = labels(network, "Options").get("com.docker.network.bridge.enable_icc", "true") != "false"
+        resource = Resource(type="network", id=text(network, "Id"), name="bridge")
+        yield judged(not is_open, resource, "icc on" if is_open else "icc off", "icc off")
+
+
+@checks("CIS-2.6", INFO)
+def the_storage_driver_is_kept_up(facts: Facts) -> Iterable[Finding]:
+    """The storage driver is one that its makers still mend."""
+    info, engine = _engine(facts)
+    driver = text(info, "Driver")
+    if not driver:
+        raise Unknown(State.ERROR, "the engine does not say its storage driver")
+    yield judged(driver != "aufs", engine, f"storage driver {driver[:64]}", "another driver than aufs")
+
+
 @checks("CIS-2.9", INFO)
 def user_namespaces_are_on(facts: Facts) -> Iterable[Finding]:
     """Root in a container is nobody outside."""
@@ -211,6 +232,14 @@ def live_restore_is_not_for_swarms(facts: Facts) -> Iterable[Finding]:
     info, engine = _engine(facts)
     observed = "on" if part(info, "LiveRestoreEnabled") is True else "off"
     yield not_applicable(engine, observed, "on outside Swarm mode", "a Swarm's engine cannot have it")
+
+
+@checks("CIS-2.18", INFO)
+def experimental_features_are_off(facts: Facts) -> Iterable[Finding]:
+    """Nothing runs that its makers call unfinished; engines since 19.03 decide that by feature."""
+    info, engine = _engine(facts)
+    is_on = part(info, "ExperimentalBuild") is True
+    yield judged(not is_on, engine, f"experimental {'on' if is_on else 'off'}", "experimental off")
 
 
 @checks("CIS-2.17", INFO)

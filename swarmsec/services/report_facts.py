@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography import x509
 
+from policies.documents import Level
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef, parse_entry
 from swarmsec.audit.notes import parse_note
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import NotFound
-from swarmsec.reports.facts import CertificateFact, HomeFacts, SecretFact, TrustRoleFact
+from swarmsec.reports.facts import CertificateFact, HomeFacts, ImageFact, SecretFact, TrustRoleFact
+from swarmsec.services.apply_policy import active_documents
+from swarmsec.services.host_ports import HostTransaction
+from swarmsec.services.judge_image import ImageJudge
+from swarmsec.services.keep_host_facts import host_facts
 from swarmsec.services.list_certificates import list_certificates
 from swarmsec.services.log_ports import LogTransaction
 from swarmsec.services.ports import Transaction
@@ -69,13 +74,20 @@ class EntryKind:
         return is_one and (not self.verb or verb == self.verb)
 
 
-def collect_home_facts(transaction: LogTransaction, log_size: int, around: Surroundings) -> HomeFacts:
+class ReportTransaction(LogTransaction, HostTransaction, Protocol):
+    """A unit of work that a report reads in."""
+
+
+def collect_home_facts(
+    transaction: ReportTransaction, log_size: int, around: Surroundings, images: Iterable[str] = ()
+) -> HomeFacts:
     """Read everything that checks of the home may ask for.
 
     Args:
         transaction: reading; with the log's records.
         log_size: entries of the log.
         around: what is not in the store.
+        images: that services run, as they name them.
     """
     now = unix_seconds(transaction.clock)
     root = transaction.authorities.active()
@@ -115,6 +127,8 @@ def collect_home_facts(transaction: LogTransaction, log_size: int, around: Surro
             for item in secret_ages(transaction)
         ),
         unlock_key_rotated=around.unlock_key_rotated,
+        images=_image_facts(transaction, images),
+        hosts=tuple(host_facts(transaction)),
     )
 
 
@@ -169,6 +183,17 @@ def _certificates(transaction: Transaction) -> tuple[CertificateFact, ...]:
         )
         for item in every
     )
+
+
+def _image_facts(transaction: Transaction, images: Iterable[str]) -> Mapping[str, ImageFact]:
+    judge, documents = ImageJudge(), active_documents(transaction)
+    judged = {image: judge.judge(transaction, image, documents) for image in images}
+    return {
+        image: ImageFact(
+            standing=item.standing.value, reason=item.reason or item.hint, is_asked=item.level is not Level.SKIP
+        )
+        for image, item in judged.items()
+    }
 
 
 def _trust_roles(transaction: Transaction) -> tuple[TrustRoleFact, ...] | None:

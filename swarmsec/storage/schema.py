@@ -16,7 +16,17 @@ from sqlalchemy import Connection, inspect, text
 from swarmsec.storage.errors import SchemaUnknown
 
 HEADS: Final = frozenset(
-    {"audit_0001", "ca_0003", "core_0001", "nodes_0001", "policies_0001", "secrets_0003", "swarm_0001", "trust_0001"}
+    {
+        "audit_0001",
+        "ca_0003",
+        "core_0001",
+        "hosts_0001",
+        "nodes_0001",
+        "policies_0001",
+        "secrets_0003",
+        "swarm_0001",
+        "trust_0001",
+    }
 )
 KNOWN: Final = HEADS | {"ca_0001", "ca_0002", "secrets_0001", "secrets_0002"}
 """Every revision ever released; a home at one of these is moved forward."""

@@ -21,6 +21,7 @@ from swarmsec.storage import (
     secretrecords,
     trustrecords,
 )
+from swarmsec.storage.hostrecords import HostReports
 from swarmsec.storage.insertbuffer import InsertBuffer
 from swarmsec.storage.log import LogAppender, LogEntries
 from swarmsec.storage.rows import Row
@@ -81,6 +82,11 @@ class Transaction:
     def evictions(self) -> Evictions:
         """Nodes that were taken out of the Swarm."""
         return Evictions(self)
+
+    @property
+    def hosts(self) -> HostReports:
+        """What agents said of their hosts."""
+        return HostReports(self)
 
     @property
     def rotations(self) -> rotationrecords.Rotations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,7 +16,8 @@ from swarmsec.audit.actions import Action
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.errors import IntegrityFailure, SwarmsecError, UsageProblem
 from swarmsec.reports.assembling import assemble_report
-from swarmsec.reports.facts import Answer, Facts
+from swarmsec.reports.facts import Answer, Answers, Facts, Unknown
+from swarmsec.reports.image_checks import images_of_services
 from swarmsec.reports.model import Evidence, Report
 from swarmsec.services.report_facts import EntryKind, Surroundings, collect_home_facts, newest_times
 from swarmsec.storage.checking import verify_store
@@ -69,7 +70,7 @@ def make_report(home: Home, manager: Manager | None, where: str, wanted: Wanted,
     around = look_around(home)
     advance(1)
     with home.store.reading() as transaction:
-        home_facts = collect_home_facts(transaction, home.store.head().size, around)
+        home_facts = collect_home_facts(transaction, home.store.head().size, around, _images(answers))
     return assemble_report(
         Facts(home=home_facts, answers=answers),
         wanted.catalogue,
@@ -78,6 +79,15 @@ def make_report(home: Home, manager: Manager | None, where: str, wanted: Wanted,
         created=rfc3339_seconds(report_time(home, os.environ)),
         version=__version__,
     )
+
+
+def _images(answers: Mapping[str, Answer] | None) -> Collection[str]:
+    """Every image that services run, each once; none where the manager did not say."""
+    try:
+        found = images_of_services(Answers(answers=answers))
+    except Unknown:
+        return ()
+    return sorted({image for images in found.values() for image in images})
 
 
 def ask_manager(manager: Manager, where: str, advance: Advance) -> Mapping[str, Answer]:

@@ -10,6 +10,7 @@ from tests.fuzz import (
     targets_backups,
     targets_ca,
     targets_docker,
+    targets_hosts,
     targets_images,
     targets_log,
     targets_node,
@@ -34,6 +35,7 @@ TARGETS: tuple[Target, ...] = (
     *targets_images.TARGETS,
     *targets_trust.TARGETS,
     *targets_docker.TARGETS,
+    *targets_hosts.TARGETS,
     *targets_secrets.TARGETS,
     *targets_tokens.TARGETS,
 )

@@ -30,6 +30,7 @@ ROUTE_NAMES = {
     ("POST", "/api/v1/node/renew"): "node.renew",
     ("POST", "/api/v1/node/check"): "node.check",
     ("POST", "/api/v1/node/recover"): "node.recover",
+    ("PUT", "/api/v1/agent/facts"): "agent.facts",
     ("POST", "/api/v1/cfssl/sign"): "cfssl.sign",
     ("GET", "/api/v1/ca/certificates"): "ca.certificates",
     ("GET", "/api/v1/policies"): "policies.list",
@@ -45,6 +46,7 @@ ROUTE_NAMES = {
 """The access table's names of the routes, written out: a route that nobody thought about has none here."""
 ALLOWED = {
     "/log/tile/": 404,
+    "/api/v1/agent/facts": 400,
     "/log/cosignatures": 400,
     "/api/v1/trust/images": 400,
     "/api/v1/trust/signatures": 400,

@@ -24,6 +24,7 @@ from swarmsec.keys.errors import KeysLocked
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.access import PolicyAccess
+from swarmsec.server.agent_api import build_agent_route
 from swarmsec.server.app import Server, ServerParts
 from swarmsec.server.log_api import build_log_routes
 from swarmsec.server.metrics import Metrics
@@ -42,6 +43,7 @@ from swarmsec.wiring.descriptors import SPARE_DESCRIPTORS, raise_descriptor_limi
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.intents import resolve_intents
 from swarmsec.wiring.localaddresses import server_names
+from swarmsec.wiring.serving.agents import ServedAgents
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.identities import IssuedIdentities
@@ -210,6 +212,7 @@ class Session:
                     *build_log_routes(ServedLogFiles(store, self._writer)),
                     *build_tuf_routes(trust),
                     *build_trust_routes(trust),
+                    build_agent_route(ServedAgents(self._writer)),
                     build_sign_route(services.sign, services.cross_sign, services.refuse_to_sign),
                 ],
                 version=__version__,

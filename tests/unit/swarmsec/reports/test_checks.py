@@ -10,11 +10,12 @@ import pytest
 
 from policies.controls import Means
 from swarmsec.reports.checks import registered
-from swarmsec.reports.facts import Answer, Facts
+from swarmsec.reports.facts import Answer, Facts, ImageFact
 from swarmsec.reports.model import State
 from tests.unit.swarmsec.reports.facts import (
     DAY,
     HOME,
+    IMAGE,
     NOW,
     catalogue,
     container,
@@ -46,13 +47,17 @@ SWARM_FAULTS: dict[str, tuple[Spoil, str]] = {
         ),
         "team.app.db",
     ),
+    "SWS-08": (lambda s: s["/services"][0]["Spec"]["TaskTemplate"].pop("Placement"), "shop_api"),
     "SWS-10": (lambda s: s["/configs"][0]["Spec"].update(Name="db_password"), "db_password"),
     "SWS-13": (lambda s: s["/nodes"][0]["Spec"].update(Availability="active"), "m1"),
     "SWS-14": (lambda s: s["/nodes"][0]["ManagerStatus"].update(Reachability="unreachable"), "cluster1"),
     "SWS-15": (lambda s: s["/nodes"][1]["Description"]["Engine"].update(EngineVersion="23.0.1"), "m2"),
     "SWS-16": (lambda s: s["/info"].update(Debug=True), "m1"),
     "SWS-18": (lambda s: s["/swarm"]["Spec"]["CAConfig"].update(ExternalCAs=[]), "cluster1"),
+    "CIS-2.2": (lambda s: s["/networks"][2].update(Options={}), "bridge"),
     "CIS-2.5": (lambda s: s["/info"]["RegistryConfig"].update(InsecureRegistryCIDRs=["10.0.0.0/8"]), "m1"),
+    "CIS-2.6": (lambda s: s["/info"].update(Driver="aufs"), "m1"),
+    "CIS-2.18": (lambda s: s["/info"].update(ExperimentalBuild=True), "m1"),
     "CIS-2.9": (lambda s: s["/info"].update(SecurityOptions=[]), "m1"),
     "CIS-2.12": (lambda s: s["/info"].update(Plugins={}), "m1"),
     "CIS-2.13": (lambda s: s["/info"].update(LoggingDriver="json-file"), "m1"),
@@ -87,6 +92,15 @@ HOME_FAULTS: dict[str, dict[str, Any]] = {
     "SWS-12": {"last_backup": NOW - 27 * 3600},
     "CIS-7.6": {"unlock_key_rotated": NOW - 91 * DAY},
 }
+IMAGE_FAULTS = {
+    "unsigned": {"OWN-14": State.FAIL, "OWN-15": State.PASS},
+    "untrusted": {"OWN-14": State.FAIL, "OWN-15": State.PASS},
+    "revoked": {"OWN-14": State.FAIL, "OWN-15": State.FAIL},
+    "unpinned": {"OWN-14": State.FAIL, "OWN-15": State.NOT_CHECKED},
+    "unknown": {"OWN-14": State.ERROR, "OWN-15": State.ERROR},
+    "trusted": {"OWN-14": State.PASS, "OWN-15": State.PASS},
+}
+"""How an image stands, to what the two controls of running images say then."""
 
 
 def test_nothing_fails_over_what_is_as_it_should_be() -> None:
@@ -103,12 +117,13 @@ def test_every_control_has_a_result_and_every_check_a_control() -> None:
     assert {result.control.id for result in made.results} == set(controls)
     assert set(registered()) <= set(controls)
     without = {control.id for control in controls.values() if control.id not in registered()}
-    assert {controls[control].means for control in without} <= {Means.AGENT, Means.PERSON}
+    assert {controls[control].means for control in without} == {Means.PERSON}
 
 
 def test_every_check_has_a_fault_here() -> None:
-    told = {"CIS-5.1", "CIS-2.15", "CIS-2.1", "SWS-11"}
-    assert set(SWARM_FAULTS) | set(HOME_FAULTS) | told == set(registered())
+    told = {"CIS-5.1", "CIS-2.15", "CIS-2.1", *IMAGE_FAULTS["trusted"]}
+    host = {name for name in registered() if catalogue().controls[name].means is Means.AGENT}
+    assert set(SWARM_FAULTS) | set(HOME_FAULTS) | told | host == set(registered())
 
 
 @pytest.mark.parametrize("control", SWARM_FAULTS)
@@ -131,6 +146,55 @@ def test_a_fault_of_the_home_is_found(control: str) -> None:
     assert State.FAIL in states(report(**HOME_FAULTS[control]), control)
 
 
+@pytest.mark.parametrize("standing", IMAGE_FAULTS)
+def test_how_an_image_stands_decides(standing: str) -> None:
+    images = {IMAGE: ImageFact(standing=standing, reason=f"it is {standing}", is_asked=True)}
+    made = report(swarm(), images=images)
+
+    assert {name: states(made, name)[0] for name in ("OWN-14", "OWN-15")} == IMAGE_FAULTS[standing]
+
+
+def test_an_image_that_a_task_still_runs_counts_beside_that_of_its_service() -> None:
+    answers, old = swarm(), IMAGE.replace("api@", "old@")
+    task = {"ID": "t1", "ServiceID": "svc1", "Status": {"State": "running"}, "Spec": {"ContainerSpec": {"Image": old}}}
+    answers["/tasks"] = [task]
+    images = {**HOME.images, old: ImageFact(standing="revoked", reason="it was revoked", is_asked=True)}
+    (found,) = results(report(answers, images=images), "OWN-15")
+
+    assert found.state is State.FAIL
+    assert old in found.observed
+    assert found.resource.name == "shop_api"
+
+
+def test_images_are_not_checked_where_the_home_signs_none_and_not_judged_where_the_policy_asks_for_no_signature() -> (
+    None
+):
+    skipped = {IMAGE: ImageFact(standing="unsigned", reason="no tag", is_asked=False)}
+
+    assert states(report(swarm(), trust_roles=None), "OWN-14") == [State.NOT_CHECKED]
+    assert states(report(swarm(), trust_roles=None), "OWN-15") == [State.NOT_CHECKED]
+    assert states(report(swarm(), images=skipped), "OWN-14") == [State.NOT_APPLICABLE]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "state"),
+    [
+        ("node.labels.tier == app", State.PASS),
+        ("node.labels.tier==app", State.PASS),
+        ("engine.labels.zone == a", State.PASS),
+        ("node.hostname == w1", State.PASS),
+        ("node.labels.tier != web", State.FAIL),
+        ("node.role == worker", State.FAIL),
+        ("node.platform.os == linux", State.FAIL),
+    ],
+)
+def test_which_constraints_choose_nodes_for_secrets(constraint: str, state: State) -> None:
+    answers = swarm()
+    answers["/services"][0]["Spec"]["TaskTemplate"]["Placement"] = {"Constraints": [constraint]}
+
+    assert states(report(answers), "SWS-08") == [state]
+
+
 def test_without_a_manager_nothing_of_the_swarm_passes() -> None:
     made = report()
 
@@ -140,7 +204,9 @@ def test_without_a_manager_nothing_of_the_swarm_passes() -> None:
     assert not made.is_incomplete
 
 
-@pytest.mark.parametrize("path", ["/info", "/swarm", "/nodes", "/services", "/networks", "/secrets", "/configs"])
+@pytest.mark.parametrize(
+    "path", ["/info", "/swarm", "/nodes", "/services", "/tasks", "/networks", "/secrets", "/configs"]
+)
 @pytest.mark.parametrize("problem", ["refused", "shape"])
 def test_what_could_not_be_read_is_an_error_and_never_a_pass(path: str, problem: str) -> None:
     known = facts(swarm())

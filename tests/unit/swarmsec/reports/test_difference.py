@@ -22,7 +22,7 @@ from tests.unit.swarmsec.reports.facts import container, report, swarm
 
 def spoiled() -> dict[str, Any]:
     answers = swarm()
-    container(answers).update(Image="registry.example/shop/api:1")
+    container(answers).update(User="root")
     return answers
 
 
@@ -43,8 +43,8 @@ def test_nothing_moves_between_equal_reports() -> None:
 
 
 def test_what_fails_now_is_worse_and_what_passes_again_is_better() -> None:
-    assert moves(swarm(), spoiled()) == {"SWS-04 service shop_api": ("worse", "pass", "fail")}
-    assert moves(spoiled(), swarm()) == {"SWS-04 service shop_api": ("better", "fail", "pass")}
+    assert moves(swarm(), spoiled()) == {"CIS-4.1 service shop_api": ("worse", "pass", "fail")}
+    assert moves(spoiled(), swarm()) == {"CIS-4.1 service shop_api": ("better", "fail", "pass")}
 
 
 def test_what_could_not_be_read_this_time_is_worse() -> None:
@@ -57,7 +57,7 @@ def test_what_could_not_be_read_this_time_is_worse() -> None:
 def test_a_failure_that_went_with_its_resource_is_better() -> None:
     gone = {**spoiled(), "/services": []}
 
-    assert moves(spoiled(), gone)["SWS-04 service shop_api"] == ("better", "fail", None)
+    assert moves(spoiled(), gone)["CIS-4.1 service shop_api"] == ("better", "fail", None)
 
 
 def test_the_worse_come_first_and_both_forms_say_the_same() -> None:
@@ -67,7 +67,7 @@ def test_the_worse_come_first_and_both_forms_say_the_same() -> None:
     text = render_moves_text(former, found).decode()
     document = json.loads(render_moves_json(former, found))
     assert text.splitlines()[0].endswith("1 worse, 0 better, 0 changed")
-    assert "SWS-04 service shop_api: pass -> fail" in text
+    assert "CIS-4.1 service shop_api: pass -> fail" in text
     assert [item["trend"] for item in document["moves"]] == [Trend.WORSE.value]
 
 
