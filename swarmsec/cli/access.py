@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarmsec.cli.accessenrol import enrol, renew
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
 from swarmsec.cli.tables import print_table
 from swarmsec.cli.unlock import keys_of
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 def access() -> None:
     """Identities of people and programs on the server, each with one role.
 
-    Whoever can open the home needs none: they are admin. docs/roles.md says what each role may.
+    Whoever can open the home needs none: they are admin. docs/roles.md says what each role may. A secret driver and a
+    node's agent enrol on their own machine, with a token.
     """
+
+
+access.add_command(enrol)
+access.add_command(renew)
 
 
 @access.command()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,10 +12,6 @@ from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say
 from swarmsec.cli.noderecover import recover
 
-if TYPE_CHECKING:
-    from swarmsec.wiring.renewing import Renewal
-
-MIN_EVERY = timedelta(seconds=1)
 _directory = click.option(
     "--dir",
     "directory",
@@ -111,33 +104,13 @@ def renew(context: click.Context, server: str, directory: Path, if_due: bool, da
       swarmsec node renew --server https://ca.example.internal:8443 --dir ./node --if-due
       swarmsec node renew --server https://ca.example.internal:8443 --dir ./node --daemon
     """
-    from swarmsec.errors import UsageProblem
-    from swarmsec.wiring import renewing
+    from swarmsec.cli.renewals import renew_or_keep_renewed, report_renewal
+    from swarmsec.wiring.filekinds import NODE_FILES
 
-    if every < MIN_EVERY:
-        raise UsageProblem(f"expected --every of at least 1s, got {int(every.total_seconds())}s")
-    if not daemon:
-        _report(context, renewing.renew(server, directory, if_due=if_due))
-        return
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    say(f"renewing in {directory}")
-    renewing.keep_renewed(server, directory, every=every, stop=stop, tell=lambda line: click.echo(line, err=True))
-
-
-def _report(context: click.Context, renewal: Renewal) -> None:
-    from swarmsec.clock import rfc3339_seconds
-
-    not_after = rfc3339_seconds(int(renewal.certificate.not_valid_after_utc.timestamp()))
-    due = rfc3339_seconds(int(renewal.due.timestamp()))
-    serial = f"{renewal.certificate.serial_number:x}"
-    if options_of(context).json:
-        document = {"node_id": renewal.identity.node_id, "role": renewal.identity.role.word, "serial": serial}
-        print_json({**document, "renewed": renewal.is_new, "not_after": not_after, "due": due})
-        return
-    click.echo(serial)
-    say(f"{'renewed, due again' if renewal.is_new else 'not due before'} {due}")
+    renewal = renew_or_keep_renewed(server, directory, NODE_FILES, if_due=if_due, daemon=daemon, every=every)
+    if renewal is not None:
+        whose = {"node_id": renewal.identity.node_id, "role": renewal.identity.role.word}
+        report_renewal(context, renewal, whose)
 
 
 node.add_command(recover)

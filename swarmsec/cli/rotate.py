@@ -111,13 +111,13 @@ def _abort(home: Home, keys: SealedKeys) -> tuple[RotationRecord, bool]:
 
 
 def _leave_out(home: Home, nodes: Sequence[str]) -> LeftOut:
-    from swarmsec.services.renew_node import records_of_node
+    from swarmsec.services.renew_node import records_of, role_word
     from swarmsec.services.rotate_authority import finish_without
 
     left = home.store.write(lambda transaction: finish_without(transaction, frozenset(nodes), local_requester()))
     for node in left.nodes:
-        records = home.store.read(partial(records_of_node, node_id=node))
-        role = records[-1].profile.removeprefix("swarm-") if records else "node"
+        records = home.store.read(partial(records_of, name=node))
+        role = role_word(records[-1]) if records else "node"
         warn(f"{role} {node} is left out, and its certificates are revoked; it has to join again")
     for node in left.followed:
         say(f"{node} has followed already")

@@ -65,12 +65,14 @@ def manager(context: click.Context, rotate: bool) -> None:
 def create(context: click.Context, role: str, ttl: timedelta, uses: int, node_name: str) -> None:
     """Make a token with limits and print it; it is shown this once.
 
-    A token of role recover brings back a node whose certificate has expired, and needs --node-name.
+    A token of role recover brings back a node whose certificate has expired, and needs --node-name. With one of role
+    driver or agent, the secret driver of a manager or the agent of a node enrols: swarmsec access enrol.
 
     \b
     Examples:
       swarmsec ca token create --role worker
       swarmsec ca token create --role manager --ttl 1h --node-name m2
+      swarmsec ca token create --role driver --node-name m1
     """
     from swarmsec.clock import rfc3339_seconds
     from swarmsec.services.authority import load_authority

@@ -168,8 +168,14 @@ def issue_for_host(
     spki_der: bytes,
     hosts: Sequence[str],
     requester: Requester,
+    via: str = "",
 ) -> CertificateRecord:
-    """Issue a server's or client's certificate; ``role`` is what its bearer may do on our own API, if anything."""
+    """Issue a server's or client's certificate.
+
+    Args:
+        role: what its bearer may do on our own API, if anything.
+        via: how its bearer was let in, for the log, where no operator decided it.
+    """
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, authority.cluster_id),
@@ -181,6 +187,7 @@ def issue_for_host(
         "profile": record.profile,
         "role": record.role,
         "hosts": list(hosts),
+        **({"via": via} if via else {}),
         **short_life(record),
     }
     transaction.log(requester.event(Action.CA_ISSUE, reference_of(record), fields=fields))

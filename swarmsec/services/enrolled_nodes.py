@@ -1,4 +1,4 @@
-"""Who has to follow when the root changes: every node with a certificate that counts.
+"""Who has to follow when the root changes: every node, driver and agent with a certificate that counts.
 
 Nodes of a Swarm that uses this authority as its external CA do not follow us: SwarmKit moves them, in a rotation of its
 own. Which they are is told by their newest certificate, which one of their managers asked for.
@@ -15,7 +15,7 @@ from swarmsec.audit.actions import Action, Outcome
 from swarmsec.clock import unix_seconds
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
-from swarmsec.services.renew_node import is_node_s
+from swarmsec.services.renew_node import renews_itself
 
 _BY_MANAGER: Final = "swarm-manager:"
 
@@ -25,7 +25,7 @@ class Enrolled:
     """The nodes with a certificate that counts, by who moves them to another root."""
 
     own: frozenset[str]
-    """They ask us themselves: ``node join`` and ``node renew``."""
+    """They ask us themselves: ``node join``, ``access enrol`` and ``node renew``."""
     of_swarm: frozenset[str]
     """A manager asks for them."""
 
@@ -40,7 +40,7 @@ def enrolled_nodes(transaction: Transaction) -> Enrolled:
 
 
 def _counts(record: CertificateRecord, now: int) -> bool:
-    return is_node_s(record) and record.status is not CertificateStatus.REVOKED and record.not_after > now
+    return renews_itself(record) and record.status is not CertificateStatus.REVOKED and record.not_after > now
 
 
 def _asked_for_by_managers(transaction: Transaction, records: Iterable[CertificateRecord]) -> set[str]:

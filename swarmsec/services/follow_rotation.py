@@ -1,5 +1,7 @@
 """What nodes do in a root rotation: told by the certificate that they show, and by the digest of what they trust.
 
+Drivers and agents follow as nodes do, and are counted among them here.
+
 A node that lies harms itself alone. That it uses a certificate of the new root is seen in its handshake, not said; that
 it trusts both roots it may say untruly, and then meets certificates that it cannot verify.
 """
@@ -17,7 +19,7 @@ from swarmsec.errors import Denied
 from swarmsec.services.authority import Authority, reference_of
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
-from swarmsec.services.renew_node import is_node_s, records_of_node
+from swarmsec.services.renew_node import records_of, renews_itself
 from swarmsec.services.requester import Requester
 from swarmsec.services.rotation_records import RotationRecord
 from swarmsec.services.rotation_roots import running_rotation
@@ -45,11 +47,11 @@ def seen_of(transaction: Transaction, presented_sha256: bytes, roots_sha256: byt
     """Find out which node calls.
 
     Raises:
-        Refusal: the certificate is none of ours, or not a node's.
+        Refusal: the certificate is none of ours, or of one who does not renew by themselves.
     """
     presented = transaction.certificates.by_sha256(presented_sha256)
-    if presented is None or not is_node_s(presented):
-        why = "only a node with a certificate of this authority can ask which roots it is to trust"
+    if presented is None or not renews_itself(presented):
+        why = "only a node, driver or agent of this authority can ask which roots it is to trust"
         target = reference_of(presented) if presented else ObjectRef(type="certificate")
         event = requester.event(Action.CA_ROTATE_NODE, target, outcome=Outcome.DENIED, reason=why)
         raise Refusal(Denied(why, hint="join with: swarmsec node join"), event)
@@ -100,7 +102,7 @@ def note_revoked(transaction: Transaction, node: str, requester: Requester) -> N
     if (
         record is None
         or known is None
-        or any(each.status is not CertificateStatus.REVOKED for each in records_of_node(transaction, node))
+        or any(each.status is not CertificateStatus.REVOKED for each in records_of(transaction, node))
     ):
         return
     before = load_around(transaction, record, node)

@@ -102,7 +102,7 @@ def node_role_of(admission: Admission, requester: Requester) -> NodeRole:
             why = "this token brings back a node whose certificate has expired, no node can join with it"
         case _:
             assert_never(admission.role)
-    hint = "for bringing back: swarmsec node recover; for joining: swarmsec ca token create --role worker"
+    hint = "for bringing back: swarmsec node recover; for driver and agent: swarmsec access enrol"
     raise refusal(requester, Action.CA_TOKEN_REDEEM, Denied(why, hint=hint), admission.limited)
 
 

@@ -13,7 +13,7 @@ from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.services.issue_certificate import SERVER_NAME
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
-from swarmsec.services.renew_node import is_node_s, records_of_node
+from swarmsec.services.renew_node import records_of, renews_itself, role_word
 from swarmsec.services.rotation_records import RotationRecord
 from swarmsec.services.rotation_roots import running_rotation
 from swarmsec.services.rotation_steps import load_rotation
@@ -113,13 +113,14 @@ def left_behind(transaction: Transaction, rotation: RotationRecord) -> Sequence[
     """Who holds a certificate of the old root and does not follow by itself: servers, clients, people.
 
     Returns:
-        names, each once; not those of nodes, of our own server, and of who has a certificate of the new root.
+        names, each once; not those of nodes, drivers and agents, of our own server, and of who has a certificate of
+            the new root.
     """
     now = unix_seconds(transaction.clock)
     old: set[str] = set()
     new: set[str] = set()
     for record in transaction.certificates.all():
-        if is_node_s(record) or record.subject_id == SERVER_NAME or record.not_after <= now:
+        if renews_itself(record) or record.subject_id == SERVER_NAME or record.not_after <= now:
             continue
         if record.generation == rotation.old_generation and _counted_until(record, rotation):
             old.add(record.subject_id)
@@ -136,11 +137,11 @@ def _counted_until(record: CertificateRecord, rotation: RotationRecord) -> bool:
 
 
 def _named(transaction: Transaction, blocker: Blocker, contacts: Mapping[str, int]) -> NamedBlocker:
-    records = records_of_node(transaction, blocker.node)
+    records = records_of(transaction, blocker.node)
     newest = records[-1] if records else None
     return NamedBlocker(
         node=blocker.node,
-        role="" if newest is None else newest.profile.removeprefix("swarm-"),
+        role="" if newest is None else role_word(newest),
         awaits=blocker.awaits,
         last_seen=contacts.get(blocker.node),
         not_after=None if newest is None else newest.not_after,

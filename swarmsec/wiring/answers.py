@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -24,17 +24,26 @@ _MOST_CERTIFICATES: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """A verified answer: who the node is, its certificate, and the roots to trust from now on."""
+    """A verified answer: the certificate, and the roots to trust from now on."""
 
-    identity: NodeIdentity
     certificate: x509.Certificate
     chain: bytes
     """The certificate and what came with it to verify it, PEM."""
     bundle: bytes
 
+    @property
+    def identity(self) -> NodeIdentity:
+        """Who a node is; an identity is none."""
+        return identity_of(self.certificate)
+
 
 def verify_answer(
-    answer: Mapping[str, Any], key: ec.EllipticCurvePrivateKey, *, trusted: bytes, now: datetime
+    answer: Mapping[str, Any],
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    trusted: bytes,
+    now: datetime,
+    subject_of: Callable[[x509.Certificate], object] = identity_of,
 ) -> Issued:
     """Believe a certificate only if it is for our key, and below a root that we trust, or that such a root signed.
 
@@ -43,6 +52,7 @@ def verify_answer(
         key: the node's.
         trusted: the roots that the node trusts so far, PEM.
         now: aware of its zone.
+        subject_of: what the certificate says of who has it; of a node unless told otherwise.
 
     Raises:
         Denied: anything else.
@@ -51,14 +61,14 @@ def verify_answer(
     try:
         chain = _certificates(answer, "certificate")
         certificate = verify_chain(chain, trusted=parse_bundle(trusted), now=now)
-        identity = identity_of(certificate)
+        subject_of(certificate)
         own = spki_of(certificate.public_key()) == spki_of(key.public_key())
     except (*PARSE_ERRORS, CaError):
         raise refusal from None
     if not own:
         raise refusal
     bundle = answered_bundle(answer, trusted=trusted, now=now)
-    return Issued(identity=identity, certificate=certificate, chain=write_bundle(chain), bundle=bundle)
+    return Issued(certificate=certificate, chain=write_bundle(chain), bundle=bundle)
 
 
 def answered_bundle(answer: Mapping[str, Any], *, trusted: bytes, now: datetime) -> bytes:

@@ -194,8 +194,8 @@ def _worded(status: int, document: dict[str, Any]) -> Exception:
     """The server's refusal in our own classes."""
     error = document.get("error")
     members = error if isinstance(error, dict) else {}
-    text = _printable(members.get("message")) or f"HTTP status {status}"
-    hint = _printable(members.get("hint")) or None
+    text = printable(members.get("message")) or f"HTTP status {status}"
+    hint = printable(members.get("hint")) or None
     if status in {401, 403}:
         return Denied(text, hint=hint)
     if status in _USAGE_STATUSES:
@@ -203,7 +203,8 @@ def _worded(status: int, document: dict[str, Any]) -> Exception:
     return Unavailable(text, hint=hint)
 
 
-def _printable(value: object) -> str:
+def printable(value: object) -> str:
+    """What a server says, without characters that could steer a terminal; nothing for what is no text."""
     text = value if isinstance(value, str) else ""
     return "".join(character for character in text[:500] if character.isprintable())
 
@@ -300,6 +301,6 @@ def _unreachable(url: str, error: Exception, *, is_ended: bool) -> Exception:
         )
     kind = _ConnectionEnded if is_ended else Unavailable
     return kind(
-        f"{url} could not be reached: {_printable(str(error))[:200]}",
+        f"{url} could not be reached: {printable(str(error))[:200]}",
         hint="check the address and that serve runs there",
     )

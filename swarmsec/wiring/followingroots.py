@@ -57,7 +57,7 @@ def check_roots(base: str, files: NodeFiles, *, now: Callable[[], datetime]) -> 
         if bundle == files.roots:
             break
         with writing(files.directory):
-            write_roots(files.directory, bundle)
+            write_roots(files.directory, bundle, files.kind)
         files = replace(files, roots=bundle)
     return _checked(answer, files, has_new_roots=files.roots != known)
 

@@ -1,6 +1,7 @@
-"""A node's files, in the form that Docker's own have, and how a new pair takes the place of the old one.
+"""The files of a node, driver or agent, and how a new pair takes the place of the old one.
 
-``swarm-node.key`` (0600), ``swarm-root-ca.crt`` and, always written last, ``swarm-node.crt``. A renewal writes the new
+A node's are ``swarm-node.key`` (0600), ``swarm-root-ca.crt`` and, always written last, ``swarm-node.crt``, in the form
+that Docker's own have; ``filekinds`` has the names of the others. A renewal writes the new
 key beside as ``.swarm-node.key`` before anybody is asked, then the new certificate as ``.swarm-node.crt``, then moves
 the key and last the certificate. Between the two moves the key is new and the certificate is old; every reader takes
 the waiting certificate then, and so does Docker (swarmkit, ca/keyreadwriter.go).
@@ -28,31 +29,47 @@ from ca.identity import NodeIdentity, identity_of
 from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
 from swarmsec.wiring.authorityclient import KeyPair, key_pem, spki_of
+from swarmsec.wiring.filekinds import NODE_FILES, FileKind
 
-CERTIFICATE: Final = "swarm-node.crt"
-KEY: Final = "swarm-node.key"
-ROOTS: Final = "swarm-root-ca.crt"
-NEXT_CERTIFICATE: Final = ".swarm-node.crt"
-NEXT_KEY: Final = ".swarm-node.key"
+CERTIFICATE: Final = NODE_FILES.certificate
+KEY: Final = NODE_FILES.key
+ROOTS: Final = NODE_FILES.roots
+NEXT_CERTIFICATE: Final = NODE_FILES.next_certificate
+NEXT_KEY: Final = NODE_FILES.next_key
 MAX_FILE: Final = 262_144
-_ANOTHER_DIRECTORY: Final = "name the --dir that 'swarmsec node join' wrote"
+_ANOTHER_DIRECTORY: Final = "name the --dir that 'swarmsec node join' or 'swarmsec access enrol' wrote"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFiles:
-    """What a node's directory holds, read and held together."""
+    """What the directory holds, read and held together."""
 
     directory: Path
+    kind: FileKind
     pair: KeyPair
-    identity: NodeIdentity
     roots: bytes
     """The root bundle, PEM."""
     is_docker_s_key: bool
     """Whether the key file has headers of Docker, which holds more than a key in it."""
 
+    @property
+    def identity(self) -> NodeIdentity:
+        """Who a node is; an identity is none."""
+        return identity_of(self.pair.certificate)
 
-def open_node_files(directory: Path) -> NodeFiles:
-    """Read a node's files, and finish a replacement that was interrupted between its two moves.
+    @property
+    def name(self) -> str:
+        """Whose the files are: a node's id, or the name of an identity."""
+        return common_name(self.pair.certificate)
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    """The last name in the subject of a certificate that ``FileKind.subject_of`` accepted."""
+    return str(list(certificate.subject)[-1].value)
+
+
+def open_node_files(directory: Path, kind: FileKind = NODE_FILES) -> NodeFiles:
+    """Read the files, and finish a replacement that was interrupted between its two moves.
 
     Raises:
         NotFound: a file is missing.
@@ -60,24 +77,24 @@ def open_node_files(directory: Path) -> NodeFiles:
         Unavailable: a file cannot be read or moved.
     """
     with writing(directory):
-        key_text = _read(directory / KEY)
-        key = _key(key_text, directory / KEY)
-        certificate = _certificate(directory / CERTIFICATE)
+        key_text = _read(directory / kind.key)
+        key = _key(key_text, directory / kind.key)
+        certificate = _certificate(directory / kind.certificate)
         if not _belong_together(key, certificate):
-            certificate = _waiting_certificate(directory, key)
-            _move(directory, NEXT_CERTIFICATE, CERTIFICATE)
-        roots = _read(directory / ROOTS)
+            certificate = _waiting_certificate(directory, kind, key)
+            _move(directory, kind.next_certificate, kind.certificate)
+        roots = _read(directory / kind.roots)
     try:
         parse_bundle(roots)
-        identity = identity_of(certificate)
+        kind.subject_of(certificate)
     except CaError as error:
         raise UsageProblem(f"expected a node's files in {directory}: {error}", hint=_ANOTHER_DIRECTORY) from None
     pair = KeyPair(key=key, certificate=certificate)
     docker = any(b":" in line for line in key_text.splitlines())
-    return NodeFiles(directory=directory, pair=pair, identity=identity, roots=roots, is_docker_s_key=docker)
+    return NodeFiles(directory=directory, kind=kind, pair=pair, roots=roots, is_docker_s_key=docker)
 
 
-def present_certificate(directory: Path) -> x509.Certificate:
+def present_certificate(directory: Path, kind: FileKind = NODE_FILES) -> x509.Certificate:
     """The certificate alone, as it is now; nothing is held together or moved.
 
     Raises:
@@ -86,7 +103,7 @@ def present_certificate(directory: Path) -> x509.Certificate:
         Unavailable: it cannot be read.
     """
     with writing(directory):
-        return _certificate(directory / CERTIFICATE)
+        return _certificate(directory / kind.certificate)
 
 
 def make_key(path: Path) -> ec.EllipticCurvePrivateKey:
@@ -103,7 +120,7 @@ def make_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return made
 
 
-def replace_pair(directory: Path, chain: bytes) -> None:
+def replace_pair(directory: Path, chain: bytes, kind: FileKind = NODE_FILES) -> None:
     """Put the new key, which is in its place beside, and its certificate where the old ones are.
 
     Args:
@@ -112,25 +129,25 @@ def replace_pair(directory: Path, chain: bytes) -> None:
     Raises:
         OSError: a file cannot be written; the old pair or the new one is usable.
     """
-    write_atomically(directory / NEXT_CERTIFICATE, chain, mode=0o644)
-    _move(directory, NEXT_KEY, KEY)
-    _move(directory, NEXT_CERTIFICATE, CERTIFICATE)
+    write_atomically(directory / kind.next_certificate, chain, mode=0o644)
+    _move(directory, kind.next_key, kind.key)
+    _move(directory, kind.next_certificate, kind.certificate)
 
 
-def forget_renewal(directory: Path) -> None:
+def forget_renewal(directory: Path, kind: FileKind = NODE_FILES) -> None:
     """Drop what an unfinished renewal left beside; who joins anew begins with another identity."""
-    for name in (NEXT_KEY, NEXT_CERTIFICATE):
+    for name in (kind.next_key, kind.next_certificate):
         (directory / name).unlink(missing_ok=True)
 
 
-def write_certificate(directory: Path, chain: bytes) -> None:
+def write_certificate(directory: Path, chain: bytes, kind: FileKind = NODE_FILES) -> None:
     """Write the certificate of the key that is in its place already, and behind it what others need to verify it."""
-    write_atomically(directory / CERTIFICATE, chain, mode=0o644)
+    write_atomically(directory / kind.certificate, chain, mode=0o644)
 
 
-def write_roots(directory: Path, bundle: bytes) -> None:
+def write_roots(directory: Path, bundle: bytes, kind: FileKind = NODE_FILES) -> None:
     """Write the root bundle."""
-    write_atomically(directory / ROOTS, bundle, mode=0o644)
+    write_atomically(directory / kind.roots, bundle, mode=0o644)
 
 
 @contextmanager
@@ -204,9 +221,9 @@ def _certificate(path: Path) -> x509.Certificate:
         raise UsageProblem(f"expected a certificate in {path}", hint=_ANOTHER_DIRECTORY) from None
 
 
-def _waiting_certificate(directory: Path, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    if (directory / NEXT_CERTIFICATE).exists():
-        certificate = _certificate(directory / NEXT_CERTIFICATE)
+def _waiting_certificate(directory: Path, kind: FileKind, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    if (directory / kind.next_certificate).exists():
+        certificate = _certificate(directory / kind.next_certificate)
         if _belong_together(key, certificate):
             return certificate
     raise UsageProblem(f"expected a key and a certificate that belong together in {directory}", hint=_ANOTHER_DIRECTORY)

@@ -1,4 +1,4 @@
-"""The node's side of renewing: when it is time, with a key made here, over the handshake that the present one opens.
+"""Renewing as a node, driver or agent does it: when it is time, with a key made here, shown the present certificate.
 
 The moment lies in SwarmKit's window (``ca.renewal``). Where in it is drawn once for each certificate and kept beside
 it, so that asking every minute does not draw until it suits.
@@ -18,17 +18,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from ca.bundle import parse_bundle
-from ca.identity import NodeIdentity
+from ca.identity import NodeIdentity, identity_of
 from ca.renewal import renewal_time
 from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import Denied, SwarmsecError, Unavailable, UsageProblem, describe
 from swarmsec.wiring.answers import Issued, verify_answer
 from swarmsec.wiring.authorityclient import ask, parse_server, signing_request
+from swarmsec.wiring.filekinds import NODE_FILES, FileKind
 from swarmsec.wiring.followingroots import Checked, check_roots
 from swarmsec.wiring.nodefiles import (
-    NEXT_KEY,
     NodeFiles,
     alone,
+    common_name,
     make_key,
     open_node_files,
     present_certificate,
@@ -37,7 +38,6 @@ from swarmsec.wiring.nodefiles import (
     writing,
 )
 
-WINDOW: Final = ".swarm-node.renewal"
 _PARTS: Final = 1_000_000
 _LOOKS_IN_A_LIFE: Final = 50
 _LEAST_PAUSE: Final = timedelta(seconds=1)
@@ -46,13 +46,22 @@ Now = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewal:
-    """What a node has now, and whether it is new."""
+    """What a node, driver or agent has now, and whether it is new."""
 
-    identity: NodeIdentity
     certificate: x509.Certificate
     is_new: bool
     due: datetime
     """When the certificate is to be renewed, UTC."""
+
+    @property
+    def identity(self) -> NodeIdentity:
+        """Who a node is; an identity is none."""
+        return identity_of(self.certificate)
+
+    @property
+    def name(self) -> str:
+        """A node's id, or the name of an identity."""
+        return common_name(self.certificate)
 
 
 def utc_now() -> datetime:
@@ -60,31 +69,34 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def renew(server: str, directory: Path, *, if_due: bool = False, now: Now = utc_now) -> Renewal:
-    """Renew a node's certificate.
+def renew(
+    server: str, directory: Path, *, if_due: bool = False, now: Now = utc_now, kind: FileKind = NODE_FILES
+) -> Renewal:
+    """Renew a certificate.
 
     Args:
         server: ``https://HOST:PORT`` of the authority.
-        directory: of the node's files.
+        directory: of the files.
         if_due: leave a certificate alone whose moment has not come, unless the authority's root changes. An authority
             that cannot be reached does not matter then.
         now: the wall clock.
+        kind: whether they are a node's files or an identity's.
 
     Raises:
-        NotFound: the directory holds no node's files.
+        NotFound: the directory holds no such files.
         UsageProblem: the address, or files that are not a node's.
         Denied: the certificate has expired, or the authority refuses.
         Unavailable: the authority cannot be reached, a file cannot be written, or another process is at work.
     """
     base = parse_server(server)
     with alone(directory):
-        files = open_node_files(directory)
+        files = open_node_files(directory, kind)
         _verify_renewable(files, now())
         due = due_time(files)
         may_wait = if_due and now() < due
         checked = _check(base, files, now)
         if may_wait and not (checked and checked.renew):
-            return Renewal(identity=files.identity, certificate=files.pair.certificate, is_new=False, due=due)
+            return Renewal(certificate=files.pair.certificate, is_new=False, due=due)
         return _renew(base, checked.files if checked else files, now, phase=checked.phase if checked else "")
 
 
@@ -96,6 +108,7 @@ def keep_renewed(
     stop: threading.Event,
     tell: Callable[[str], None],
     now: Now = utc_now,
+    kind: FileKind = NODE_FILES,
 ) -> None:
     """Renew when it is time, and at once when the authority has other roots than the node, until told to stop.
 
@@ -103,6 +116,8 @@ def keep_renewed(
         every: how often to look; more often where a certificate's life is short against it.
         stop: ends the work after what is under way.
         tell: called with each line for the operator; a problem that stays is told once.
+        now: the wall clock.
+        kind: whether they are a node's files or an identity's.
 
     Raises:
         UsageProblem: the address is none.
@@ -112,7 +127,7 @@ def keep_renewed(
     while not stop.is_set():
         retry_after = 0
         try:
-            look = _look(base, directory, now)
+            look = _look(base, directory, now, kind)
             line, retry_after = look.line, look.retry_after
         except Exception as error:
             description = describe(error)
@@ -122,7 +137,7 @@ def keep_renewed(
         if line and line != told:
             tell(line)
         told = line
-        pause = _pause(directory, every).total_seconds()
+        pause = _pause(directory, every, kind).total_seconds()
         stop.wait(min(retry_after or pause, pause))
 
 
@@ -134,9 +149,9 @@ class _Look:
     retry_after: int = 0
 
 
-def _look(base: str, directory: Path, now: Now) -> _Look:
+def _look(base: str, directory: Path, now: Now, kind: FileKind) -> _Look:
     with alone(directory):
-        files = open_node_files(directory)
+        files = open_node_files(directory, kind)
         _verify_renewable(files, now())
         checked = check_roots(base, files, now=now)
         if now() < due_time(files) and not checked.renew:
@@ -144,7 +159,7 @@ def _look(base: str, directory: Path, now: Now) -> _Look:
             return _Look(line=line, retry_after=checked.retry_after)
         renewed = _renew(base, checked.files, now, phase=checked.phase)
     serial = f"{renewed.certificate.serial_number:x}"
-    line = f"renewed {renewed.identity.node_id}: {serial}, due {renewed.due:%Y-%m-%dT%H:%M:%SZ}"
+    line = f"renewed {renewed.name}: {serial}, due {renewed.due:%Y-%m-%dT%H:%M:%SZ}"
     return _Look(line=line, retry_after=checked.retry_after)
 
 
@@ -161,10 +176,10 @@ def _check(base: str, files: NodeFiles, now: Now) -> Checked | None:
         return None
 
 
-def _pause(directory: Path, every: timedelta) -> timedelta:
+def _pause(directory: Path, every: timedelta, kind: FileKind) -> timedelta:
     """How long to wait: a life of minutes leaves its last fifth for all tries, so each is a tenth of that apart."""
     try:
-        certificate = present_certificate(directory)
+        certificate = present_certificate(directory, kind)
     except SwarmsecError:
         return every
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
@@ -179,7 +194,7 @@ def due_time(files: NodeFiles) -> datetime:
     """
     certificate = files.pair.certificate
     sha256 = certificate.fingerprint(hashes.SHA256()).hex()
-    path = files.directory / WINDOW
+    path = files.directory / files.kind.window
     with writing(files.directory):
         part = _kept_part(path, sha256)
         if part is None:
@@ -213,40 +228,38 @@ def _verify_renewable(files: NodeFiles, now: datetime) -> None:
             hint="check this machine's clock",
         )
     if now >= certificate.not_valid_after_utc:
-        node = files.identity.node_id
         raise Denied(
-            f"the certificate of {node} expired at {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
-            hint=f"get a token with: swarmsec ca token create --role recover --node-name {node},"
-            " then: swarmsec node recover",
+            f"the certificate of {files.name} expired at {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
+            hint=files.kind.way_back.format(name=files.name),
         )
 
 
 def _renew(base: str, files: NodeFiles, now: Now, *, phase: str) -> Renewal:
-    directory = files.directory
+    directory, kind = files.directory, files.kind
     with writing(directory):
         # The key is on disk before anybody is asked: an answer that is lost is asked for again with the same key.
-        key = make_key(directory / NEXT_KEY)
+        key = make_key(directory / kind.next_key)
         answer = ask(base, "/api/v1/node/renew", {"csr": signing_request(key)}, roots=files.roots, pair=files.pair)
-        issued = verify_answer(answer, key, trusted=files.roots, now=now())
+        issued = verify_answer(answer, key, trusted=files.roots, now=now(), subject_of=kind.subject_of)
         verify_same_node(files, issued)
         if issued.bundle != files.roots:
-            write_roots(directory, issued.bundle)
-        replace_pair(directory, issued.chain)
-    renewed = open_node_files(directory)
+            write_roots(directory, issued.bundle, kind)
+        replace_pair(directory, issued.chain, kind)
+    renewed = open_node_files(directory, kind)
     if phase:
         # A rotation waits until a node was seen with its new certificate.
         _check(base, renewed, now)
-    return Renewal(identity=issued.identity, certificate=issued.certificate, is_new=True, due=due_time(renewed))
+    return Renewal(certificate=issued.certificate, is_new=True, due=due_time(renewed))
 
 
 def verify_same_node(files: NodeFiles, issued: Issued) -> None:
-    """Hold an answer against who the node was.
+    """Hold an answer against who was there before.
 
     Raises:
-        Denied: it is another node's, or of another role or cluster.
+        Denied: it is for another name, or of another role or cluster.
     """
-    if issued.identity != files.identity:
+    if issued.certificate.subject != files.pair.certificate.subject:
         raise Denied(
-            f"the authority answered with a certificate of another node than {files.identity.node_id}",
+            f"the authority answered with a certificate of another than {files.name}",
             hint="report this to its operator",
         )

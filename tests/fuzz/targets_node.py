@@ -26,8 +26,8 @@ from swarmsec.keys.errors import WrongUnlock
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.read_log import parse_action, parse_since
 from swarmsec.wiring import answers, authorityclient, enrolment, renewing
+from swarmsec.wiring.filekinds import NODE_FILES
 from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, NEXT_CERTIFICATE, ROOTS, open_node_files
-from swarmsec.wiring.renewing import WINDOW
 from swarmsec.wiring.serving.session import Listening
 from swarmsec.wiring.unlocking import SOCKET_NAME, root_of_running_server, unlock_running_server
 from tests.fuzz.engine import CheckFailed, Target
@@ -102,8 +102,8 @@ def _node_files(data: bytes) -> None:
 def _window(data: bytes) -> None:
     """What is kept of the moment of a renewal, beside the certificate."""
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory, WINDOW).write_bytes(data)
-        part = renewing._kept_part(Path(directory, WINDOW), _KEPT_FOR)
+        Path(directory, NODE_FILES.window).write_bytes(data)
+        part = renewing._kept_part(Path(directory, NODE_FILES.window), _KEPT_FOR)
     if part is not None and not 0 <= part < 1_000_000:
         raise CheckFailed("expected a part of the window")
 

@@ -27,6 +27,7 @@ ROUTE_NAMES = {
     ("GET", "/api/v1/ca/bundle"): "ca.bundle",
     ("GET", "/api/v1/ca/crl"): "ca.crl",
     ("POST", "/api/v1/node/join"): "node.join",
+    ("POST", "/api/v1/access/enrol"): "access.enrol",
     ("POST", "/api/v1/node/renew"): "node.renew",
     ("POST", "/api/v1/node/check"): "node.check",
     ("POST", "/api/v1/node/recover"): "node.recover",
@@ -47,6 +48,7 @@ ROUTE_NAMES = {
 ALLOWED = {
     "/log/tile/": 404,
     "/api/v1/agent/facts": 400,
+    "/api/v1/access/enrol": 400,
     "/log/cosignatures": 400,
     "/api/v1/trust/images": 400,
     "/api/v1/trust/signatures": 400,

@@ -28,7 +28,7 @@ from swarmsec.services.node_records import HeldNode
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.recover_node import RecoveryRequest, recover_node
-from swarmsec.services.renew_node import renew_node
+from swarmsec.services.renew_node import renew_node, role_word
 from swarmsec.services.requester import Requester
 from swarmsec.services.sign_for_swarm import sign_for_swarm
 from swarmsec.storage.groupwriter import GroupWriter
@@ -112,7 +112,7 @@ class AuthorityServices:
         return await self._writer.write(unit)
 
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
-        """Renew the certificate that a node showed."""
+        """Renew the certificate that a node, driver or agent showed."""
         presented = bytes.fromhex(caller.certificate_sha256)
         requester = requester_of(caller, request_id)
 
@@ -228,7 +228,7 @@ def answer_of(authority: Authority, record: CertificateRecord) -> JoinAnswer:
     """What a node gets that was given a certificate."""
     return JoinAnswer(
         node_id=record.subject_id,
-        role=record.profile.removeprefix("swarm-"),
+        role=role_word(record),
         certificate=authority.chain_pem(record).decode("ascii"),
         root_bundle=authority.trusted_pem.decode("ascii"),
         cross_signed=authority.cross_signed_pem.decode("ascii"),

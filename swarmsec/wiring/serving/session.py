@@ -26,6 +26,7 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.access import PolicyAccess
 from swarmsec.server.agent_api import build_agent_route
 from swarmsec.server.app import Server, ServerParts
+from swarmsec.server.identity_api import build_identity_route
 from swarmsec.server.log_api import build_log_routes
 from swarmsec.server.metrics import Metrics
 from swarmsec.server.node_api import build_node_routes
@@ -46,6 +47,7 @@ from swarmsec.wiring.localaddresses import server_names
 from swarmsec.wiring.serving.agents import ServedAgents
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
+from swarmsec.wiring.serving.enrolling import EnrolledIdentities
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.logservice import ServedLogFiles
 from swarmsec.wiring.serving.revocations import ServedRevocations
@@ -208,6 +210,7 @@ class Session:
                 metrics=self._metrics,
                 routes=[
                     *build_node_routes(services),
+                    build_identity_route(EnrolledIdentities(self._writer, keys, authorities)),
                     build_revocation_route(revocations),
                     *build_log_routes(ServedLogFiles(store, self._writer)),
                     *build_tuf_routes(trust),

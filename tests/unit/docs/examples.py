@@ -23,6 +23,8 @@ PARSED_ONLY = {
     ("image", "sign"): "needs a registry",
     ("image", "list"): "needs a repository of signed metadata",
     ("image", "verify"): "needs a registry",
+    ("access", "enrol"): "needs a server",
+    ("access", "renew"): "needs a server",
     ("node", "approve"): "needs a node that waits",
     ("node", "join"): "needs a server",
     ("node", "recover"): "needs a server",

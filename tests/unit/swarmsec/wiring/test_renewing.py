@@ -17,8 +17,9 @@ from ca.profiles import cross_validity
 from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.services.authority import certificate_pem
 from swarmsec.wiring import followingroots, renewing
+from swarmsec.wiring.filekinds import NODE_FILES
 from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, NEXT_KEY, ROOTS, alone, make_key, open_node_files
-from swarmsec.wiring.renewing import WINDOW, due_time, keep_renewed, renew
+from swarmsec.wiring.renewing import due_time, keep_renewed, renew
 from tests.unit.ca.authority import new_issuer
 from tests.unit.swarmsec.services.conftest import desk
 from tests.unit.swarmsec.services.desk import Desk, new_key
@@ -62,7 +63,7 @@ def test_key_and_certificate_are_new_and_the_node_is_the_same(server: FakeServer
     assert after.identity == before.identity
     assert (node / KEY).read_bytes()
     assert after.pair.key.public_key() != before.pair.key.public_key()
-    assert {path.name for path in node.iterdir()} == {CERTIFICATE, KEY, ROOTS, WINDOW}
+    assert {path.name for path in node.iterdir()} == {CERTIFICATE, KEY, ROOTS, NODE_FILES.window}
     assert renew(SERVER, node).is_new
 
 
@@ -72,7 +73,7 @@ def test_the_moment_is_drawn_once_and_lies_in_the_window(node: Path) -> None:
     certificate = certificate_in(node)
 
     assert part_of_life(certificate, 0.5) - timedelta(minutes=1) <= moment <= part_of_life(certificate, 0.8)
-    (node / WINDOW).unlink()
+    (node / NODE_FILES.window).unlink()
     assert len({due_time(open_node_files(node)) for _ in range(3)}) == 1
 
 
@@ -81,13 +82,13 @@ def test_the_moment_is_drawn_once_and_lies_in_the_window(node: Path) -> None:
 )
 def test_a_moment_that_was_not_drawn_for_this_certificate_is_drawn_anew(content: bytes, node: Path) -> None:
     due_time(open_node_files(node))
-    sha256, _, _ = (node / WINDOW).read_bytes().partition(b" ")
-    (node / WINDOW).write_bytes(content.replace(b"%s", sha256))
+    sha256, _, _ = (node / NODE_FILES.window).read_bytes().partition(b" ")
+    (node / NODE_FILES.window).write_bytes(content.replace(b"%s", sha256))
 
     moment = due_time(open_node_files(node))
 
     assert moment <= part_of_life(certificate_in(node), 0.8)
-    assert (node / WINDOW).read_bytes().startswith(sha256 + b" ")
+    assert (node / NODE_FILES.window).read_bytes().startswith(sha256 + b" ")
 
 
 def test_if_due_asks_for_nothing_new_before_its_moment(server: FakeServer, node: Path) -> None:
@@ -193,7 +194,7 @@ def test_a_certificate_of_another_identity_is_not_believed(server: FakeServer, d
         record = desk.issue(NodeRole.MANAGER, "n9", make_key(node / NEXT_KEY))
         return {"certificate": certificate_pem(record).decode(), "root_bundle": desk.authority.bundle_pem.decode()}
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Denied, match="another node than n1"):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Denied, match="another than n1"):
         patch.setattr(renewing, "ask", as_another)
         renew(SERVER, node)
     assert (node / KEY).read_bytes() == key_before
