@@ -50,8 +50,8 @@ def recover(
 
     The key stays, and nothing but certificate and root bundle is written. A node of a Swarm keeps its id, role and
     services: stop its engine, name its data directory, and start it again. For a whole Swarm begin with the managers.
-    With --server the token must be for exactly this node; where the authority's home can be opened none is needed, and
-    a locked manager's key stays locked.
+    With --server the token must be for exactly this node; where the authority's home can be opened none is needed. A
+    locked manager's key stays locked.
 
     \b
     Examples:

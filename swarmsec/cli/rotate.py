@@ -11,7 +11,7 @@ import click
 
 from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, warn
-from swarmsec.cli.swarmrotate import leads_a_swarm, rotate_with_swarm
+from swarmsec.cli.swarmrotate import SwarmRotationOptions, leads_a_swarm, rotate_with_swarm
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def rotate(
     this home. Until each of them uses the new root, both count; then the old one is given up, and join tokens are
     new. Ctrl-C leaves the rotation running; --follow watches it again.
 
-    A home that has adopted a Swarm leads the Swarm along, in two moves; repeat the command after an interruption.
+    A home that has adopted a Swarm leads the Swarm along, in two moves; repeat the command after an interruption, or
+    go back with --abort. With --detach each call does what can be done at once: repeat it until it says so.
 
     \b
     Examples:
@@ -56,16 +57,20 @@ def rotate(
     """
     from swarmsec.errors import UsageProblem
 
-    if abort + follow + bool(finish_without) + bool(key_type) > 1:
-        raise UsageProblem("expected one of --abort, --follow, --finish-without and --key-type, got several")
     with opened_home(context) as home:
-        if home.store.read(leads_a_swarm):
-            if detach or follow or abort:
-                raise UsageProblem(
-                    "expected no --detach, --follow or --abort: this home has adopted a Swarm",
-                    hint="repeat the command to go on; 'swarmsec swarm release' gives the Swarm back",
-                )
-            rotate_with_swarm(context, home, without=finish_without, timeout=timeout, key_type=key_type)
+        leads = home.store.read(leads_a_swarm)
+        if abort + follow + (bool(finish_without) and not leads) + bool(key_type) > 1:
+            raise UsageProblem("expected one of --abort, --follow, --finish-without and --key-type, got several")
+        if leads:
+            options = SwarmRotationOptions(
+                finish_without=finish_without,
+                timeout=timeout,
+                key_type=key_type,
+                detach=detach,
+                follow=follow,
+                abort=abort,
+            )
+            rotate_with_swarm(context, home, options)
             return
         keys = keys_of(context, home)
         left = _leave_out(home, finish_without) if finish_without else None

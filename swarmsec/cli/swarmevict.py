@@ -8,7 +8,7 @@ import click
 
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, warn
 from swarmsec.cli.swarmoptions import confirm, docker_options
-from swarmsec.cli.swarmrotate import rotate_with_swarm
+from swarmsec.cli.swarmrotate import SwarmRotationOptions, rotate_with_swarm
 
 
 @click.command()
@@ -48,7 +48,7 @@ def evict(
         done = evict_node(home, open_swarm(home, docker, docker_tls), node, local_requester(), reason=reason)
         if rotate:
             say(f"evicted {done.node_id}")
-            rotate_with_swarm(context, home, without=(), timeout=None, key_type=None)
+            rotate_with_swarm(context, home, SwarmRotationOptions())
             return
     if options_of(context).json:
         certificates = [

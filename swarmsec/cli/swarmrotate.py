@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +14,11 @@ from swarmsec.cli.swarmoptions import talking_watcher
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
+    from swarmsec.services.convergence import Held
     from swarmsec.services.ports import Transaction
     from swarmsec.wiring.home import Home
+    from swarmsec.wiring.swarm.rotating import SwarmRotation
+    from swarmsec.wiring.swarm.watching import StillMoving
 
 DEFAULT_TIMEOUT: Final = timedelta(minutes=10)
 _PLAN: Final = (
@@ -23,6 +27,11 @@ _PLAN: Final = (
     "  - our root is rotated while no node of the Swarm stands under it; its key never leaves this home",
     "  - to our new root; tasks go on running, and the Swarm gets new join tokens",
 )
+_BACK: Final = (
+    "the Swarm goes back to the root that it had from us: where it is on its way out, that move ends first, because",
+    "nodes that have moved leave the Swarm's own root by another rotation alone",
+)
+_PARTS: Final = {"out": "first move", "between": "between the moves", "in": "second move"}
 
 
 def leads_a_swarm(transaction: Transaction) -> bool:
@@ -34,26 +43,69 @@ def leads_a_swarm(transaction: Transaction) -> bool:
     return root_to_leave(transaction) is not None or (link is not None and link.state.is_ours)
 
 
-def rotate_with_swarm(
-    context: click.Context, home: Home, *, without: Sequence[str], timeout: timedelta | None, key_type: str | None
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmRotationOptions:
+    """What of ``ca rotate`` a Swarm's rotation takes; each as the option of its name."""
+
+    finish_without: Sequence[str] = ()
+    timeout: timedelta | None = None
+    key_type: str | None = None
+    detach: bool = False
+    follow: bool = False
+    abort: bool = False
+
+
+def rotate_with_swarm(context: click.Context, home: Home, options: SwarmRotationOptions) -> None:
     """Show the plan and do it."""
-    from swarmsec.clock import rfc3339_seconds
+    from swarmsec.errors import NotFound
+    from swarmsec.services.rotate_swarm_root import root_to_leave
+    from swarmsec.wiring.swarm.watching import StillMoving
+
+    if options.follow and home.store.read(root_to_leave) is None:
+        raise NotFound("no rotation of the Swarm's root is under way", hint="begin one with: swarmsec ca rotate")
+    for line in _BACK if options.abort else _PLAN:
+        say(line)
+    work = _work(context, home, options)
+    try:
+        held = work.call_off(options.finish_without) if options.abort else work.carry_out(options.finish_without)
+    except StillMoving as moving:
+        if not options.detach:
+            raise
+        _tell_moving(context, home, moving)
+        return
+    _tell_done(context, home, held)
+
+
+def _work(context: click.Context, home: Home, options: SwarmRotationOptions) -> SwarmRotation:
     from swarmsec.services.records import KeyKind
-    from swarmsec.services.rotate_swarm_root import active_root
     from swarmsec.wiring.swarm.rotating import SwarmRotation
 
-    for line in _PLAN:
-        say(line)
-    work = SwarmRotation(
+    return SwarmRotation(
         home=home,
         keys=keys_of(context, home),
         requester=local_requester(),
         watcher=talking_watcher(),
-        timeout=timeout or DEFAULT_TIMEOUT,
-        key_kind=KeyKind(key_type) if key_type else None,
+        timeout=timedelta() if options.detach else options.timeout or DEFAULT_TIMEOUT,
+        key_kind=KeyKind(options.key_type) if options.key_type else None,
     )
-    held = work.carry_out(without)
+
+
+def _tell_moving(context: click.Context, home: Home, moving: StillMoving) -> None:
+    from swarmsec.services.rotate_swarm_root import active_root, part_under_way
+
+    root, part = home.store.read(active_root), home.store.read(part_under_way)
+    if options_of(context).json:
+        print_json({"root_sha256": root, "finished": False, "part": part, "nodes": []})
+        return
+    click.echo(root)
+    say(f"{_PARTS.get(part, part)}: {moving}")
+    say("this move goes on in the Swarm; the next one begins when this command is repeated")
+
+
+def _tell_done(context: click.Context, home: Home, held: Sequence[Held]) -> None:
+    from swarmsec.clock import rfc3339_seconds
+    from swarmsec.services.rotate_swarm_root import active_root
+
     root = home.store.read(active_root)
     if options_of(context).json:
         nodes = [
@@ -66,7 +118,7 @@ def rotate_with_swarm(
             for item in held
             if item.record is not None
         ]
-        print_json({"root_sha256": root, "nodes": nodes})
+        print_json({"root_sha256": root, "finished": True, "part": "done", "nodes": nodes})
         return
     click.echo(root)
-    say(f"the Swarm is on the new root: {len(held)} certificates read back and verified")
+    say(f"the Swarm is on this root: {len(held)} certificates read back and verified")

@@ -10,8 +10,13 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ca.algorithms import PARSE_ERRORS
+from ca.bundle import parse_certificate
+from ca.errors import CaError
+from ca.pem import parse_blocks
 from ca.requests import SigningRequest, parse_signing_request
 from swarmsec.errors import UsageProblem
 from swarmsec.http import Caller, Request, Response, Route
@@ -49,10 +54,31 @@ class CheckBody(_Model):
 
 
 class RecoverBody(_Model):
-    """What a node sends whose certificate has expired; its signing request is for the key that it had."""
+    """What a node sends whose certificate has expired: a signing request for the key that it had.
+
+    A manager whose key is locked sends that certificate in its place.
+    """
 
     token: str = Field(max_length=128, repr=False)
-    csr: str = Field(max_length=12_288)
+    csr: str = Field(default="", max_length=12_288)
+    certificate: str = Field(default="", max_length=12_288)
+
+    def proof(self) -> SigningRequest | x509.Certificate:
+        """The one of both that was sent, taken apart.
+
+        Raises:
+            UsageProblem: none was sent, or both, or it is no certificate.
+            ca.errors.InvalidRequest: it is no signing request.
+        """
+        if bool(self.csr) == bool(self.certificate):
+            raise UsageProblem("expected either a signing request or a certificate")
+        if self.csr:
+            return parse_signing_request(self.csr.encode())
+        try:
+            (shown,) = parse_blocks(self.certificate.encode(), "CERTIFICATE")
+            return parse_certificate(shown)
+        except (*PARSE_ERRORS, CaError):
+            raise UsageProblem("expected one certificate, PEM") from None
 
 
 class JoinAnswer(_Model):
@@ -99,7 +125,7 @@ class NodeService(Protocol):
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer: ...
     async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer: ...
     async def recover(
-        self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str
+        self, caller: Caller, token: str, proof: SigningRequest | x509.Certificate, request_id: str
     ) -> JoinAnswer: ...
     async def certificates(self) -> Sequence[Mapping[str, object]]: ...
     async def policies(self) -> Sequence[Mapping[str, object]]: ...
@@ -134,8 +160,7 @@ def build_node_routes(service: NodeService) -> list[Route]:
 
     async def recover(request: Request) -> Response:
         body = parse_body(RecoverBody, request.body)
-        signing_request = parse_signing_request(body.csr.encode())
-        answer = await service.recover(request.caller, body.token, signing_request, request.request_id)
+        answer = await service.recover(request.caller, body.token, body.proof(), request.request_id)
         return Response(body=answer.model_dump_json().encode())
 
     async def whoami(request: Request) -> Response:

@@ -3,13 +3,22 @@
 Three things must agree: a token made for exactly this node, a signing request signed by a key that the issuance table
 has for this node, and a node that was not revoked meanwhile. The key stays, so that nothing but the certificate need be
 replaced.
+
+A locked manager's key cannot sign before its engine runs, which needs the certificate. Such a node shows the very
+certificate that has expired, in place of a signing request. That proves no possession of the key, and need not: what is
+issued is for this key alone, and worth nothing to whoever has the token without it. The log has which of both it was.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ca.identity import NodeRole
 from ca.requests import SigningRequest
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
@@ -26,10 +35,17 @@ from swarmsec.services.requester import Field, Requester
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryRequest:
-    """What a node sends: its token, and a checked signing request for the key that it has."""
+    """What a node sends: its token, and a checked signing request for the key that it has, or its certificate."""
 
     token: str = field(repr=False)
-    signing_request: SigningRequest
+    proof: SigningRequest | x509.Certificate
+
+    @property
+    def spki_der(self) -> bytes:
+        """The node's public key."""
+        if isinstance(self.proof, SigningRequest):
+            return self.proof.spki_der
+        return self.proof.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def recover_node(
@@ -44,7 +60,8 @@ def recover_node(
         Refusal: the token is not for this, the key is not the node's, or its certificate has not expired or was
             revoked.
     """
-    spki_sha256 = bytes.fromhex(request.signing_request.spki_sha256)
+    spki_der = request.spki_der
+    spki_sha256 = hashlib.sha256(spki_der).digest()
     admission = admit(
         transaction,
         keys,
@@ -61,11 +78,18 @@ def recover_node(
     if given is not None:
         return given
     expired = _expired_record(transaction, admission, spki_sha256, requester)
+    if isinstance(request.proof, x509.Certificate):
+        _verify_on_record(transaction, admission, request.proof, requester)
     via = f"recovery:{admission.token_id}"
     identity = identity_on_record(expired)
-    record = issue_for_node(transaction, authority, identity, request.signing_request.spki_der, requester, via=via)
+    record = issue_for_node(transaction, authority, identity, spki_der, requester, via=via)
     spent = spend(transaction, admission, spki_sha256, requester)
-    fields: Mapping[str, Field] = {"serial": record.serial, "expired_serial": expired.serial, "token": spent.token_id}
+    fields: Mapping[str, Field] = {
+        "serial": record.serial,
+        "expired_serial": expired.serial,
+        "token": spent.token_id,
+        "proof": "signing request" if isinstance(request.proof, SigningRequest) else "certificate",
+    }
     transaction.log(requester.event(Action.NODE_RECOVER, _node(admission), fields=fields))
     return record
 
@@ -87,6 +111,16 @@ def _expired_record(
         why = f"the certificate of node {name} counts until {until}"
         raise _refused(why, admission, requester, "renew it with: swarmsec node renew")
     return newest
+
+
+def _verify_on_record(
+    transaction: Transaction, admission: Admission, shown: x509.Certificate, requester: Requester
+) -> None:
+    """See that a certificate shown in place of a signing request is one that we issued to a manager of this name."""
+    record = transaction.certificates.by_sha256(hashlib.sha256(shown.public_bytes(Encoding.DER)).digest())
+    if record is None or record.subject_id != admission.node_name or record.profile != NodeRole.MANAGER.value:
+        why = "expected the expired certificate of a manager whose key is locked, as it was issued here"
+        raise _refused(why, admission, requester, "a key that is not locked signs a request: see node recover --help")
 
 
 def _node(admission: Admission) -> ObjectRef:

@@ -13,6 +13,7 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import NotFound
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import Requester
+from swarmsec.services.swarm_link import LinkState, load_link
 
 SETTING = "swarm_rotation"
 
@@ -32,6 +33,16 @@ def active_root(transaction: Transaction) -> str:
     if record is None:
         raise NotFound("this home has no certificate authority", hint="make one with: swarmsec ca init")
     return fingerprint(record.certificate)
+
+
+def part_under_way(transaction: Transaction) -> str:
+    """Where a rotation is: on its way ``out``, ``between`` the moves, on its way ``in``, or ``done`` where none is."""
+    leaving, link = root_to_leave(transaction), load_link(transaction)
+    if leaving is None or link is None:
+        return "done"
+    if link.state is LinkState.RELEASED:
+        return "between"
+    return "out" if active_root(transaction) == leaving else "in"
 
 
 def begin_swarm_rotation(transaction: Transaction, requester: Requester) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from ca import pem
 from ca.algorithms import PARSE_ERRORS
@@ -39,7 +39,7 @@ class Issued:
 
 def verify_answer(
     answer: Mapping[str, Any],
-    key: ec.EllipticCurvePrivateKey,
+    key: CertificatePublicKeyTypes,
     *,
     trusted: bytes,
     now: datetime,
@@ -49,7 +49,7 @@ def verify_answer(
 
     Args:
         answer: the JSON members.
-        key: the node's.
+        key: the node's, its public half.
         trusted: the roots that the node trusts so far, PEM.
         now: aware of its zone.
         subject_of: what the certificate says of who has it; of a node unless told otherwise.
@@ -62,7 +62,7 @@ def verify_answer(
         chain = _certificates(answer, "certificate")
         certificate = verify_chain(chain, trusted=parse_bundle(trusted), now=now)
         subject_of(certificate)
-        own = spki_of(certificate.public_key()) == spki_of(key.public_key())
+        own = spki_of(certificate.public_key()) == spki_of(key)
     except (*PARSE_ERRORS, CaError):
         raise refusal from None
     if not own:

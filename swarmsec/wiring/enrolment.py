@@ -138,7 +138,7 @@ def _redeem(
     status, answer = exchange(base, "/api/v1/node/join", members, roots=bundle)
     if status == HTTPStatus.ACCEPTED:
         return _held(answer, key)
-    return verify_answer(answer, key, trusted=bundle, now=datetime.now(UTC))
+    return verify_answer(answer, key.public_key(), trusted=bundle, now=datetime.now(UTC))
 
 
 def _held(answer: Mapping[str, Any], key: ec.EllipticCurvePrivateKey) -> Held:

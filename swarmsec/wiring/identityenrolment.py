@@ -80,7 +80,7 @@ def enrol(server: str, token_text: str, directory: Path, name: str | None) -> En
         members: dict[str, object] = {"token": token.format(), "csr": signing_request(key)}
         answer = ask(base, _ENROL_PATH, members | ({"name": name} if name is not None else {}), roots=bundle)
         subject_of = IDENTITY_FILES.subject_of
-        issued = verify_answer(answer, key, trusted=bundle, now=datetime.now(UTC), subject_of=subject_of)
+        issued = verify_answer(answer, key.public_key(), trusted=bundle, now=datetime.now(UTC), subject_of=subject_of)
         write_roots(directory, issued.bundle, IDENTITY_FILES)
         write_certificate(directory, issued.chain, IDENTITY_FILES)
     return EnrolledIdentity(

@@ -68,6 +68,15 @@ def common_name(certificate: x509.Certificate) -> str:
     return str(list(certificate.subject)[-1].value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedNode:
+    """What can be read of a manager whose key is locked. ``roots`` is the root bundle, PEM."""
+
+    certificate: x509.Certificate
+    identity: NodeIdentity
+    roots: bytes
+
+
 def open_node_files(directory: Path, kind: FileKind = NODE_FILES) -> NodeFiles:
     """Read the files, and finish a replacement that was interrupted between its two moves.
 
@@ -92,6 +101,23 @@ def open_node_files(directory: Path, kind: FileKind = NODE_FILES) -> NodeFiles:
     pair = KeyPair(key=key, certificate=certificate)
     docker = any(b":" in line for line in key_text.splitlines())
     return NodeFiles(directory=directory, kind=kind, pair=pair, roots=roots, is_docker_s_key=docker)
+
+
+def locked_node(directory: Path) -> LockedNode | None:
+    """A manager's files whose key Docker has locked (autolock), without the key; None where the key is open.
+
+    Raises:
+        NotFound, UsageProblem, Unavailable: as ``open_node_files``.
+    """
+    with writing(directory):
+        if b"ENCRYPTED" not in _read(directory / KEY):
+            return None
+        certificate, roots = _certificate(directory / CERTIFICATE), _read(directory / ROOTS)
+    try:
+        identity = identity_of(certificate)
+    except CaError as error:
+        raise UsageProblem(f"expected a node's files in {directory}: {error}", hint=_ANOTHER_DIRECTORY) from None
+    return LockedNode(certificate=certificate, identity=identity, roots=roots)
 
 
 def present_certificate(directory: Path, kind: FileKind = NODE_FILES) -> x509.Certificate:

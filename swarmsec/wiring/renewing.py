@@ -240,8 +240,8 @@ def _renew(base: str, files: NodeFiles, now: Now, *, phase: str) -> Renewal:
         # The key is on disk before anybody is asked: an answer that is lost is asked for again with the same key.
         key = make_key(directory / kind.next_key)
         answer = ask(base, "/api/v1/node/renew", {"csr": signing_request(key)}, roots=files.roots, pair=files.pair)
-        issued = verify_answer(answer, key, trusted=files.roots, now=now(), subject_of=kind.subject_of)
-        verify_same_node(files, issued)
+        issued = verify_answer(answer, key.public_key(), trusted=files.roots, now=now(), subject_of=kind.subject_of)
+        verify_same_node(files.pair.certificate, issued)
         if issued.bundle != files.roots:
             write_roots(directory, issued.bundle, kind)
         replace_pair(directory, issued.chain, kind)
@@ -252,14 +252,14 @@ def _renew(base: str, files: NodeFiles, now: Now, *, phase: str) -> Renewal:
     return Renewal(certificate=issued.certificate, is_new=True, due=due_time(renewed))
 
 
-def verify_same_node(files: NodeFiles, issued: Issued) -> None:
+def verify_same_node(former: x509.Certificate, issued: Issued) -> None:
     """Hold an answer against who was there before.
 
     Raises:
         Denied: it is for another name, or of another role or cluster.
     """
-    if issued.certificate.subject != files.pair.certificate.subject:
+    if issued.certificate.subject != former.subject:
         raise Denied(
-            f"the authority answered with a certificate of another than {files.name}",
+            f"the authority answered with a certificate of another than {common_name(former)}",
             hint="report this to its operator",
         )

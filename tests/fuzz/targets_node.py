@@ -65,7 +65,7 @@ def _answer(data: bytes) -> None:
 
 
 def _verify(answer: dict[str, object]) -> None:
-    _verify_ours(answers.verify_answer(answer, NODE_SIGNER.key, trusted=ROOT_PEM, now=_NOW))
+    _verify_ours(answers.verify_answer(answer, NODE_SIGNER.key.public_key(), trusted=ROOT_PEM, now=_NOW))
 
 
 def _verify_ours(issued: answers.Issued) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from cryptography import x509
+
 from ca.cross_requests import CrossSignRequest
 from ca.identity import NodeIdentity, NodeRole
 from ca.pem import write_block
@@ -149,9 +151,11 @@ class AuthorityServices:
         pause = self._turns.pause if authority.rotation is not None else 0
         return check_answer(authority, renew=wait == 0, retry_after=pause if wait is None else wait)
 
-    async def recover(self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
+    async def recover(
+        self, caller: Caller, token: str, proof: SigningRequest | x509.Certificate, request_id: str
+    ) -> JoinAnswer:
         """Bring back a node whose certificate has expired."""
-        wanted = RecoveryRequest(token=token, signing_request=signing_request)
+        wanted = RecoveryRequest(token=token, proof=proof)
         requester = requester_of(caller, request_id)
 
         def unit(transaction: Transaction) -> JoinAnswer:

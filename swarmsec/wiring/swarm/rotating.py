@@ -1,4 +1,8 @@
-"""Leading an adopted Swarm to another root of ours: out to a root of its own, our rotation, and back in."""
+"""Leading an adopted Swarm to another root of ours: out to a root of its own, our rotation, and back in.
+
+Until our old root is given up there is a way back: out to the end, since some nodes may stand under the Swarm's own
+root already and nothing but another rotation makes them leave it, and in again under the old root.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from swarmsec.errors import Denied, Unavailable
+from swarmsec.errors import Denied, NotFound, Unavailable
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.convergence import Held
 from swarmsec.services.records import KeyKind
+from swarmsec.services.release_swarm import conclude_release
 from swarmsec.services.requester import Requester
-from swarmsec.services.rotate_swarm_root import active_root, begin_swarm_rotation, end_swarm_rotation
+from swarmsec.services.rotate_authority import abort_rotation
+from swarmsec.services.rotate_swarm_root import active_root, begin_swarm_rotation, end_swarm_rotation, root_to_leave
+from swarmsec.services.rotation_roots import running_rotation
 from swarmsec.services.show_authority import root_bundle
 from swarmsec.services.swarm_link import LinkState, load_link
 from swarmsec.wiring.home import Home
@@ -24,11 +31,13 @@ from swarmsec.wiring.swarm.evicting import evict
 from swarmsec.wiring.swarm.opening import open_swarm
 from swarmsec.wiring.swarm.releasing import Releasing, look_at_release
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
-from swarmsec.wiring.swarm.watching import RotationWatcher, Sleep
+from swarmsec.wiring.swarm.watching import RotationWatcher, Sleep, StillMoving
 
 SERVED_TRIES: Final = 100
 LOOK_SECONDS: Final = 0.1
 AGAIN: Final = "swarmsec ca rotate"
+BACK: Final = "swarmsec ca rotate --abort"
+CALLED_OFF: Final = "called off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +70,67 @@ class SwarmRotation:
             Denied: something stands against it.
             Unavailable: not finished in time, or the engine went away; repeat to go on.
         """
-        for name in without:
-            evict(self.home, open_swarm(self.home, None), name, self.requester, reason="rotation", sleep=self.sleep)
+        self._evict(without)
         leaving = self.home.store.write(partial(begin_swarm_rotation, requester=self.requester))
         if self.home.store.read(active_root) == leaving:
             self._release()
+            self._rotate_own()
+        elif self.home.store.read(running_rotation) is not None:
             self._rotate_own()
         held = self._adopt()
         self.home.store.write(partial(end_swarm_rotation, requester=self.requester))
         return held
 
+    def call_off(self, without: Sequence[str] = ()) -> Sequence[Held]:
+        """Go back to the root that the Swarm had from us, or go on going back.
+
+        Args:
+            without: as for ``carry_out``.
+
+        Returns:
+            each node with its certificate of that root.
+
+        Raises:
+            NotFound: no rotation of the Swarm is under way.
+            Denied: the old root is given up.
+            Unavailable: as ``carry_out``; repeat to go on.
+        """
+        leaving = self.home.store.read(root_to_leave)
+        if leaving is None:
+            raise NotFound("no rotation of the Swarm's root is under way", hint="see: swarmsec swarm status")
+        self._stop_own()
+        if self.home.store.read(active_root) != leaving:
+            raise Denied("the old root is given up, and its key erased", hint=f"go on to the new one: {AGAIN}")
+        self._evict(without)
+        self._give_up_release()
+        held = self._adopt()
+        self.home.store.write(partial(end_swarm_rotation, requester=self.requester, failure=CALLED_OFF))
+        return held
+
+    def _evict(self, without: Sequence[str]) -> None:
+        for name in without:
+            evict(self.home, open_swarm(self.home, None), name, self.requester, reason="rotation", sleep=self.sleep)
+
+    def _give_up_release(self) -> None:
+        """End a release that the Swarm has heard of; drop one that it has not."""
+        link = self.home.store.read(load_link)
+        if link is None or link.state is not LinkState.RELEASING:
+            return
+        found = look_at_release(self.home, open_swarm(self.home, None))
+        if found.begun is None or found.is_under_way or found.is_there:
+            self._release()
+            return
+        self.home.store.write(
+            partial(conclude_release, release=found.begun, nodes=(), requester=self.requester, failure=CALLED_OFF)
+        )
+
     def _release(self) -> None:
         link = self.home.store.read(load_link)
         if link is None or link.state is LinkState.RELEASED:
             return
+        if link.state is LinkState.ADOPTING:
+            # A way back that was interrupted: it has to end before the way out can begin.
+            self._adopt()
         swarm = open_swarm(self.home, None)
         found = look_at_release(self.home, swarm)
         goes_on = found.is_under_way or found.is_there
@@ -95,7 +151,16 @@ class SwarmRotation:
             self.home, self.keys, self.requester, begun.record, Watch(timeout=seconds, tell=lambda status: None)
         )
         if not status.is_over:
-            raise Unavailable("our own nodes have not all followed", hint=f"see: {AGAIN} --follow; then repeat")
+            raise StillMoving("our own nodes have not all followed", hint=f"they do by themselves; repeat: {AGAIN}")
+
+    def _stop_own(self) -> None:
+        if self.home.store.read(running_rotation) is None:
+            return
+        record = self.home.store.write(lambda transaction: abort_rotation(transaction, self.keys, self.requester))
+        seconds = self.timeout.total_seconds()
+        status = watch(self.home, self.keys, self.requester, record, Watch(timeout=seconds, tell=lambda status: None))
+        if not status.is_over:
+            raise StillMoving("our own nodes have not all come back", hint=f"they do by themselves; repeat: {BACK}")
 
     def _adopt(self) -> Sequence[Held]:
         swarm = open_swarm(self.home, None)

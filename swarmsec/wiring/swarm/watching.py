@@ -22,6 +22,10 @@ LOOK_SECONDS: Final = 0.2
 Sleep = Callable[[float], None]
 
 
+class StillMoving(Unavailable):
+    """The time to wait is over, and the work goes on by itself in the Swarm."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationWatcher:
     """Who is told how it goes."""
@@ -60,7 +64,8 @@ class RotationWatch:
             the nodes as they are then.
 
         Raises:
-            Unavailable: the time is over; it names the nodes that are waited for.
+            StillMoving: the time is over; it names the nodes that are waited for.
+            Unavailable: it is over, and the engine was away.
             UsageProblem: the rotation was stopped, or goes elsewhere.
         """
         deadline = self.clock.monotonic_us() + round(self.timeout.total_seconds() * 1e6)
@@ -103,13 +108,14 @@ class RotationWatch:
             )
 
     def _late(self, last: Convergence | None, lost: str) -> SwarmsecError:
+        kind: type[Unavailable] = StillMoving
         if lost or last is None:
-            what = lost or "nothing was heard of the Swarm"
+            kind, what = Unavailable, lost or "nothing was heard of the Swarm"
         elif last.waiting:
             what = f"waiting for {names_of(last.waiting)}"
         else:
             what = "waiting for the nodes to take up the root"
-        return Unavailable(
+        return kind(
             f"not finished after {round(self.timeout.total_seconds())} s: {what}",
             hint=f"the rotation goes on; wait again with: {self.again}; a node that never comes back blocks it until"
             " docker node rm --force NODE",

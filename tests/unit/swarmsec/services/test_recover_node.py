@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca.identity import NodeRole
@@ -16,6 +17,7 @@ from swarmsec.services.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.services.standing_tokens import open_standing_token
 from swarmsec.storage.checking import verify_store
+from tests.unit.ca.authority import new_issuer
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key, request_of
 from tests.unit.swarmsec.services.test_limited_tokens import QUARTER, create
@@ -28,7 +30,7 @@ def token_for(desk: Desk, name: str = "n1") -> str:
 
 
 def recover(desk: Desk, token: str, key: ec.EllipticCurvePrivateKey) -> CertificateRecord:
-    wanted = RecoveryRequest(token=token, signing_request=request_of(key))
+    wanted = RecoveryRequest(token=token, proof=request_of(key))
     return desk.write(lambda transaction, authority: recover_node(transaction, desk.keys, authority, wanted, OPERATOR))
 
 
@@ -156,3 +158,23 @@ def test_tokens_that_count_no_longer(desk: Desk, key: ec.EllipticCurvePrivateKey
     assert "another root" in refused(desk, JoinToken.build(b"another", bytes(16)).format(), key)
     desk.move_clock(EXPIRED + QUARTER)
     assert refused(desk, late, key) == "the token has expired"
+
+
+def test_a_certificate_in_place_of_a_request_is_the_managers_own(desk: Desk, key: ec.EllipticCurvePrivateKey) -> None:
+    mine = desk.issue(NodeRole.MANAGER, "n1", key)
+    other = desk.issue(NodeRole.MANAGER, "n2", new_key())
+    foreign = new_issuer().certificate
+    desk.move_clock(EXPIRED)
+    token = token_for(desk)
+
+    def show(certificate: x509.Certificate) -> CertificateRecord:
+        wanted = RecoveryRequest(token=token, proof=certificate)
+        return desk.write(lambda transaction, at: recover_node(transaction, desk.keys, at, wanted, OPERATOR))
+
+    for wrong in (x509.load_der_x509_certificate(other.der), foreign):
+        with pytest.raises(Denied):
+            show(wrong)
+    again = show(x509.load_der_x509_certificate(mine.der))
+    assert (again.subject_id, again.spki_sha256) == ("n1", mine.spki_sha256)
+    assert show(x509.load_der_x509_certificate(mine.der)).serial == again.serial
+    assert desk.last_entry()["fields"]["proof"] == "certificate"

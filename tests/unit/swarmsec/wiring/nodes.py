@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from ca.identity import NodeRole
 from ca.requests import parse_signing_request
 from swarmsec.errors import Unavailable
+from swarmsec.server.node_api import RecoverBody
 from swarmsec.services.authority import certificate_pem
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.recover_node import RecoveryRequest, recover_node
@@ -71,8 +72,8 @@ class FakeServer:
 
     def recovered(self, members: Mapping[str, object], pair: KeyPair | None) -> CertificateRecord:
         assert pair is None
-        request = parse_signing_request(str(members["csr"]).encode())
-        wanted = RecoveryRequest(token=str(members["token"]), signing_request=request)
+        body = RecoverBody.model_validate(dict(members))
+        wanted = RecoveryRequest(token=body.token, proof=body.proof())
         return self.desk.write(
             lambda transaction, authority: recover_node(transaction, self.desk.keys, authority, wanted, OPERATOR)
         )
@@ -90,11 +91,13 @@ def _sha256(certificate: x509.Certificate) -> bytes:
     return certificate.fingerprint(SHA256())
 
 
-def make_node(desk: Desk, directory: Path, node_id: str = "n1") -> ec.EllipticCurvePrivateKey:
+def make_node(
+    desk: Desk, directory: Path, node_id: str = "n1", role: NodeRole = NodeRole.WORKER
+) -> ec.EllipticCurvePrivateKey:
     """A joined node's directory; returns its key."""
     directory.mkdir(exist_ok=True)
     key = make_key(directory / KEY)
-    record = desk.issue(NodeRole.WORKER, node_id, key)
+    record = desk.issue(role, node_id, key)
     write_roots(directory, desk.authority.bundle_pem)
     write_certificate(directory, certificate_pem(record))
     return key

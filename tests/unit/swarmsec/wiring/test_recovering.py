@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from ca.errors import InvalidToken
 from ca.identity import NodeRole
@@ -77,6 +77,36 @@ def test_docker_s_key_file_is_left_as_it_is(server: FakeServer, node: Path, toke
 
     assert files(node)[KEY] == before[KEY]
     assert files(node)[CERTIFICATE] != before[CERTIFICATE]
+
+
+def lock(node: Path) -> bytes:
+    """Lock a node's key as Docker does; returns the key file."""
+    key = open_node_files(node).pair.key
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"unlock key"))
+    begin, rest = locked.split(b"\n", 1)
+    (node / KEY).write_bytes(begin + b"\nkek-version: 27\nraft-dek: AAAA\n\n" + rest)
+    return (node / KEY).read_bytes()
+
+
+def test_a_locked_manager_shows_its_certificate(server: FakeServer, desk: Desk, tmp_path: Path) -> None:
+    desk.move_clock(timedelta())
+    node = tmp_path / "manager"
+    make_node(desk, node, "m1", NodeRole.MANAGER)
+    locked, before = lock(node), files(node)
+    desk.move_clock(EXPIRED)
+
+    bring_back(node, create(desk, TokenRole.RECOVER, node_name="m1")[1])
+
+    assert files(node)[KEY] == locked
+    assert files(node)[CERTIFICATE] != before[CERTIFICATE]
+    entry = desk.last_entry()
+    assert (entry["action"], entry["fields"]["proof"]) == ("node.recover", "certificate")
+
+
+def test_a_worker_has_no_locked_key(server: FakeServer, node: Path, token: str) -> None:
+    lock(node)
+    with pytest.raises(Denied, match="manager whose key is locked"):
+        bring_back(node, token)
 
 
 def test_the_roots_of_the_token_take_the_place_of_the_former(server: FakeServer, node: Path, token: str) -> None:
