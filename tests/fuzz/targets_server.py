@@ -15,7 +15,7 @@ from ca.identity import NodeIdentity, NodeRole
 from ca.swarm_requests import check_swarm_request
 from swarmsec.docker.external_ca import parse_sign_request
 from swarmsec.errors import UsageProblem
-from swarmsec.http import ANONYMOUS, Caller, Request, Role
+from swarmsec.http import ANONYMOUS, Caller, Request, Role, Route
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.addresses import is_loopback, parse_peer, site_of
@@ -24,7 +24,7 @@ from swarmsec.server.targets import parse_target
 from swarmsec.services.manage_access import parse_identity_name, parse_identity_role
 from swarmsec.wiring.unlocking import SOCKET_NAME, UnlockSocket
 from tests.fuzz.engine import CheckFailed, Target
-from tests.fuzz.material import CLUSTER, NODE, PASSWORD, REQUEST_PEM, SECRET, text_of
+from tests.fuzz.material import CLUSTER, NODE, PASSWORD, REQUEST_PEM, ROOT_PEM, SECRET, text_of
 from tests.fuzz.targets_ca import TOKEN
 
 _CALLER = Caller(role=ANONYMOUS, name="", address="192.0.2.1")
@@ -64,7 +64,7 @@ class _JoinService:
     async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
         return CheckAnswer(root_bundle="", cross_signed="", renew=False, retry_after=0, phase="")
 
-    async def recover(self, caller: Caller, token: str, signing_request: object, request_id: str) -> JoinAnswer:
+    async def recover(self, caller: Caller, token: str, proof: object, request_id: str) -> JoinAnswer:
         return JoinAnswer(node_id="", role="worker", certificate="", root_bundle="")
 
     async def certificates(self) -> list[dict[str, object]]:
@@ -74,17 +74,25 @@ class _JoinService:
         return []
 
 
-_JOIN = next(route for route in build_node_routes(_JoinService()) if route.name == "node.join")
+_ROUTES = {route.name: route for route in build_node_routes(_JoinService())}
 
 
 def _join(data: bytes) -> None:
+    _redeem(_ROUTES["node.join"], data)
+
+
+def _recover(data: bytes) -> None:
+    _redeem(_ROUTES["node.recover"], data)
+
+
+def _redeem(route: Route, data: bytes) -> None:
     """The route as a whole, with what a failed attempt would count against."""
-    request = Request(method="POST", path=_JOIN.path, caller=_CALLER, request_id="", body=data)
-    keys = _JOIN.attempt_keys(request)
+    request = Request(method="POST", path=route.path, caller=_CALLER, request_id="", body=data)
+    keys = route.attempt_keys(request)
     if len(keys) > 2 or any(SECRET in key or len(key) > 96 for key in keys):
         raise CheckFailed("expected few and short keys without the secret")
     # The handler waits for nothing here, and a loop for each input would cost more than the parsing.
-    steps = cast(Generator[Any, Any, object], _JOIN.handler(request).__await__())
+    steps = cast(Generator[Any, Any, object], route.handler(request).__await__())
     try:
         steps.send(None)
     except StopIteration:
@@ -172,6 +180,8 @@ _REQUEST = json.dumps(
         "profile": "",
     }
 ).encode()
+_RECOVER_BODY = json.dumps({"token": TOKEN, "csr": REQUEST_PEM.decode()}).encode()
+_SHOWN_BODY = json.dumps({"token": TOKEN, "certificate": ROOT_PEM.decode()}).encode()
 _BODY = json.dumps({"token": TOKEN, "csr": REQUEST_PEM.decode(), "name": "worker-1"}).encode()
 _JSON_WORDS = (b'"', b"{}", b"[]", b",", b":", b'{"a":1}', b'"\\ud800"', b"1e3", b"true", b"null", b'"O":', b'"hosts":')
 
@@ -207,6 +217,15 @@ TARGETS = (
         name="join-route",
         run=_join,
         seeds=(_BODY,),
+        allowed=(UsageProblem, CaError),
+        covers=("swarmsec.server.node_api.parse_body",),
+        words=_JSON_WORDS,
+        secrets=(SECRET,),
+    ),
+    Target(
+        name="recover-route",
+        run=_recover,
+        seeds=(_RECOVER_BODY, _SHOWN_BODY),
         allowed=(UsageProblem, CaError),
         covers=("swarmsec.server.node_api.parse_body",),
         words=_JSON_WORDS,

@@ -17,7 +17,6 @@ from tests.swarm.adopting import (
     SETTLED_SECONDS,
     adopt,
     begin,
-    down,
     form_swarm,
     is_rotating,
     post_signing_request,
@@ -186,7 +185,6 @@ def _verify_released_and_adopted_again(m1: Engine, every: list[Engine], authorit
     assert tasks(every) == before
     assert {node["source"] for node in status_of(authority).values()} == {"issued"}
     authority.run("audit", "verify")
-    _verify_rotated_with_one_node_down(m1, every, authority)
 
 
 def _verify_told_by_the_swarm(every: list[Engine], authority: SwarmsecHost, *door: str) -> None:
@@ -196,32 +194,3 @@ def _verify_told_by_the_swarm(every: list[Engine], authority: SwarmsecHost, *doo
         leaf, node = engine.node_certificate().leaf, told[engine.host.name]
         assert (node["source"], node["serial"]) == ("swarm", f"{leaf.serial_number:x}")
         assert node["not_after"] == leaf.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _verify_rotated_with_one_node_down(m1: Engine, every: list[Engine], authority: SwarmsecHost) -> None:
-    """The node is named, the rotation ends without it, killed in the middle or not, and it does not come back."""
-    w1 = every[-1]
-    before = root_of(authority).read_text()
-    w1.kill()
-    wait_for(lambda: down("w1", m1), timeout=SETTLED_SECONDS, what="the node to be given up")
-    refused = authority.run("ca", "rotate", check=False)
-    assert (refused.returncode, "w1 is not ready" in refused.stderr, "--finish-without" in refused.stderr) == (
-        1,
-        True,
-        True,
-    )
-    work = begin(authority, "ca", "rotate", "--finish-without", "w1")
-    wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the first move")
-    work.send_signal(signal.SIGKILL)
-    work.wait()
-    authority.run("ca", "rotate")
-
-    root = root_of(authority)
-    assert root.read_text() != before
-    for engine in every[:-1]:
-        verify_with_openssl(root, engine)
-    assert {node["source"] for node in status_of(authority).values()} == {"issued"}
-    w1.start()
-    w1.wait_ready()
-    assert "w1" not in m1.node_states()
-    authority.run("audit", "verify")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from cryptography import x509
+
 from ca.requests import SigningRequest
 from swarmsec.http import ANONYMOUS, Caller, Request
 from swarmsec.server.node_api import CheckAnswer, JoinAnswer, build_node_routes
@@ -31,7 +33,9 @@ class _Service:
     async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
         raise AssertionError
 
-    async def recover(self, caller: Caller, token: str, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
+    async def recover(
+        self, caller: Caller, token: str, proof: SigningRequest | x509.Certificate, request_id: str
+    ) -> JoinAnswer:
         raise AssertionError
 
     async def certificates(self) -> Sequence[Mapping[str, object]]:

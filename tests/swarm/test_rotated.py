@@ -1,0 +1,163 @@
+"""An adopted Swarm gets another root while what it needs goes away: nothing is lost, and no node is left outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import SOAK
+from tests.peers.engines import Engine, StartEngines
+from tests.peers.namespaces import Site
+from tests.peers.processes import wait_for
+from tests.peers.swarmsec_host import SwarmsecHost
+from tests.swarm.adopting import (
+    SETTLED_SECONDS,
+    adopt,
+    begin,
+    down,
+    form_swarm,
+    is_rotating,
+    root_of,
+    start_authority,
+    status_of,
+    tasks,
+    verify_with_openssl,
+)
+
+AWAY_SECONDS = 60 if SOAK else 11
+"""How long our endpoint is away; SwarmKit asks again every ten seconds."""
+END_SECONDS = 150.0
+
+
+@pytest.fixture
+def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
+    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
+        yield host
+
+
+@contextmanager
+def frozen(engine: Engine) -> Iterator[None]:
+    """Let an engine stand still: a rotation cannot end meanwhile, so what happens then happens in its middle."""
+    os.kill(engine.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(engine.pid, signal.SIGCONT)
+
+
+@pytest.mark.timeout(600)
+def test_a_rotation_outlives_its_leader_its_endpoint_and_a_node(engines: StartEngines, authority: SwarmsecHost) -> None:
+    m1, m2, w1 = every = engines("m1", "m2", "w1")
+    form_swarm(m1, (m2, "manager"), (w1, "worker"))
+    start_authority(authority)
+    adopt(authority, m1)
+    before = tasks(every)
+
+    _go_step_by_step_and_back(every, authority)
+    _take_the_endpoint_away(every, authority)
+    assert tasks(every) == before, "no task was started anew"
+    _kill_the_leader(every, authority)
+    _leave_a_dead_node_out(every, authority)
+    authority.run("audit", "verify")
+
+
+def _go_step_by_step_and_back(every: list[Engine], authority: SwarmsecHost) -> None:
+    """Called off in its first move it ends under the root that it came from."""
+    m1, before = every[0], root_of(authority).read_text()
+    begun = authority.json("ca", "rotate", "--detach")
+    assert (begun["finished"], begun["part"]) == (False, "out")
+    back = authority.json("ca", "rotate", "--abort")
+    assert (back["finished"], len(back["nodes"])) == (True, 3)
+    assert root_of(authority).read_text() == before == m1.api("GET", "/swarm").json()["TLSInfo"]["TrustRoot"]
+    _verify_all_ours(every, authority)
+    for option in ("--abort", "--follow"):
+        again = authority.run("ca", "rotate", option, check=False)
+        assert (again.returncode, "no rotation of the Swarm" in again.stderr) == (2, True)
+
+
+def _take_the_endpoint_away(every: list[Engine], authority: SwarmsecHost) -> None:
+    """In the first move nobody needs it; in the second every node waits for it, and nothing else."""
+    m1, _, w1 = every
+    before = root_of(authority).read_text()
+    with frozen(w1):
+        work = begin(authority, "ca", "rotate")
+        wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the first move")
+        authority.kill()
+    assert work.wait(END_SECONDS) == 3, "the second move needs the server"
+    assert not is_rotating(m1)
+
+    authority.serve()
+    with frozen(w1):
+        work = begin(authority, "ca", "rotate")
+        wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the second move")
+        authority.kill()
+    time.sleep(AWAY_SECONDS)
+    assert is_rotating(m1)
+    authority.serve()
+    assert work.wait(END_SECONDS) == 0
+    assert root_of(authority).read_text() != before
+    _verify_all_ours(every, authority)
+
+
+def _kill_the_leader(every: list[Engine], authority: SwarmsecHost) -> None:
+    """The other manager has no quorum until it is back; the command waits, and goes on with whoever leads."""
+    m1, _, w1 = every
+    before = root_of(authority).read_text()
+    leader = _leader(every)
+    with frozen(w1):
+        work = begin(authority, "ca", "rotate")
+        wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the first move")
+        leader.kill()
+    leader.start()
+    leader.wait_ready()
+    assert work.wait(END_SECONDS) == 0
+    assert root_of(authority).read_text() != before
+    m1.wait_for_nodes("m1", "m2", "w1")
+    _verify_all_ours(every, authority)
+
+
+def _leader(every: list[Engine]) -> Engine:
+    listed = every[0].docker("node", "ls", "--format", "{{.Hostname}} {{.ManagerStatus}}").stdout.splitlines()
+    (name,) = [line.split()[0] for line in listed if line.endswith("Leader")]
+    return next(engine for engine in every if engine.host.name == name)
+
+
+def _leave_a_dead_node_out(every: list[Engine], authority: SwarmsecHost) -> None:
+    """The node is named, the rotation ends without it, killed in the middle or not, and it does not come back."""
+    m1, w1 = every[0], every[-1]
+    before = root_of(authority).read_text()
+    w1.kill()
+    wait_for(lambda: down("w1", m1), timeout=SETTLED_SECONDS, what="the node to be given up")
+    refused = authority.run("ca", "rotate", check=False)
+    assert (refused.returncode, "w1 is not ready" in refused.stderr, "--finish-without" in refused.stderr) == (
+        1,
+        True,
+        True,
+    )
+    work = begin(authority, "ca", "rotate", "--finish-without", "w1")
+    wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the first move")
+    work.send_signal(signal.SIGKILL)
+    work.wait()
+    authority.run("ca", "rotate")
+
+    assert root_of(authority).read_text() != before
+    _verify_all_ours(every[:-1], authority)
+    w1.start()
+    w1.wait_ready()
+    assert "w1" not in m1.node_states()
+
+
+def _verify_all_ours(every: list[Engine], authority: SwarmsecHost) -> None:
+    """Every engine has a certificate of the present root, by our word, the node's and openssl's."""
+    root, seen = root_of(authority), status_of(authority)
+    for engine in every:
+        verify_with_openssl(root, engine)
+        serial = f"{engine.node_certificate().leaf.serial_number:x}"
+        node = seen[engine.host.name]
+        assert (node["source"], node["serial"], node["converged"]) == ("issued", serial, True)
