@@ -6,7 +6,7 @@
     ├── RequestRefused       well formed, but not for this caller, cluster or node
     ├── InvalidCertificate   a certificate, bundle, revocation list or issuer that must not be relied on
     ├── RotationRefused      an event that a root rotation cannot take as it stands
-    └── InvalidRotation      a record of a rotation that cannot be one
+    └── InvalidRotation      a state of a rotation that cannot be one
 
 Messages name what was expected and what was found; they never hold a token's secret or key material.
 """

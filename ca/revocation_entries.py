@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from itertools import pairwise
 from operator import attrgetter
+from typing import Final
 
 from ca.errors import InvalidRequest
 from ca.profiles import Validity
@@ -32,6 +33,36 @@ class Reason(IntEnum):
     SUPERSEDED = 4
     CESSATION_OF_OPERATION = 5
     PRIVILEGE_WITHDRAWN = 9
+
+    @property
+    def word(self) -> str:
+        """Its name in RFC 5280, such as ``keyCompromise``."""
+        return _WORDS[self]
+
+
+_WORDS: Final = {
+    Reason.UNSPECIFIED: "unspecified",
+    Reason.KEY_COMPROMISE: "keyCompromise",
+    Reason.CA_COMPROMISE: "cACompromise",
+    Reason.AFFILIATION_CHANGED: "affiliationChanged",
+    Reason.SUPERSEDED: "superseded",
+    Reason.CESSATION_OF_OPERATION: "cessationOfOperation",
+    Reason.PRIVILEGE_WITHDRAWN: "privilegeWithdrawn",
+}
+_BY_WORD: Final = {word: reason for reason, word in _WORDS.items()}
+
+
+def parse_reason(word: str) -> Reason:
+    """Read a reason by its name in RFC 5280, letter for letter.
+
+    Raises:
+        InvalidRequest: it is none of those that are used here.
+    """
+    try:
+        return _BY_WORD[word]
+    except KeyError:
+        expected = ", ".join(_BY_WORD)
+        raise InvalidRequest(f"expected a reason among {expected}, got {word!r:.40}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,31 +1,24 @@
-"""``swarmsec ca``: make the authority, show its root, hand out tokens, list and revoke certificates."""
+"""``swarmsec ca``: the group, its root bundle, and the Swarm roots it accepts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from swarmsec.cli.castatus import status
+from swarmsec.cli.certificates import list_command, show
 from swarmsec.cli.crl import crl
-from swarmsec.cli.frame import (
-    local_requester,
-    opened_home,
-    options_of,
-    print_json,
-    say,
-)
+from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json
 from swarmsec.cli.init import init
 from swarmsec.cli.issue import issue
+from swarmsec.cli.revoke import revoke
 from swarmsec.cli.rotate import rotate
 from swarmsec.cli.tokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.ports import Transaction
-    from swarmsec.services.records import CertificateRecord
     from swarmsec.wiring.home import Home
 
 MAX_PEM = 65_536
@@ -54,94 +47,9 @@ def export(context: click.Context) -> None:
 
 
 ca.add_command(token)
-
-
-@ca.command("list")
-@click.pass_context
-def list_command(context: click.Context) -> None:
-    """List every certificate with its state and when it is due."""
-    from swarmsec.cli.tables import print_table
-    from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.list_certificates import list_certificates
-
-    with opened_home(context) as home:
-        found = home.store.read(lambda transaction: list(list_certificates(transaction)))
-    if options_of(context).json:
-        print_json([item.members() for item in found])
-        return
-    print_table(
-        ("NODE", "ROLE", "STATUS", "NOT AFTER", "DUE", "SERIAL"),
-        [
-            (
-                item.record.subject_id,
-                item.record.profile.removeprefix("swarm-"),
-                item.status,
-                rfc3339_seconds(item.record.not_after)[:10],
-                "overdue" if item.overdue else rfc3339_seconds(item.renew_after)[:10],
-                item.record.serial[:12],
-            )
-            for item in found
-        ],
-    )
-
-
-@ca.command()
-@click.argument("target", metavar="NODE|SERIAL")
-@click.option("--reason", default="", help="Why, for the log.")
-@click.pass_context
-def revoke(context: click.Context, target: str, reason: str) -> None:
-    """Revoke a certificate by serial, or every certificate of a node.
-
-    A running server refuses them within a second and closes their connections.
-    """
-    from swarmsec.services.follow_rotation import note_revoked
-    from swarmsec.services.revoke_certificates import revoke_certificates
-
-    def unit(transaction: Transaction) -> Sequence[CertificateRecord]:
-        found = revoke_certificates(transaction, target, local_requester(), reason=reason)
-        for name in sorted({record.subject_id for record in found}):
-            note_revoked(transaction, name, local_requester())
-        return found
-
-    with opened_home(context) as home:
-        revoked = home.store.write(unit)
-    if options_of(context).json:
-        print_json({"revoked": [record.serial for record in revoked]})
-        return
-    for record in revoked:
-        click.echo(record.serial)
-    say(f"revoked {len(revoked)} certificate{'s' if len(revoked) != 1 else ''} of {target}")
-
-
-@ca.command()
-@click.pass_context
-def show(context: click.Context) -> None:
-    """Show the authority: cluster, roots, and the Swarm roots it accepts."""
-    from swarmsec.services.show_authority import describe_authority
-
-    with opened_home(context) as home:
-        document = home.store.read(describe_authority)
-    if options_of(context).json:
-        print_json(document)
-        return
-    _print_authority(document)
-
-
-def _print_authority(document: dict[str, object]) -> None:
-    click.echo(f"cluster    {document['cluster_id']}")
-    for root in _dictionaries(document["roots"]):
-        click.echo(f"root {root['generation']:<5} {root['state']}, until {str(root['not_after'])[:10]}")
-        click.echo(f"  sha256   {root['sha256']}")
-        click.echo(f"  key      {root['key']}")
-    for root in _dictionaries(document["swarm_roots"]):
-        nodes = root["nodes"]
-        seen = len(nodes) if isinstance(nodes, list) else 0
-        click.echo(f"swarm root accepted since {root['added']}, {seen} managers seen")
-        click.echo(f"  sha256   {root['sha256']}")
-
-
-def _dictionaries(value: object) -> list[dict[str, object]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+ca.add_command(list_command)
+ca.add_command(revoke)
+ca.add_command(show)
 
 
 @ca.command("trust-swarm")

@@ -10,6 +10,7 @@ from swarmsec.cli.frame import opened_home, options_of, print_json
 
 if TYPE_CHECKING:
     from swarmsec.services.authority_status import AuthorityStatus
+    from swarmsec.services.revocation_lists import ListState
     from swarmsec.services.rotation_status import RotationStatus
 
 _DAY: Final = 24 * 3600
@@ -41,7 +42,7 @@ def status(context: click.Context) -> None:
 def _members(found: AuthorityStatus) -> dict[str, object]:
     from swarmsec.clock import rfc3339_seconds
 
-    present = found.revocation_list
+    lists = [_list_members(sha256, state) for sha256, state in found.revocation_lists]
     return {
         "cluster_id": found.cluster_id,
         "root": {"sha256": found.root_sha256, "not_after": rfc3339_seconds(found.root_not_after)},
@@ -50,7 +51,8 @@ def _members(found: AuthorityStatus) -> dict[str, object]:
         "overdue": list(found.overdue),
         "short_lived": list(found.short_lived),
         "waiting": list(found.waiting),
-        "crl": present and {"number": present.number, "next_update": rfc3339_seconds(present.next_update)},
+        "crl": lists[0] and {name: lists[0][name] for name in ("number", "next_update")},
+        "crls": [each for each in lists if each is not None],
         "rotation": found.rotation and found.rotation.members(),
         "swarm_roots": [{"sha256": root.sha256, "added": rfc3339_seconds(root.added)} for root in found.swarm_roots],
         "tokens": [
@@ -66,6 +68,14 @@ def _members(found: AuthorityStatus) -> dict[str, object]:
     }
 
 
+def _list_members(sha256: str, state: ListState | None) -> dict[str, object] | None:
+    from swarmsec.clock import rfc3339_seconds
+
+    if state is None:
+        return None
+    return {"root_sha256": sha256, "number": state.number, "next_update": rfc3339_seconds(state.next_update)}
+
+
 def _print(found: AuthorityStatus) -> None:
     from swarmsec.clock import rfc3339_seconds
     from swarmsec.plaintext import plain_text
@@ -78,7 +88,9 @@ def _print(found: AuthorityStatus) -> None:
         click.echo(f"{label:<13} {plain_text(', '.join(subjects)) or 'nobody'}")
     if found.waiting:
         click.echo(f"waiting       {plain_text(', '.join(found.waiting))}")
-    click.echo(f"crl           {_crl(found)}")
+    for number, (sha256, state) in enumerate(found.revocation_lists):
+        whose = f" of the other root, {sha256[:12]}…" if number else ""
+        click.echo(f"crl           {_crl(state, found.now)}{whose}")
     if found.rotation is not None:
         click.echo(f"rotation      {_rotation(found.rotation)}")
     click.echo(f"swarm roots   {len(found.swarm_roots)} accepted")
@@ -87,14 +99,13 @@ def _print(found: AuthorityStatus) -> None:
     click.echo(f"token         {found.open_limited_tokens} with limits")
 
 
-def _crl(found: AuthorityStatus) -> str:
+def _crl(state: ListState | None, now: int) -> str:
     from swarmsec.clock import rfc3339_seconds
 
-    present = found.revocation_list
-    if present is None:
+    if state is None:
         return "none yet"
-    word = "until" if found.now < present.next_update else "ended"
-    return f"number {present.number}, {word} {rfc3339_seconds(present.next_update)}"
+    word = "until" if now < state.next_update else "ended"
+    return f"number {state.number}, {word} {rfc3339_seconds(state.next_update)}"
 
 
 def _rotation(found: RotationStatus) -> str:

@@ -21,6 +21,7 @@ from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.issuing import Issuer, issue_leaf, serial_from
 from ca.pem import write_block
 from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, swarm_node, validity
+from ca.revocation import Reason
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import Clock
@@ -29,6 +30,7 @@ from swarmsec.http import Role, RoleKind
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import AuthorityRecord, CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.revocation_reasons import revoke_record
 from swarmsec.services.rotation_records import RotationRecord
 from swarmsec.services.rotation_roots import current_epoch, roots_now
 
@@ -307,6 +309,6 @@ def _retire_former(transaction: Transaction, new: CertificateRecord) -> int:
                 transaction.certificates.change_status(former, status=CertificateStatus.SUPERSEDED)
         elif former.not_after > when:
             # Superseded ones too: they count until they expire, and would give back the role that was taken.
-            transaction.certificates.change_status(former, status=CertificateStatus.REVOKED, revoked=when)
+            revoke_record(transaction, former, Reason.PRIVILEGE_WITHDRAWN, when=when)
             revoked += 1
     return revoked

@@ -16,8 +16,9 @@ from swarmsec.services.limited_tokens import ACTIVE, state_of
 from swarmsec.services.list_certificates import EXPIRED, ListedCertificate, list_certificates
 from swarmsec.services.node_records import HeldState
 from swarmsec.services.ports import Transaction
-from swarmsec.services.publish_revocations import ListState, load_list_state
+from swarmsec.services.publish_revocations import listed_roots
 from swarmsec.services.records import CertificateStatus, SwarmRoot, TokenRecord
+from swarmsec.services.revocation_lists import ListState, load_list_states
 from swarmsec.services.rotation_status import RotationStatus, status_of_running
 
 
@@ -39,7 +40,8 @@ class AuthorityStatus:
     """Whose newest certificate lives for less than an hour."""
     waiting: Sequence[str]
     """Managers that wait for approval."""
-    revocation_list: ListState | None
+    revocation_lists: Sequence[tuple[str, ListState | None]]
+    """The newest of each root that counts, by the root's SHA-256; the public root comes first."""
     swarm_roots: Sequence[SwarmRoot]
     standing_tokens: Sequence[TokenRecord]
     """Those in force."""
@@ -71,12 +73,17 @@ def authority_status(transaction: Transaction) -> AuthorityStatus:
         overdue=_subjects(item for item in newest if item.overdue),
         short_lived=_subjects(item for item in newest if item.is_short_lived),
         waiting=[held.node_id for held in list_held_nodes(transaction) if held.state is HeldState.PENDING],
-        revocation_list=load_list_state(transaction),
+        revocation_lists=_lists(transaction),
         swarm_roots=list(transaction.swarm_roots.all()),
         standing_tokens=[token for token in transaction.tokens.all() if token.state == "active"],
         rotation=status_of_running(transaction),
         open_limited_tokens=sum(state_of(token, now) == ACTIVE for token in transaction.limited_tokens.all()),
     )
+
+
+def _lists(transaction: Transaction) -> Sequence[tuple[str, ListState | None]]:
+    known = load_list_states(transaction).by_generation
+    return [(fingerprint(root.certificate), known.get(root.generation)) for root in listed_roots(transaction)]
 
 
 def _newest_valid(listed: Iterable[ListedCertificate]) -> Iterable[ListedCertificate]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ca.revocation import Reason
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.canonical import encode_canonical
 from swarmsec.audit.entry import ObjectRef
@@ -63,7 +64,7 @@ def begin_eviction(
     target = ObjectRef(type="node", id=node_id, name=hostname)
     transaction.log(asking.event(Action.SWARM_EVICT, target, outcome=Outcome.INTENT, reason=reason))
     if any(record.status is not CertificateStatus.REVOKED for record in known):
-        revoke_certificates(transaction, node_id, asking, reason="evicted")
+        revoke_certificates(transaction, node_id, asking, why=Reason.PRIVILEGE_WITHDRAWN, reason="evicted")
     return [record for record in known if record.not_after > now]
 
 

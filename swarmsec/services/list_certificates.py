@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from ca.renewal import is_overdue, renewal_time
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
+from swarmsec.services.revocation_reasons import load_reasons
 
 EXPIRED = "expired"
 
@@ -26,6 +27,8 @@ class ListedCertificate:
     status: str
     renew_after: int
     overdue: bool
+    reason: str = ""
+    """Why it was revoked, a word of RFC 5280; empty where it was not."""
 
     @property
     def is_short_lived(self) -> bool:
@@ -47,14 +50,22 @@ class ListedCertificate:
             "renew_after": rfc3339_seconds(self.renew_after),
             "overdue": self.overdue,
             "short_lived": self.is_short_lived,
+            "revoked": rfc3339_seconds(record.revoked) if self.reason else None,
+            "reason": self.reason or None,
         }
 
 
-def list_certificates(transaction: Transaction) -> Iterator[ListedCertificate]:
-    """Every certificate in the order of issue."""
+def list_certificates(
+    transaction: Transaction, records: Iterable[CertificateRecord] | None = None
+) -> Iterator[ListedCertificate]:
+    """Certificates as lists show them.
+
+    Args:
+        records: which; every certificate in the order of issue without them.
+    """
     issuers = {record.generation: fingerprint(record.certificate) for record in transaction.authorities.all()}
-    now = unix_seconds(transaction.clock)
-    for record in transaction.certificates.all():
+    reasons, now = load_reasons(transaction), unix_seconds(transaction.clock)
+    for record in transaction.certificates.all() if records is None else records:
         life = (datetime.fromtimestamp(record.not_before, UTC), datetime.fromtimestamp(record.not_after, UTC))
         expired = record.not_after <= now and record.status is not CertificateStatus.REVOKED
         status = EXPIRED if expired else record.status.value
@@ -64,4 +75,5 @@ def list_certificates(transaction: Transaction) -> Iterator[ListedCertificate]:
             status=status,
             renew_after=int(renewal_time(*life, 0).timestamp()),
             overdue=status == CertificateStatus.VALID and is_overdue(*life, now=datetime.fromtimestamp(now, UTC)),
+            reason=reasons.of(record).word if record.status is CertificateStatus.REVOKED else "",
         )

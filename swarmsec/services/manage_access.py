@@ -13,6 +13,7 @@ from typing import Final, assert_never
 from ca.errors import CaError
 from ca.identity import parse_node_id
 from ca.profiles import Profile
+from ca.revocation import Reason
 from notary.errors import NotaryError
 from notary.reference import ImageReference
 from swarmsec.audit.actions import Action
@@ -178,7 +179,8 @@ def revoke_identity(
     """
     if not any(_is_identity(record) for record in transaction.certificates.by_subject(name)):
         raise NotFound(f"no identity {name!r:.80}", hint="list them with: swarmsec access list")
-    return revoke_certificates(transaction, name, requester, reason=reason, action=Action.ACCESS_REVOKE)
+    why = Reason.PRIVILEGE_WITHDRAWN
+    return revoke_certificates(transaction, name, requester, why=why, reason=reason, action=Action.ACCESS_REVOKE)
 
 
 def _is_identity(record: CertificateRecord) -> bool:

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from ca.bundle import parse_bundle
 from ca.issuing import fingerprint
+from ca.revocation import Reason
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.canonical import encode_canonical, parse_canonical
 from swarmsec.audit.entry import ObjectRef
@@ -108,7 +109,7 @@ def conclude_release(
     for node in nodes if not failure else ():
         known = transaction.certificates.by_subject(node.id)
         if any(record.status is not CertificateStatus.REVOKED for record in known):
-            revoke_certificates(transaction, node.id, asking, reason="the Swarm was released")
+            revoke_certificates(transaction, node.id, asking, why=Reason.SUPERSEDED, reason="the Swarm was released")
     transaction.intents.close(link.request_id)
     save_link(transaction, _ended(link, failure))
     outcome = Outcome.FAILURE if failure else Outcome.SUCCESS

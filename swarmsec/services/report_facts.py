@@ -23,8 +23,8 @@ from swarmsec.services.keep_host_facts import host_facts
 from swarmsec.services.list_certificates import list_certificates
 from swarmsec.services.log_ports import LogTransaction
 from swarmsec.services.ports import Transaction
-from swarmsec.services.publish_revocations import load_list_state
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.revocation_lists import load_list_state
 from swarmsec.services.secret_ages import secret_ages
 from swarmsec.services.show_authority import is_token_key_name
 from swarmsec.services.trust_status import trust_status
@@ -93,7 +93,7 @@ def collect_home_facts(
     root = transaction.authorities.active()
     checkpoints = transaction.checkpoints.all()
     newest = checkpoints[-1] if checkpoints else None
-    state = load_list_state(transaction) if root is not None else None
+    state = load_list_state(transaction, root.generation) if root is not None else None
     return HomeFacts(
         now=now,
         store_id=transaction.settings.get("store_id") or "",

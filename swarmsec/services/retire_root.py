@@ -25,14 +25,17 @@ from swarmsec.clock import unix_seconds
 from swarmsec.errors import IntegrityFailure
 from swarmsec.services.limited_tokens import ACTIVE, revoke_limited_token, state_of
 from swarmsec.services.ports import Keys, Transaction
-from swarmsec.services.publish_revocations import LIFE_SECONDS, load_list_state
 from swarmsec.services.records import AuthorityRecord, CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.revocation_lists import LIFE_SECONDS, end_lists, next_number
+from swarmsec.services.revocation_reasons import load_reasons, revoke_record
 from swarmsec.services.rotation_records import CrossCertificate, RetiredList, RootState, RotationRecord
 from swarmsec.services.rotation_steps import ROWS_PER_ENTRY
 from swarmsec.services.standing_tokens import renew_standing_token
 
 _WHY: Final = "its root was given up"
+_REVOKED_PER_ENTRY: Final = ROWS_PER_ENTRY // 2
+"""Each has a row for its status and one for its reason."""
 
 
 def retire_root(transaction: Transaction, keys: Keys, rotation: RotationRecord, requester: Requester) -> None:
@@ -62,6 +65,7 @@ def _give_up(
     _revoke(transaction, issued, root, requester)
     published = _last_list(transaction, keys, root, issued)
     transaction.rotations.add_list(published)
+    end_lists(transaction, root.generation, last_number=published.number)
     transaction.authorities.change_state(root, state)
     keys.destroy(transaction, root.key_name)
     fields: Mapping[str, Field] = {
@@ -78,10 +82,10 @@ def _revoke(
     """Revoke what counts; what was superseded already counts no more, since nobody comes in under this root."""
     now = unix_seconds(transaction.clock)
     valid = [record for record in issued if record.status is CertificateStatus.VALID and record.not_after > now]
-    for start in range(0, len(valid), ROWS_PER_ENTRY):
-        part = valid[start : start + ROWS_PER_ENTRY]
+    for start in range(0, len(valid), _REVOKED_PER_ENTRY):
+        part = valid[start : start + _REVOKED_PER_ENTRY]
         for record in part:
-            transaction.certificates.change_status(record, status=CertificateStatus.REVOKED, revoked=now)
+            revoke_record(transaction, record, Reason.SUPERSEDED, when=now)
         fields: Mapping[str, Field] = {"certificates": len(part)}
         target = _reference(transaction, root)
         transaction.log(requester.event(Action.CA_REVOKE, target, reason=_WHY, fields=fields))
@@ -104,27 +108,32 @@ def _last_list(
     transaction: Transaction, keys: Keys, root: AuthorityRecord, issued: Sequence[CertificateRecord]
 ) -> RetiredList:
     """Everything that this root issued and whose time is not over, as revoked."""
-    now = unix_seconds(transaction.clock)
-    open_ends = {record.serial: (record.not_after, record.revoked) for record in issued if record.not_after > now}
+    now, reasons = unix_seconds(transaction.clock), load_reasons(transaction)
+    entries: dict[str, Revocation] = {}
+    last = now
+    for record in issued:
+        if record.not_after > now:
+            is_revoked = record.status is CertificateStatus.REVOKED
+            entries[record.serial] = Revocation(
+                serial=int(record.serial, 16),
+                revoked_at=_moment(record.revoked if is_revoked else now),
+                reason=reasons.of(record) if is_revoked else Reason.SUPERSEDED,
+            )
+            last = max(last, record.not_after)
     for cross in transaction.rotations.crosses():
         if cross.generation == root.generation and cross.not_after > now:
-            open_ends[cross.serial] = (cross.not_after, cross.revoked)
-    last = max((not_after for not_after, _ in open_ends.values()), default=now)
+            entries[cross.serial] = Revocation(
+                serial=int(cross.serial, 16),
+                revoked_at=_moment(cross.revoked or now),
+                reason=Reason.CESSATION_OF_OPERATION,
+            )
+            last = max(last, cross.not_after)
     longest = now + int((MAX_LIST_LIFE - timedelta(days=1)).total_seconds())
     next_update = min(max(last, now + LIFE_SECONDS), longest)
-    former = load_list_state(transaction)
-    number = max(former.number + 1 if former else 1, now)
-    entries = [
-        Revocation(
-            serial=int(serial, 16),
-            revoked_at=_moment(revoked or now),
-            reason=Reason.UNSPECIFIED if revoked else Reason.SUPERSEDED,
-        )
-        for serial, (_, revoked) in open_ends.items()
-    ]
+    number = next_number(transaction)
     issuer = Issuer(x509.load_der_x509_certificate(root.certificate), keys.signer(transaction, root.key_name))
     life = Validity(not_before=_moment(now), not_after=_moment(next_update))
-    der = build_revocation_list(issuer, number=number, validity=life, entries=entries)
+    der = build_revocation_list(issuer, number=number, validity=life, entries=list(entries.values()))
     return RetiredList(generation=root.generation, number=number, next_update=next_update, der=der)
 
 

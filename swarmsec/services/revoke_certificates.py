@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ca.revocation import Reason
 from swarmsec.audit.actions import Action
 from swarmsec.clock import unix_seconds
-from swarmsec.errors import NotFound
 from swarmsec.services.authority import reference_of
+from swarmsec.services.find_certificates import find_certificates
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
-from swarmsec.services.requester import Requester
+from swarmsec.services.requester import Field, Requester
+from swarmsec.services.revocation_reasons import revoke_record
 
 
 def revoke_certificates(
-    transaction: Transaction, target: str, requester: Requester, *, reason: str = "", action: Action = Action.CA_REVOKE
+    transaction: Transaction,
+    target: str,
+    requester: Requester,
+    *,
+    why: Reason = Reason.UNSPECIFIED,
+    reason: str = "",
+    action: Action = Action.CA_REVOKE,
 ) -> Sequence[CertificateRecord]:
     """Revoke by node id, identity name or serial.
 
     Args:
-        target: matched as a subject first, then as a serial in hex.
+        target: as ``find_certificates`` takes it.
+        why: for the revocation list and for those who look at the certificate later.
+        reason: in somebody's own words, for the log alone.
 
     Returns:
         the certificates that this call revoked; empty if all were revoked before.
 
     Raises:
         NotFound: nothing was ever issued under this name or serial.
+        UsageProblem: several serials begin so.
     """
-    found = transaction.certificates.by_subject(target) or transaction.certificates.by_serial(
-        target.lower().replace(":", "").lstrip("0")
-    )
-    if not found:
-        raise NotFound(f"no certificate of a node or serial {target!r:.80}", hint="list them with: swarmsec ca list")
+    found = find_certificates(transaction, target)
     when = unix_seconds(transaction.clock)
     revoked = [
-        transaction.certificates.change_status(record, status=CertificateStatus.REVOKED, revoked=when)
+        revoke_record(transaction, record, why, when=when)
         for record in found
         if record.status is not CertificateStatus.REVOKED
     ]
     if revoked:
-        serials = [record.serial for record in revoked]
-        transaction.log(requester.event(action, reference_of(revoked[-1]), reason=reason, fields={"serials": serials}))
+        fields: Mapping[str, Field] = {"serials": [record.serial for record in revoked], "crl_reason": why.word}
+        transaction.log(requester.event(action, reference_of(revoked[-1]), reason=reason, fields=fields))
     return revoked

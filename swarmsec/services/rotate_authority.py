@@ -23,6 +23,7 @@ from ca.algorithms import KeyType, accept_key
 from ca.errors import InvalidCertificate
 from ca.issuing import Issuer, cross_sign, fingerprint, issue_root, serial_from
 from ca.profiles import cross_validity
+from ca.revocation import Reason
 from ca.rotation import Abort, Begin, CrossSigned, Distribute, FinishWithout, Phase, Retire, advance
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
@@ -42,6 +43,7 @@ LEASE: Final = "ca.rotate"
 LEASE_SECONDS: Final = 10
 """Every look renews it; a process that died keeps others waiting no longer than this."""
 ROTATION: Final = "rotation"
+_LEFT_OUT: Final = Reason.CESSATION_OF_OPERATION
 _WAITING = frozenset({Phase.DISTRIBUTING, Phase.REISSUING, Phase.CONVERGING})
 
 
@@ -163,7 +165,7 @@ def finish_without(transaction: Transaction, nodes: frozenset[str], requester: R
     _, after = take_event(transaction, record, before, FinishWithout(nodes=nodes), requester)
     left = tuple(sorted(after.excluded - before.excluded))
     for node in left:
-        revoke_certificates(transaction, node, requester, reason="left out of the root rotation")
+        revoke_certificates(transaction, node, requester, why=_LEFT_OUT, reason="left out of the root rotation")
     return LeftOut(nodes=left, followed=tuple(sorted(nodes - after.excluded)))
 
 

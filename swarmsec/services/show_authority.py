@@ -49,6 +49,7 @@ def describe_authority(transaction: Transaction) -> dict[str, object]:
                 "subject": certificate.subject.rfc4514_string(),
                 "not_before": rfc3339_seconds(int(certificate.not_valid_before_utc.timestamp())),
                 "not_after": rfc3339_seconds(int(certificate.not_valid_after_utc.timestamp())),
+                "last_crl": _last_list(transaction, record.generation),
             }
         )
     swarm_roots = [
@@ -61,3 +62,9 @@ def describe_authority(transaction: Transaction) -> dict[str, object]:
         for root in transaction.swarm_roots.all()
     ]
     return {"cluster_id": transaction.settings.get("cluster_id"), "roots": roots, "swarm_roots": swarm_roots}
+
+
+def _last_list(transaction: Transaction, generation: int) -> dict[str, object] | None:
+    """The list that a root left when it was given up."""
+    kept = transaction.rotations.retired_list(generation)
+    return None if kept is None else {"number": kept.number, "next_update": rfc3339_seconds(kept.next_update)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -110,6 +110,20 @@ class Certificates:
         if row is None:
             raise NotFound(f"no certificate with serial {record.serial}")
         return _certificate(self._transaction.update(tables.certificates, row, status=str(status), revoked=revoked))
+
+    def put_reason(self, certificate: int, reason: str) -> None:
+        """Keep why a certificate was revoked, a word of ``ca.revocation_entries.Reason``, under its row id."""
+        self._transaction.insert(tables.revocation_reasons, certificate=certificate, reason=reason)
+
+    def reason(self, certificate: int) -> str | None:
+        """Why the certificate of this row id was revoked, where that is known."""
+        row = self._transaction.find(tables.revocation_reasons, certificate=certificate)
+        return None if row is None else str(row["reason"])
+
+    def reasons(self) -> Mapping[int, str]:
+        """Why certificates were revoked, by row id, where that is known."""
+        rows = self._transaction.select(tables.revocation_reasons)
+        return {int(row["certificate"]): str(row["reason"]) for row in rows}
 
     def by_sha256(self, sha256: bytes) -> CertificateRecord | None:
         """The certificate with this SHA-256 of its DER, or None."""

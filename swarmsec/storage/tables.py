@@ -106,6 +106,13 @@ certificates = _state_table(
     UniqueConstraint("generation", "serial"),
 )
 
+# Beside the certificates, whose rows have no place for it; a revocation without a row here says no reason.
+revocation_reasons = _state_table(
+    "revocation_reasons",
+    _key("certificate", BigInteger),
+    Column("reason", Text, nullable=False),
+)
+
 join_tokens = _state_table(
     "join_tokens",
     _key("token_id", Text),

@@ -1,18 +1,15 @@
-"""Targets of what the authority reads beside certificates: requests for roots, rotations, orders, imported roots."""
+"""Targets of what the authority reads beside certificates: requests for roots, reasons, orders, imported roots."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ca.errors import CaError, InvalidRequest, InvalidRotation
+from ca.errors import CaError, InvalidRequest
 from ca.profiles import Profile
 from ca.requests import parse_root_request, parse_signing_request
-from ca.rotation import advance
-from ca.rotation_events import Begin
-from ca.rotation_record import build_record, parse_record
+from ca.revocation_entries import Reason, parse_reason
 from swarmsec.errors import UsageProblem
 from swarmsec.services.issue_certificate import parse_certificate_request
 from swarmsec.wiring.importing import parse_imported_root
@@ -22,7 +19,6 @@ from tests.fuzz.material import NODE_SIGNER, REQUEST_DER, REQUEST_PEM, ROOT_PEM,
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 _KEY_PEM = ROOT_SIGNER.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 _OTHER_KEY_PEM = NODE_SIGNER.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-_ROTATION = advance(None, Begin(old_root="a" * 64, new_root="b" * 64, nodes=frozenset({"n1", "n2"})))
 
 
 def _root_request(data: bytes) -> None:
@@ -31,14 +27,10 @@ def _root_request(data: bytes) -> None:
         raise CheckFailed("expected the same key from both readings of a request")
 
 
-def _rotation(data: bytes) -> None:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return
-    state = parse_record(document)
-    if parse_record(build_record(state)) != state:
-        raise CheckFailed("expected a written rotation to read as the same rotation")
+def _reason(data: bytes) -> None:
+    word = text_of(data)
+    if parse_reason(word).word != word:
+        raise CheckFailed("expected a reason to read as the word that was read")
 
 
 def _order(data: bytes) -> None:
@@ -61,12 +53,12 @@ TARGETS = (
         words=(b"-----BEGIN CERTIFICATE REQUEST-----\n", b"-----END CERTIFICATE REQUEST-----"),
     ),
     Target(
-        name="rotation-record",
-        run=_rotation,
-        seeds=(json.dumps(build_record(_ROTATION)).encode(),),
-        allowed=(InvalidRotation,),
-        covers=("ca.rotation_record.parse_record",),
-        words=(b'"phase":', b'"version":1', b"null", b"[]", b'"n1"'),
+        name="revocation-reason",
+        run=_reason,
+        seeds=tuple(reason.word.encode() for reason in Reason),
+        allowed=(InvalidRequest,),
+        covers=("ca.revocation_entries.parse_reason",),
+        words=(b"certificateHold", b"removeFromCRL", b"Compromise"),
     ),
     Target(
         name="certificate-order",

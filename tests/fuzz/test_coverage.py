@@ -36,7 +36,9 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.wiring.imagesources.open_images": "opens, reads nothing",
     "swarmsec.wiring.trustsessions.open_trust": "opens, reads no bytes itself",
     "swarmsec.wiring.trustsessions.read_authorities": "bytes of a file, given to OpenSSL",
-    "swarmsec.services.publish_revocations.load_list_state": "a setting of our own, held by its row's digest",
+    "swarmsec.services.revocation_lists.load_list_state": "one of those of load_list_states",
+    "swarmsec.services.revocation_reasons.load_reasons": "parse_reason over rows",
+    "swarmsec.services.revocation_lists.load_list_states": "a setting of our own, held by its row's digest",
     # They bring bytes and look at none of them.
     "swarmsec.cli.secretinput.read_bounded": "bytes of a file, uninterpreted",
     "swarmsec.cli.secretinput.read_private_file": "bytes of a file, uninterpreted",

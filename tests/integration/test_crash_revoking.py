@@ -50,7 +50,7 @@ def test_a_revocation_killed_at_any_step_is_whole_or_not_there(
     commands: Commands, issued: Place, tmp_path: Path
 ) -> None:
     def revoke(place: Place) -> tuple[str, ...]:
-        return ("--home", str(place.home), "ca", "revoke", "db", "--reason", "key leaked")
+        return ("--home", str(place.home), "ca", "revoke", "db", "--reason", "keyCompromise", "--comment", "leaked")
 
     counted = issued.copy(tmp_path / "place")
     ended, calls = commands.count_calls(*revoke(counted), state=counted.state, calls=CALLS)

@@ -128,7 +128,7 @@ def test_a_revoked_certificate_stops_at_once_on_open_connections_too(served: Ser
         assert idle.ask(*WHOAMI).status == 200
         assert busy.ask(*WHOAMI).status == 200
 
-        done = served.run("ca", "revoke", bearer.serial, "--reason", "left the company")
+        done = served.run("ca", "revoke", bearer.serial, "--comment", "left the company")
 
         assert done.returncode == 0, done.stderr
         wait_for(idle.is_closed, timeout=SECONDS, what="the idle connection to be closed")

@@ -26,6 +26,7 @@ ROUTE_NAMES = {
     ("GET", "/api/v1/whoami"): "whoami",
     ("GET", "/api/v1/ca/bundle"): "ca.bundle",
     ("GET", "/api/v1/ca/crl"): "ca.crl",
+    ("GET", "/api/v1/ca/crl/{root}"): "ca.crl-of-root",
     ("POST", "/api/v1/node/join"): "node.join",
     ("POST", "/api/v1/access/enrol"): "access.enrol",
     ("POST", "/api/v1/node/renew"): "node.renew",
@@ -52,6 +53,7 @@ ALLOWED = {
     "/log/cosignatures": 400,
     "/api/v1/trust/images": 400,
     "/api/v1/trust/signatures": 400,
+    "/api/v1/ca/crl/": 404,
     "/tuf/": 404,
     "/tuf/policy/": 404,
 }
@@ -119,7 +121,7 @@ def test_roles_on_a_route(
     # These tests ask from the loopback address; what holds elsewhere is tested below.
     allowed = {*entry["roles"], *entry.get("loopbackOnly", [])}
     for word, (kind, bearer) in callers.items():
-        asked = path.format(name="none", path="0/999")
+        asked = path.format(name="none", path="0/999", root="none")
         answer = served.ask(method, asked, bearer, b"{}" if method == "POST" else None)
         usual = 400 if path.startswith("/api/v1/node/") else 200
         expected = 403 if kind not in allowed else ALLOWED.get(path.split("{")[0], usual)

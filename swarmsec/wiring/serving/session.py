@@ -30,7 +30,7 @@ from swarmsec.server.identity_api import build_identity_route
 from swarmsec.server.log_api import build_log_routes
 from swarmsec.server.metrics import Metrics
 from swarmsec.server.node_api import build_node_routes
-from swarmsec.server.revocation_api import build_revocation_route
+from swarmsec.server.revocation_api import build_revocation_routes
 from swarmsec.server.settings import ServerSettings
 from swarmsec.server.trust_api import build_trust_routes
 from swarmsec.server.tuf_api import build_tuf_routes
@@ -194,7 +194,7 @@ class Session:
             turns,
             holds_managers=home.config.ca.require_approval,
         )
-        revocations = ServedRevocations(store, self._writer, authorities)
+        revocations = ServedRevocations(store, self._writer, keys)
         trust = ServedTrust(store, self._writer, keys, issuers_of(home))
         self._witnesses = ServedWitnesses(
             store=store, writer=self._writer, metrics=self._metrics, seconds=home.config.audit.witness_seconds
@@ -211,7 +211,7 @@ class Session:
                 routes=[
                     *build_node_routes(services),
                     build_identity_route(EnrolledIdentities(self._writer, keys, authorities)),
-                    build_revocation_route(revocations),
+                    *build_revocation_routes(revocations),
                     *build_log_routes(ServedLogFiles(store, self._writer)),
                     *build_tuf_routes(trust),
                     *build_trust_routes(trust),

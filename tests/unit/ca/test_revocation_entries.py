@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ca.errors import InvalidRequest
-from ca.revocation_entries import Reason, Revocation, RevokedCertificate, by_serial, entries_to_list
+from ca.revocation_entries import Reason, Revocation, RevokedCertificate, by_serial, entries_to_list, parse_reason
 from tests.unit.ca.authority import NOW
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -95,3 +95,23 @@ def test_a_clock_that_ran_ahead_takes_nobody_off_the_list() -> None:
     one = certificate(4, revoked_at=UPDATE, not_after=UPDATE + 30 * DAY)
     ahead = UPDATE + 900 * DAY
     assert entries_to_list([one], this_update=UPDATE + DAY, previous_update=ahead) == (one.revocation,)
+
+
+def test_reasons_are_named_as_rfc_5280_names_them() -> None:
+    numbers = {
+        "unspecified": 0,
+        "keyCompromise": 1,
+        "cACompromise": 2,
+        "affiliationChanged": 3,
+        "superseded": 4,
+        "cessationOfOperation": 5,
+        "privilegeWithdrawn": 9,
+    }
+    assert {reason.word: reason.value for reason in Reason} == numbers
+    assert {word: parse_reason(word) for word in numbers} == {reason.word: reason for reason in Reason}
+
+
+@pytest.mark.parametrize("word", ["", "keycompromise", "certificateHold", "removeFromCRL", "1", "aACompromise "])
+def test_other_reasons_are_refused(word: str) -> None:
+    with pytest.raises(InvalidRequest, match="expected a reason among unspecified, keyCompromise"):
+        parse_reason(word)

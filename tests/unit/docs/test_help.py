@@ -109,6 +109,12 @@ def a_secret(program: Program, example: Example) -> None:
         program.good("secrets", "put", "team/app/db", stdin=b"two")
 
 
+def a_certificate(program: Program, example: Example) -> None:
+    """One under the name that the example has."""
+    if len(example.words) > len(("ca", "show")):
+        program.good("ca", "issue", "--profile", "server", "--san", example.words[2], "--out", "issued")
+
+
 def no_secret(program: Program, example: Example) -> None:
     """Where ``secrets create`` begins."""
     (program.directory / program.write("key.pem", b"a key")).chmod(0o600)
@@ -143,6 +149,8 @@ def an_identity(program: Program, example: Example) -> None:
 
 WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("ca", "init"): no_home,
+    ("ca", "revoke"): a_certificate,
+    ("ca", "show"): a_certificate,
     ("restore",): a_backup,
     ("access", "revoke"): an_identity,
     ("keys", "recovery"): no_recovery_file,

@@ -73,9 +73,10 @@ def test_what_is_no_length_of_time(text: str) -> None:
 
 def test_a_home_of_the_version_before_gets_the_table_when_it_is_opened(program: Program) -> None:
     with sqlite3.connect(program.home / "state.db") as database:
-        for table in ("limited_tokens", "rotations", "rotation_nodes", "cross_certificates", "retired_lists"):
+        newer = ["limited_tokens", "revocation_reasons"]
+        newer += ["rotations", "rotation_nodes", "cross_certificates", "retired_lists", "node_contacts"]
+        for table in newer:
             database.execute(f"DROP TABLE {table}")
-        database.execute("DROP TABLE node_contacts")
         database.execute("UPDATE alembic_version SET version_num = 'ca_0001' WHERE version_num LIKE 'ca_%'")
     database.close()
 

@@ -8,16 +8,21 @@ from datetime import timedelta
 from typing import TypeVar
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.identity import NodeRole
+from ca.issuing import fingerprint
 from ca.revocation import verify_revocation_list
-from swarmsec.services.publish_revocations import LIFE_SECONDS, PublishedList
+from ca.rotation import Phase
+from swarmsec.errors import NotFound
+from swarmsec.services.publish_revocations import PublishedList
+from swarmsec.services.revocation_lists import LIFE_SECONDS
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key
-from tests.unit.swarmsec.wiring.serving.authorities import authorities_of
+from tests.unit.swarmsec.services.rotating import bring_to, enrol
 
 T = TypeVar("T")
 
@@ -27,7 +32,7 @@ def run(desk: Desk, work: Callable[[ServedRevocations], Awaitable[T]]) -> T:
         writer = GroupWriter(desk.home.store)
         writer.start()
         try:
-            return await work(ServedRevocations(desk.home.store, writer, authorities_of(desk)))
+            return await work(ServedRevocations(desk.home.store, writer, desk.keys))
         finally:
             await asyncio.to_thread(writer.close)
 
@@ -78,8 +83,8 @@ def test_half_of_its_life_makes_a_new_one(desk: Desk) -> None:
 def test_what_was_read_before_the_news_is_not_kept_after_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     read = ServedRevocations._read
 
-    def overtaken(lists: ServedRevocations) -> PublishedList | None:
-        found = read(lists)
+    def overtaken(lists: ServedRevocations, name: str) -> PublishedList | None:
+        found = read(lists, name)
         lists.forget()
         return found
 
@@ -93,3 +98,34 @@ def test_what_was_read_before_the_news_is_not_kept_after_it(desk: Desk, monkeypa
         return [first, await lists.revocation_list()]
 
     assert [count(desk, der) for der in run(desk, ask)] == [0, 1]
+
+
+def test_each_root_has_its_list_during_a_rotation_and_its_last_one_after(desk: Desk) -> None:
+    node = enrol(desk, "a")
+    old = desk.authority.public
+    name = fingerprint(old.public_bytes(Encoding.DER))
+    bring_to(desk, Phase.CONVERGING, [node])
+    new = desk.authority.issuer.certificate
+    other = fingerprint(new.public_bytes(Encoding.DER))
+
+    async def ask(lists: ServedRevocations) -> list[bytes]:
+        return [await lists.revocation_list(), await lists.revocation_list(name), await lists.revocation_list(other)]
+
+    public, of_old, of_new = run(desk, ask)
+    numbers = [verify_revocation_list(der, authority=old).number for der in (public, of_old)]
+    assert numbers[0] == numbers[1] < verify_revocation_list(of_new, authority=new).number
+
+    bring_to(desk, Phase.RETIRED, [node])
+    public, last, same = run(desk, ask)
+    assert verify_revocation_list(last, authority=old).number > numbers[0]
+    assert verify_revocation_list(public, authority=new) == verify_revocation_list(same, authority=new)
+
+
+def test_a_root_that_never_was_is_not_found_and_not_kept(desk: Desk) -> None:
+    async def ask(lists: ServedRevocations) -> int:
+        for number in range(3):
+            with pytest.raises(NotFound):
+                await lists.revocation_list(f"{number:064x}")
+        return len(lists._kept)
+
+    assert run(desk, ask) == 0

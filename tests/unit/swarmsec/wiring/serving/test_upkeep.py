@@ -67,7 +67,7 @@ def _upkeep(desk: Desk, server: Told) -> Upkeep:
         writer=writer,
         follower=LogFollower(store, store.head().size),
         identities=identities,
-        revocations=ServedRevocations(store, writer, authorities),
+        revocations=ServedRevocations(store, writer, desk.keys),
         trust=ServedTrust(store, writer, desk.keys),
         tls=ServerCertificate(store, desk.authority, ("localhost",)),
         server=server,  # type: ignore[arg-type]  # the two methods that are used of it
