@@ -14,6 +14,10 @@ FORMAT: Final = 1
 MAX_BYTES: Final = 65_536
 MAX_TEXT: Final = 1024
 MAX_NAMES: Final = 100
+ADDRESSES: Final = "addresses"
+SUBJECTS: Final = "subjects"
+KEYED_HASHES: Final = (ADDRESSES, SUBJECTS)
+"""What of persons the log may hold as keyed hashes: client addresses, and the subjects of CI identities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +84,10 @@ class TrustSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSettings:
-    """The log: how often a server asks witnesses that have an address; 0 for never."""
+    """The log: how often a server asks witnesses that have an address (0 for never), and what of persons it hashes."""
 
     witness_seconds: int = 60
+    keyed_hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +174,8 @@ def parse_config(data: bytes, *, source: str) -> Config:
         sections[name] = _section(_SECTIONS[name], table, f"{source}: [{name}]")
     config = Config(**sections)
     _verify_lifetime(config.ca, f"{source}: [ca]")
+    if not set(config.audit.keyed_hashes) <= set(KEYED_HASHES):
+        raise UsageProblem(f"{source}: [audit] keyed_hashes: expected only {', '.join(KEYED_HASHES)}")
     return config
 
 
@@ -260,6 +267,7 @@ url = {_quoted(database_url)}
 
 # [audit]
 # witness_seconds = {AuditSettings().witness_seconds}
+# keyed_hashes = ["addresses", "subjects"]
 """
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from time import sleep as wait
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from swarmsec.cli.auditexport import export, prune
+from swarmsec.cli.audithashes import hash_keys, hashes_of_stdin
 from swarmsec.cli.auditproofs import check, consistency, prove
 from swarmsec.cli.auditverify import verify
 from swarmsec.cli.auditwitness import witness
-from swarmsec.cli.frame import opened_home, options_of
+from swarmsec.cli.frame import opened_home, options_of, say
 from swarmsec.cli.report import report
 from swarmsec.cli.tables import is_terminal, print_cells
 
@@ -41,11 +43,19 @@ audit.add_command(report)
 @click.option("--actor", default="", metavar="A", help="Only of this actor: its id, or type:id.")
 @click.option("--action", default="", metavar="A", help="Only this action, such as ca.issue, or all of one: ca.")
 @click.option("--object", "target", default="", metavar="O", help="Only what was done to this type, id or name.")
+@click.option("--match-stdin", is_flag=True, help="Only what holds the keyed hash of the value on stdin; logged.")
 @click.option("--limit", type=click.IntRange(1, 10_000_000), metavar="N", help="Only the newest N.")
 @click.option("--follow", is_flag=True, help="Go on with new entries until stopped.")
 @click.pass_context
 def log(
-    context: click.Context, since: str, actor: str, action: str, target: str, limit: int | None, follow: bool
+    context: click.Context,
+    since: str,
+    actor: str,
+    action: str,
+    target: str,
+    match_stdin: bool,
+    limit: int | None,
+    follow: bool,
 ) -> None:
     """Print entries, oldest first; each is checked against its hash before it is shown.
 
@@ -67,6 +77,11 @@ def log(
             target=target,
         )
         size = home.store.head().size
+        if match_stdin:
+            question = replace(question, hashes=hashes_of_stdin(context, home))
+            if not question.hashes:
+                say("nothing was ever hashed in this log")
+                return
         show = _printer(as_json=options_of(context).json)
         print_log(home, question, limit, size, show)
         if follow:
@@ -143,5 +158,5 @@ def _texts(value: object) -> dict[str, str]:
     return {name: str(member) for name, member in value.items()} if isinstance(value, dict) else {}
 
 
-for _command in (verify, prove, check, consistency, export, prune, witness):
+for _command in (verify, prove, check, consistency, export, prune, witness, hash_keys):
     audit.add_command(_command)

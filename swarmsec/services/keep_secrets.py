@@ -30,6 +30,7 @@ from swarmsec.secretstore.versions import (
     verify_max_versions,
     verify_value,
 )
+from swarmsec.services.keyed_hashes import hash_for_log
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
@@ -89,6 +90,7 @@ def create_secret(transaction: Transaction, keys: Keys, new: NewSecret, requeste
     _verify_keepable(new.name)
     if transaction.secrets.get(new.name.text) is not None:
         raise AlreadyExists(f"secret {new.name} exists", hint=f"add a version with: swarmsec secrets put {new.name}")
+    hashed = hash_for_log(transaction, keys, new.value)
     now = unix_seconds(transaction.clock)
     record = SecretRecord(
         name=new.name.text,
@@ -100,7 +102,8 @@ def create_secret(transaction: Transaction, keys: Keys, new: NewSecret, requeste
         labels=format_labels(new.labels),
     )
     kept = add_version(transaction, keys, KeptSecret(record=record, versions=()), new.value, generated=new.generated)
-    transaction.log(requester.event(Action.SECRET_CREATE, reference_of(kept, kept.record.current)))
+    target = reference_of(kept, kept.record.current)
+    transaction.log(requester.event(Action.SECRET_CREATE, target, fields={"value": hashed}))
     return kept
 
 
@@ -137,11 +140,12 @@ def put_secret(
     verify_newest(kept, cas)
     if max_versions is not None:
         kept = replace(kept, record=replace(kept.record, max_versions=verify_max_versions(max_versions)))
+    fields: dict[str, Field] = {"value": hash_for_log(transaction, keys, value)}
     grown = add_version(transaction, keys, kept, value, generated=generated)
     surplus = grown.history.surplus()
     if surplus:
         grown = change_history(transaction, grown, grown.history.destroyed(surplus))
-    fields: dict[str, Field] = {"destroyed": [str(number) for number in surplus]} if surplus else {}
+        fields["destroyed"] = [str(number) for number in surplus]
     transaction.log(requester.event(Action.SECRET_PUT, reference_of(grown, grown.history.newest), fields=fields))
     return grown
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from swarmsec.audit.actions import Action
 from swarmsec.audit.chain import StoredEntry, verify_entry
+from swarmsec.audit.keyedhash import keyed_hashes_of
 from swarmsec.clock import rfc3339
 from swarmsec.errors import UsageProblem
 from swarmsec.services.ports import Transaction
@@ -24,13 +25,14 @@ class LogQuestion:
     """What to select; an empty text selects everything.
 
     ``since`` is an RFC 3339 time as entries write it. ``actor`` is an id or ``type:id``; ``action`` a whole action or
-    the part before its dot; ``target`` the type, id or name of the object.
+    the part before its dot; ``target`` the type, id or name of the object; ``hashes`` are the keyed hashes of a value.
     """
 
     since: str = ""
     actor: str = ""
     action: str = ""
     target: str = ""
+    hashes: frozenset[str] = frozenset()
 
     def matches(self, entry: dict[str, object]) -> bool:
         """Whether an entry is selected."""
@@ -41,6 +43,7 @@ class LogQuestion:
             and self.actor in {"", actor.get("id"), f"{actor.get('type')}:{actor.get('id')}"}
             and self.action in {"", action, action.partition(".")[0]}
             and self.target in {"", done_to.get("type"), done_to.get("id"), done_to.get("name")}
+            and (not self.hashes or not self.hashes.isdisjoint(keyed_hashes_of(entry)))
         )
 
 

@@ -22,6 +22,7 @@ from swarmsec.secretstore.names import SecretName
 from swarmsec.secretstore.versions import VersionState, verify_value
 from swarmsec.services.attach_secret import forced
 from swarmsec.services.keep_secrets import KeptSecret, add_version, change_history, find_secret
+from swarmsec.services.keyed_hashes import hash_for_log
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.secret_rotation_records import Rotation, RotationStage, TouchedService
@@ -96,6 +97,7 @@ def begin_rotation(
         raise UsageProblem(
             f"expected a live current version of {name} to go back to", hint=f"add one: swarmsec secrets put {name}"
         )
+    hashed = hash_for_log(transaction, keys, value)
     grown = add_version(transaction, keys, kept, value, pending=True, generated=generated)
     rotation = Rotation(
         name=name.text,
@@ -109,7 +111,7 @@ def begin_rotation(
         services=(),
     )
     transaction.secret_rotations.put(rotation)
-    _log(transaction, rotation, requester, "stage", outcome=Outcome.INTENT)
+    _log(transaction, rotation, requester, "stage", outcome=Outcome.INTENT, value=hashed)
     return rotation
 
 
@@ -282,11 +284,14 @@ def _log(
     outcome: Outcome = Outcome.SUCCESS,
     reason: str = "",
     retired: Sequence[str] = (),
+    value: str = "",
 ) -> None:
     fields: dict[str, Field] = {"step": step, "former": str(rotation.former)}
     if service is not None:
         fields |= {"service": service.service_id, "service_name": service.service_name, "mode": service.mode}
     if retired:
         fields["retired"] = list(retired)
+    if value:
+        fields["value"] = value
     target = ObjectRef(type="secret", name=rotation.name, version=rotation.version)
     transaction.log(requester.event(Action.SECRET_ROTATE, target, outcome=outcome, reason=reason, fields=fields))

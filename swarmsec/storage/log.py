@@ -6,7 +6,7 @@ number; entries are held back and written together at the end of the transaction
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
@@ -51,8 +51,15 @@ def read_head(connection: Connection) -> LogHead:
 class LogAppender:
     """Gives entries their place and keeps them, and the new rows they speak of, until ``flush``."""
 
-    def __init__(self, connection: Connection, clock: Clock, head: LogHead | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        head: LogHead | None = None,
+        conceal: Callable[[Event], Event] | None = None,
+    ) -> None:
         self._clock = clock
+        self._conceal = conceal
         self._size, self._last_hash = head or read_head(connection)
         self._pending: list[tuple[int, bytes, bytes]] = []
         self.inserts = InsertBuffer(connection)
@@ -64,6 +71,8 @@ class LogAppender:
 
     def append(self, event: Event, state: Sequence[RowChange]) -> int:
         """Place an entry and return its sequence number."""
+        if self._conceal is not None:
+            event = self._conceal(event)
         clock, seq = self._clock, self._size
         now = clock.unix_ms()
         place = Place(seq, uuid7(now, clock.random(10)), rfc3339(now), clock.monotonic_us(), self._last_hash)

@@ -76,6 +76,8 @@ class Store:
         self._turn = threading.Lock()
         self._writer: Connection | None = None
         self.anchor: Anchor | None = None
+        self.conceal: Callable[[Event], Event] | None = None
+        """Changes what is to be logged, where the settings ask for keyed hashes."""
         self._anchored = LogHead(size=0, last_hash=b"")
         self._anchored_at = -ANCHOR_INTERVAL_US
         self._anchor_failed = False
@@ -240,7 +242,7 @@ class Store:
         self, units: Sequence[Unit[Any]], run: Callable[[Sequence[Unit[Any]], Connection, LogAppender], list[Outcome]]
     ) -> list[Outcome]:
         with self._locked_connection() as (connection, known):
-            appender = LogAppender(connection, self.clock, known)
+            appender = LogAppender(connection, self.clock, known, self.conceal)
             outcomes = run(units, connection, appender)
             appender.flush()
             self._written = appender.head

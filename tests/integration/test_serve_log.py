@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,24 @@ def test_an_auditor_fetches_the_log_and_a_witness_cosigns_it(served: ServedHome)
     assert tlog_checker.checkpoint(printed.encode(), log, (witness,)).witnesses == ("ci.example/w",)
     verified = served.run("audit", "verify", "--require-witness", "1", "--witness", str(there / "witness/witness.vkey"))
     assert (verified.returncode, "ci.example/w cosigned" in verified.stderr) == (0, True), verified.stderr
+
+
+def test_addresses_of_callers_are_keyed_hashes_where_the_settings_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARMSEC_STATE", str(tmp_path / "state"))
+    with ServedHome(tmp_path) as home:
+        home.create(settings='[audit]\nkeyed_hashes = ["addresses"]\n').serve()
+        assert home.ask("GET", "/log/checkpoint").status == 403
+        home.joined(NodeRole.WORKER, "n2")
+        home.stop()
+        everything = [json.loads(line) for line in home.run("--json", "audit", "log").stdout.splitlines()]
+        sources = [entry["source"]["ip"] for entry in everything if "ip" in entry.get("source", {})]
+        assert sources
+        assert all(ip.startswith("hmac:1:") for ip in sources)
+        command = [*PROGRAM, "--home", str(home.home), "--json", "audit", "log", "--match-stdin"]
+        asked = subprocess.run(command, input=b"127.0.0.1\n", capture_output=True, timeout=60, check=True)
+        assert asked.stdout.count(b'"source"') == len(sources)
 
 
 def test_only_those_who_may_read_the_log_get_any_of_it(served: ServedHome) -> None:

@@ -34,6 +34,7 @@ from swarmsec.server.revocation_api import build_revocation_routes
 from swarmsec.server.settings import ServerSettings
 from swarmsec.server.trust_api import build_trust_routes
 from swarmsec.server.tuf_api import build_tuf_routes
+from swarmsec.services.keyed_hashes import open_concealment
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.short_lifetimes import AuthorityFinding, short_lifetime_findings
 from swarmsec.storage.checking import verify_store
@@ -163,6 +164,8 @@ class Session:
         home, store, keys = self._home, self._home.store, self._keys
         if keys is None:
             raise KeysLocked("the home is locked", hint="unlock with: swarmsec unlock")
+        if hashed := home.config.audit.keyed_hashes:
+            store.conceal = store.write(lambda transaction: open_concealment(transaction, keys, hashed))
         lifetime = served_lifetime_of(home.config)
         self._findings = short_lifetime_findings((), lifetime)
         for finding in self._findings:
