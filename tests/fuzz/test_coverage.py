@@ -66,6 +66,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.wiring.validating.parse_command": "a command line of the operator's own, taken apart by shlex",
     "swarmsec.services.standing_tokens.open_standing_token": "open_record over rows, then JoinToken.parse",
     "swarmsec.services.cross_signing.open_cross_signing": "opens a permission, reads nothing",
+    "swarmsec.services.keyed_hashes.open_concealment": "opens a key of ours, reads nothing",
     "swarmsec.services.swarm_link.load_link": "a setting of our own, held by its row's digest",
     "swarmsec.wiring.swarm.opening.open_swarm": "DockerEndpoint.parse, then the engine's answers",
     "swarmsec.audit.decoding.decode_quickly": "takes nothing that parse_entry refuses; tests/unit/swarmsec/audit",
