@@ -2,12 +2,11 @@
 
 Before Docker is touched the attachment and its intent are durable, because the first task may ask for its secret before
 Docker has answered us. When Docker has answered, the outcome is on record under the same request id; an attachment that
-came to nothing is taken back.
+came to nothing is taken back. The intent holds all that it takes to find out how an attempt ended whose process died.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,12 +19,14 @@ from swarmsec.clock import unix_seconds
 from swarmsec.errors import AlreadyExists, NotFound, UsageProblem
 from swarmsec.errors import Denied as DeniedError
 from swarmsec.secretstore.names import MAX_NAME, SecretName
+from swarmsec.secretstore.versions import NONE
 from swarmsec.services.apply_policy import active_documents
+from swarmsec.services.attach_intents import open_attach, open_detach
 from swarmsec.services.deliver_secret import repository_of, version_label
 from swarmsec.services.delivery_records import Attachment
 from swarmsec.services.keep_secrets import find_secret
 from swarmsec.services.ports import Keys, Refusal, Transaction
-from swarmsec.services.records import Intent
+from swarmsec.services.records import Lease
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.service_records import FINGERPRINT_LABEL, NAME_LABEL, DockerSecret, ServiceState
 
@@ -33,6 +34,10 @@ DRIVER_MODE: Final = "driver"
 NATIVE_MODE: Final = "native"
 MAX_MODE: Final = 0o7777
 MAX_ID: Final = 2**31 - 1
+
+
+NOBODY: Final = Lease(holder="", fence=0, expires=1)
+"""At an attempt that nobody goes on with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,12 @@ class SecretFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachPlan:
-    """What attaching is going to do."""
+    """What attaching is going to do.
+
+    Args:
+        version: what tasks get; 0 for certificates, which have none.
+        label: of the service, which names the version; empty for certificates.
+    """
 
     request_id: str
     name: SecretName
@@ -72,6 +82,20 @@ class AttachPlan:
     mode: str
     former: Attachment | None
     """What was on record before, which a failure brings back."""
+    created: int
+
+    @property
+    def attachment(self) -> Attachment:
+        """What goes on record."""
+        return Attachment(
+            name=self.name.text,
+            service_id=self.service_id,
+            service_name=self.service_name,
+            docker_secret=self.docker_secret,
+            target=self.file.target,
+            mode=self.mode,
+            created=self.created,
+        )
 
 
 def begin_attach(
@@ -86,6 +110,7 @@ def begin_attach(
     mode: str = DRIVER_MODE,
     docker_secret: str = "",
     image_trusted: bool = False,
+    turn: Lease = NOBODY,
 ) -> AttachPlan:
     """Decide, and put the intent and the attachment on record.
 
@@ -100,13 +125,16 @@ def begin_attach(
         mode: ``driver`` or ``native``.
         docker_secret: the name of the Docker secret; the name with dots without it.
         image_trusted: whether the service's image was verified under the trust policy.
+        turn: which process is at it, and until when at most.
 
     Raises:
         NotFound: there is no such secret, or its current version is not live.
+        UsageProblem: certificates cannot be kept by Docker.
         Refusal: the policy gives it to no task of this service; the refusal is on record.
     """
-    kept = find_secret(transaction, name)
-    target = ObjectRef(type="secret", name=name.text, version=kept.record.current)
+    verify_mode(name, mode)
+    version = NONE if name.is_issued else find_secret(transaction, name).record.current
+    target = ObjectRef(type="secret", name=name.text, version=version)
     fields: dict[str, Field] = {"service": service.id, "service_name": service.name, "mode": mode}
     denied = decide_attach(transaction, name, service, nodes, image_trusted=image_trusted)
     if denied is not None:
@@ -120,53 +148,29 @@ def begin_attach(
         service_id=service.id,
         service_name=service.name,
         docker_secret=docker_secret or name.docker_name,
-        version=kept.record.current,
-        label=version_label(transaction, keys, name),
+        version=version,
+        label="" if name.is_issued else version_label(transaction, keys, name),
         file=file,
         mode=mode,
         former=transaction.attachments.get(name.text, service.id),
+        created=unix_seconds(transaction.clock),
     )
-    now = unix_seconds(transaction.clock)
-    transaction.attachments.put(
-        Attachment(
-            name=name.text,
-            service_id=service.id,
-            service_name=service.name,
-            docker_secret=plan.docker_secret,
-            target=file.target,
-            mode=mode,
-            created=now,
-        )
-    )
-    data = json.dumps({"name": name.text, "service": service.id}, sort_keys=True)
-    transaction.intents.open(
-        Intent(request_id=plan.request_id, action=Action.SECRET_ATTACH.value, started=now, data=data)
-    )
+    transaction.attachments.put(plan.attachment)
+    open_attach(transaction, plan.request_id, plan.attachment, plan.former, version=version, turn=turn)
     transaction.log(requester.event(Action.SECRET_ATTACH, target, outcome=Outcome.INTENT, fields=fields))
     return plan
 
 
-def conclude_attach(
-    transaction: Transaction, plan: AttachPlan, requester: Requester, *, failure: str = "", is_changed: bool = True
-) -> None:
-    """Put the outcome on record; where the service was never changed, the attachment is as before.
+def verify_mode(name: SecretName, mode: str) -> None:
+    """Refuse what Docker itself would have to keep of certificates that are made for each task.
 
-    Args:
-        transaction: of this unit.
-        plan: as ``begin_attach`` returned it.
-        requester: the same as then.
-        failure: why it came to nothing; empty for success.
-        is_changed: whether the service has the secret now, its tasks running or not.
+    Raises:
+        UsageProblem: it would.
     """
-    transaction.intents.close(plan.request_id)
-    if not is_changed and plan.former is not None:
-        transaction.attachments.put(plan.former)
-    elif not is_changed:
-        transaction.attachments.remove(plan.name.text, plan.service_id)
-    outcome = Outcome.FAILURE if failure else Outcome.SUCCESS
-    target = ObjectRef(type="secret", name=plan.name.text, version=plan.version)
-    fields: dict[str, Field] = {"service": plan.service_id, "service_name": plan.service_name, "mode": plan.mode}
-    transaction.log(requester.event(Action.SECRET_ATTACH, target, outcome=outcome, reason=failure, fields=fields))
+    if name.is_issued and mode == NATIVE_MODE:
+        raise UsageProblem(
+            f"expected the driver for {name}, got --native", hint="its certificates are issued when tasks start"
+        )
 
 
 def native_secret_name(name: SecretName, version: int) -> str:
@@ -223,7 +227,8 @@ def attached_spec(state: ServiceState, spec: dict[str, Any], plan: AttachPlan, s
     others = [item for item in container.get("Secrets") or [] if item.get("SecretID") != secret_id]
     reference_members = {"File": plan.file.members(), "SecretID": secret_id, "SecretName": plan.docker_secret}
     container["Secrets"] = [*others, reference_members]
-    spec["Labels"] = {**(spec.get("Labels") or {}), plan.label: str(plan.version)}
+    if plan.label:
+        spec["Labels"] = {**(spec.get("Labels") or {}), plan.label: str(plan.version)}
     return forced(spec)
 
 
@@ -236,7 +241,13 @@ def detached_spec(spec: dict[str, Any], docker_secret: str, label: str) -> dict[
 
 
 def begin_detach(
-    transaction: Transaction, keys: Keys, name: SecretName, service: ServiceState, requester: Requester
+    transaction: Transaction,
+    keys: Keys,
+    name: SecretName,
+    service: ServiceState,
+    requester: Requester,
+    *,
+    turn: Lease = NOBODY,
 ) -> tuple[Attachment, str]:
     """Find what is attached and say on record that it is about to be taken away.
 
@@ -249,29 +260,11 @@ def begin_detach(
     found = transaction.attachments.get(name.text, service.id)
     if found is None:
         raise NotFound(f"{name} is not attached to service {service.name}", hint=f"see: swarmsec secrets show {name}")
-    now = unix_seconds(transaction.clock)
-    data = json.dumps({"name": name.text, "service": service.id}, sort_keys=True)
-    transaction.intents.open(
-        Intent(request_id=requester.request_id, action=Action.SECRET_DETACH.value, started=now, data=data)
-    )
-    target, fields = _detached(found)
+    open_detach(transaction, requester.request_id, found, turn=turn)
+    fields: dict[str, Field] = {"service": found.service_id, "service_name": found.service_name, "mode": found.mode}
+    target = ObjectRef(type="secret", name=found.name)
     transaction.log(requester.event(Action.SECRET_DETACH, target, outcome=Outcome.INTENT, fields=fields))
     return found, version_label(transaction, keys, name)
-
-
-def conclude_detach(transaction: Transaction, found: Attachment, requester: Requester, *, failure: str = "") -> None:
-    """Put the outcome on record; the attachment goes only when the service let go of the secret."""
-    transaction.intents.close(requester.request_id)
-    if not failure:
-        transaction.attachments.remove(found.name, found.service_id)
-    outcome = Outcome.FAILURE if failure else Outcome.SUCCESS
-    target, fields = _detached(found)
-    transaction.log(requester.event(Action.SECRET_DETACH, target, outcome=outcome, reason=failure, fields=fields))
-
-
-def _detached(found: Attachment) -> tuple[ObjectRef, dict[str, Field]]:
-    fields: dict[str, Field] = {"service": found.service_id, "service_name": found.service_name}
-    return ObjectRef(type="secret", name=found.name), fields
 
 
 def decide_attach(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
-from swarmsec.errors import SwarmsecError
+from swarmsec.clock import unix_seconds
+from swarmsec.errors import Changed, SwarmsecError
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretstore.names import SecretName
+from swarmsec.services.attach_intents import conclude_attempt, find_attempt
 from swarmsec.services.attach_secret import (
     NATIVE_MODE,
     AttachPlan,
@@ -16,19 +20,24 @@ from swarmsec.services.attach_secret import (
     attached_spec,
     begin_attach,
     begin_detach,
-    conclude_attach,
-    conclude_detach,
     detached_spec,
     native_secret_name,
     verify_docker_secret,
+    verify_mode,
 )
 from swarmsec.services.delivery_ports import SecretCarrier
 from swarmsec.services.keep_secrets import find_secret, open_version
+from swarmsec.services.ports import Transaction
+from swarmsec.services.records import Lease
 from swarmsec.services.requester import Requester
-from swarmsec.services.service_records import FINGERPRINT_LABEL, NAME_LABEL, ServiceState
+from swarmsec.services.service_records import FINGERPRINT_LABEL, NAME_LABEL
 from swarmsec.storage.store import Store
-from swarmsec.wiring.secretturns import SecretStore
+from swarmsec.wiring.attachattempts import remove_unused, resolve_attempts
+from swarmsec.wiring.secretturns import SecretStore, this_process
 from swarmsec.wiring.settling import Progress, wait_for_tasks
+
+DOCKER_SECONDS: Final = 120
+"""What Docker's answers before and after waiting may take, together."""
 
 
 class Carrier(SecretCarrier, Protocol):
@@ -65,6 +74,8 @@ class Attaching:
             Unavailable: Docker does not answer, or the tasks did not come up with it in time.
             NotFound, AlreadyExists, UsageProblem: as ``services.attach_secret`` says.
         """
+        verify_mode(name, mode)
+        self.resolve()
         requester = replace(self.requester, request_id=str(uuid.uuid4()))
         service, nodes = self.carrier.service(service_name), self.carrier.node_names()
         docker_secret = self._native_name(name) if mode == NATIVE_MODE else ""
@@ -79,24 +90,15 @@ class Attaching:
                 requester,
                 mode=mode,
                 docker_secret=docker_secret,
+                turn=self._turn(),
             )
         )
-        failure, is_changed = "interrupted", False
-        try:
+        with self._attempt(requester) as going:
+            going.has_secret = False
             secret_id = self._docker_secret(plan, driver)
             self.carrier.change_service(service.id, lambda state, spec: attached_spec(state, spec, plan, secret_id))
-            is_changed = True
+            going.has_secret = True
             self._wait_for_tasks(service.id, secret_id)
-            failure = ""
-        except SwarmsecError as error:
-            failure = str(error)
-            raise
-        finally:
-            self.store.write(
-                lambda transaction: conclude_attach(
-                    transaction, plan, requester, failure=failure, is_changed=is_changed
-                )
-            )
         return plan
 
     def detach(self, name: SecretName, service_name: str) -> None:
@@ -106,22 +108,47 @@ class Attaching:
             NotFound: it is not attached there.
             Unavailable: Docker does not answer.
         """
+        self.resolve()
         requester = replace(self.requester, request_id=str(uuid.uuid4()))
         service = self.carrier.service(service_name)
         found, label = self.store.write(
-            lambda transaction: begin_detach(transaction, self.keys, name, service, requester)
+            lambda transaction: begin_detach(transaction, self.keys, name, service, requester, turn=self._turn())
         )
-        failure = "interrupted"
-        try:
+        with self._attempt(requester) as going:
             self.carrier.change_service(service.id, lambda state, spec: detached_spec(spec, found.docker_secret, label))
             self._wait_for_tasks(service.id, None)
-            self._remove_unused(found.docker_secret)
-            failure = ""
-        except SwarmsecError as error:
-            failure = str(error)
+            going.has_secret = False
+            remove_unused(self.carrier, found.docker_secret)
+
+    def resolve(self) -> None:
+        """Find out how attempts ended whose process died.
+
+        Raises:
+            Unavailable: Docker does not answer.
+        """
+        resolve_attempts(self.store, lambda: self.carrier)
+
+    @contextmanager
+    def _attempt(self, requester: Requester) -> Iterator[_Going]:
+        """Put the outcome of an attempt on record, however it ends; who dies here leaves that to others."""
+        going = _Going()
+
+        def conclude(failure: str) -> None:
+            self.store.write(
+                lambda transaction: _conclude(transaction, requester, failure, has_secret=going.has_secret)
+            )
+
+        try:
+            yield going
+        except (Exception, KeyboardInterrupt) as error:
+            conclude(str(error) if isinstance(error, SwarmsecError) else "interrupted")
             raise
-        finally:
-            self.store.write(lambda transaction: conclude_detach(transaction, found, requester, failure=failure))
+        conclude("")
+
+    def _turn(self) -> Lease:
+        """This process, for as long as it may take: as long as it waits for tasks, and Docker's answers before that."""
+        until = unix_seconds(self.store.clock) + int(self.seconds) + DOCKER_SECONDS
+        return Lease(holder=this_process(), fence=0, expires=until)
 
     def _wait_for_tasks(self, service_id: str, secret_id: str | None) -> None:
         wait_for_tasks(self.carrier, service_id, secret_id, seconds=self.seconds, on_progress=self.on_progress)
@@ -138,15 +165,19 @@ class Attaching:
         kept = self.store.read(lambda transaction: find_secret(transaction, name))
         return native_secret_name(name, kept.record.current)
 
-    def _remove_unused(self, docker_secret: str) -> None:
-        found = self.carrier.secret(docker_secret)
-        users = [service for service in self.carrier.services() if found and _uses(service, found.id)]
-        if found is not None and not users:
-            self.carrier.remove_secret(found.id)
+
+@dataclass(slots=True)
+class _Going:
+    """How far an attempt came: whether the service has the secret."""
+
+    has_secret: bool = True
 
 
-def _uses(service: ServiceState, secret_id: str) -> bool:
-    return secret_id in {reference.secret_id for reference in service.secrets}
+def _conclude(transaction: Transaction, requester: Requester, failure: str, *, has_secret: bool) -> None:
+    attempt = find_attempt(transaction, requester.request_id)
+    if attempt is None:
+        raise Changed("somebody else found out how this ended", hint="see: swarmsec audit log --action secret.attach")
+    conclude_attempt(transaction, attempt, requester, failure=failure, has_secret=has_secret)
 
 
 def native_secret(store: SecretStore, keys: SealedKeys, carrier: SecretCarrier, name: SecretName, version: int) -> str:

@@ -49,7 +49,7 @@ class FencedStore:
     def __init__(self, store: SecretStore, lease: str) -> None:
         self._store = store
         self._lease = lease
-        self._holder = f"process {os.getpid()} on {os.uname().nodename} ({os.urandom(4).hex()})"
+        self._holder = this_process()
         self._fence = 0
         self._renewed = 0.0
 
@@ -126,6 +126,11 @@ def rotation_turn(store: SecretStore, name: str) -> Iterator[FencedStore]:
             turn.give_back()
         raise
     turn.give_back()
+
+
+def this_process() -> str:
+    """A holder: this process, and this turn of it."""
+    return f"process {os.getpid()} on {os.uname().nodename} ({os.urandom(4).hex()})"
 
 
 def lease_of(name: str) -> str:

@@ -27,6 +27,7 @@ from swarmsec.services.requester import SERVICE
 from swarmsec.services.secret_ages import DueRotation, due_rotations, secret_ages
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
+from swarmsec.wiring.attachattempts import abandoned_attempts, resolve_attempts
 from swarmsec.wiring.attaching import Carrier
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.secretrotation import Rotating
@@ -74,9 +75,11 @@ class Work:
 
     Args:
         abandoned: the secrets whose rotation's process died.
+        attempts: how many attempts to attach or detach were left by processes that died.
     """
 
     abandoned: Sequence[SecretName]
+    attempts: int
     due: Sequence[DueRotation]
 
 
@@ -129,6 +132,8 @@ class SecretWork:
         """One round."""
         try:
             found = store.read(self._look)
+            if found.attempts:
+                resolve_attempts(store, lambda: self._open_carrier(self._home))
             for name in found.abandoned:
                 self._try(name, partial(Rotating.take_over, name=name), store)
             for due in found.due:
@@ -136,7 +141,7 @@ class SecretWork:
         except HandedOver:
             return
         except SwarmsecError as error:
-            self._say("", f"secrets could not be looked at: {error}")
+            self._say("", f"what secrets ask for could not be done: {describe(error).text}")
 
     def _look(self, transaction: Transaction) -> Work:
         now = unix_seconds(transaction.clock)
@@ -148,7 +153,8 @@ class SecretWork:
             for item in ages
             if item.rotation is not None and is_abandoned(transaction.leases.find(lease_of(item.kept.record.name)), now)
         ]
-        return Work(abandoned=abandoned, due=due_rotations(transaction))
+        attempts = len(abandoned_attempts(transaction))
+        return Work(abandoned=abandoned, attempts=attempts, due=due_rotations(transaction))
 
     def _try(self, name: SecretName, do: Callable[[Rotating], object], store: WrittenStore) -> None:
         """Do one thing; what goes wrong is told once, and the other secrets' turn comes all the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,13 @@ from swarmsec.services.keep_secrets import (
     open_version,
     put_secret,
 )
-from swarmsec.wiring.attaching import Attaching
+from swarmsec.wiring.attaching import DOCKER_SECONDS, Attaching
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.secretrotation import Rotating, Validate
 from swarmsec.wiring.secretturns import LEASE_SECONDS
 from tests.integration.clocks import StandingClock
 from tests.unit.swarmsec.homes import OPERATOR
-from tests.unit.swarmsec.wiring.pretend_swarm import PretendSwarm
+from tests.unit.swarmsec.wiring.pretend_swarm import PowerCut, PretendSwarm
 
 NAME = SecretName.parse("team/app/db")
 FILE = SecretFile(target="db", uid=0, gid=0, mode=0o400)
@@ -37,6 +38,26 @@ spec:
     - {secrets: ["team/app/*"], services: ["shop_*"], effect: allow}
 """
 MODES = pytest.mark.parametrize("mode", [DRIVER_MODE, NATIVE_MODE])
+
+
+class DyingStore:
+    """A store that loses power before or after its n-th write."""
+
+    def __init__(self, home: Home, at: int, *, after: bool) -> None:
+        self._store, self._at, self._after, self.writes = home.store, at, after, 0
+
+    def write(self, unit: Callable[[Any], Any]) -> Any:
+        self.writes += 1
+        dies = self.writes == self._at
+        if dies and not self._after:
+            raise PowerCut
+        done = self._store.write(unit)
+        if dies:
+            raise PowerCut
+        return done
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 @dataclass
@@ -64,10 +85,11 @@ class World:
 
     def lose_power(self) -> None:
         """After a power cut it takes a while until somebody comes; leases do not last that long."""
-        self.clock.seconds += LEASE_SECONDS
+        self.clock.seconds += max(LEASE_SECONDS, DOCKER_SECONDS)
 
-    def attach(self, service: str, mode: str) -> None:
-        attaching = Attaching(
+    @property
+    def attaching(self) -> Attaching:
+        return Attaching(
             store=self.home.store,
             keys=self.keys,
             carrier=self.swarm,
@@ -75,7 +97,19 @@ class World:
             seconds=0,
             on_progress=lambda running, total: None,
         )
-        attaching.attach(NAME, service, FILE, driver="swarmsec", mode=mode)
+
+    def attach(self, service: str, mode: str) -> None:
+        self.attaching.attach(NAME, service, FILE, driver="swarmsec", mode=mode)
+
+    def references(self, service: str) -> list[dict[str, Any]]:
+        """The Docker secrets in a service's specification."""
+        container = self.swarm.spec(f"id-{service}")["TaskTemplate"]["ContainerSpec"]
+        return list(container.get("Secrets") or [])
+
+    def attached(self) -> list[str]:
+        """The services that are on record as having the secret."""
+        found = self.home.store.read(lambda transaction: transaction.attachments.of_secret(NAME.text))
+        return [item.service_name for item in found]
 
     def rotate(self, value: bytes = b"new", validate: Validate | None = None, keep: int = 2) -> int:
         return self.rotating.rotate(NAME, SecretBytes(value), validate, keep=keep).version

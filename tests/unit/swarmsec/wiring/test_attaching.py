@@ -15,25 +15,15 @@ from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.wiring.secretworld import MODES, NAME, POLICY, World
 
 
-def references(world: World, service: str) -> list[dict[str, Any]]:
-    container = world.swarm.spec(f"id-{service}")["TaskTemplate"]["ContainerSpec"]
-    return list(container.get("Secrets") or [])
-
-
-def attached(world: World) -> list[str]:
-    found = world.home.store.read(lambda transaction: transaction.attachments.of_secret(NAME.text))
-    return [item.service_name for item in found]
-
-
 @MODES
 def test_a_service_gets_the_secret_with_its_file_and_version(world: World, mode: str) -> None:
     world.attach("shop_api", mode)
-    (reference,) = references(world, "shop_api")
+    (reference,) = world.references("shop_api")
     assert reference["File"] == {"Name": "db", "UID": "0", "GID": "0", "Mode": 0o400}
     assert list(world.swarm.spec("id-shop_api")["Labels"].values()) == ["1"]
     assert world.read_by("shop_api") == b"old"
     assert [entry["outcome"] for entry in world.entries("secret.attach")] == ["intent", "success"]
-    assert attached(world) == ["shop_api"]
+    assert world.attached() == ["shop_api"]
 
 
 @MODES
@@ -42,7 +32,7 @@ def test_what_the_policy_denies_changes_nothing(world: World, mode: str) -> None
     world.home.store.write(lambda transaction: apply_policies(transaction, documents, OPERATOR))
     with pytest.raises(Denied, match="may not go to service shop_api: no rule allows it"):
         world.attach("shop_api", mode)
-    assert (references(world, "shop_api"), world.swarm.kept, attached(world)) == ([], {}, [])
+    assert (world.references("shop_api"), world.swarm.kept, world.attached()) == ([], {}, [])
     assert [entry["outcome"] for entry in world.entries("secret.attach")] == ["denied"]
 
 
@@ -56,7 +46,7 @@ def test_tasks_that_do_not_come_up_are_a_failure_and_the_service_stays_attached(
     with pytest.raises(Unavailable, match="Docker ended the update: paused; the last task said: exit 3"):
         world.attach("shop_api", DRIVER_MODE)
     assert [entry["outcome"] for entry in world.entries("secret.attach")] == ["intent", "failure"]
-    assert attached(world) == ["shop_api"]
+    assert world.attached() == ["shop_api"]
 
 
 @MODES
@@ -65,7 +55,7 @@ def test_a_docker_secret_of_somebody_else_is_left_alone_and_nothing_stays_on_rec
     world.swarm.kept["theirs"] = {"ID": "theirs", "Spec": {"Name": name, "Labels": {}}}
     with pytest.raises(AlreadyExists, match="is there already"):
         world.attach("shop_api", mode)
-    assert (references(world, "shop_api"), attached(world)) == ([], [])
+    assert (world.references("shop_api"), world.attached()) == ([], [])
 
 
 def test_another_secret_in_the_same_file_is_refused(world: World) -> None:
@@ -73,7 +63,7 @@ def test_another_secret_in_the_same_file_is_refused(world: World) -> None:
     world.swarm.spec("id-shop_api")["TaskTemplate"]["ContainerSpec"]["Secrets"] = [theirs]
     with pytest.raises(UsageProblem, match="has the Docker secret x at /run/secrets/db"):
         world.attach("shop_api", DRIVER_MODE)
-    assert references(world, "shop_api") == [theirs]
+    assert world.references("shop_api") == [theirs]
 
 
 @pytest.mark.parametrize(

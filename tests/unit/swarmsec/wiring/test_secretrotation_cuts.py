@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +11,8 @@ from swarmsec.errors import Unavailable
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.attach_secret import DRIVER_MODE
 from swarmsec.services.deliver_secret import version_label
-from swarmsec.wiring.home import Home
 from tests.unit.swarmsec.wiring.pretend_swarm import PowerCut
-from tests.unit.swarmsec.wiring.secretworld import MODES, NAME, World
+from tests.unit.swarmsec.wiring.secretworld import MODES, NAME, DyingStore, World
 
 
 def interrupted(world: World, *, at: int, after: bool, value: bytes = b"new") -> bool:
@@ -70,26 +68,6 @@ class Refusing:
 
     def __call__(self, service: str, spec: dict[str, Any]) -> bool:
         return service != "shop_web" or spec["Labels"].get(self.label) != self.bad
-
-
-class DyingStore:
-    """A store that loses power before or after its n-th write."""
-
-    def __init__(self, home: Home, at: int, *, after: bool) -> None:
-        self._store, self._at, self._after, self.writes = home.store, at, after, 0
-
-    def write(self, unit: Callable[[Any], Any]) -> Any:
-        self.writes += 1
-        dies = self.writes == self._at
-        if dies and not self._after:
-            raise PowerCut
-        done = self._store.write(unit)
-        if dies:
-            raise PowerCut
-        return done
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
 
 @pytest.mark.parametrize("fails", [False, True])
