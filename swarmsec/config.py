@@ -62,6 +62,8 @@ class CaSettings:
     former_root_minutes: int = 5
     require_approval: bool = False
     rotation_nodes_per_second: int = 10
+    task_certificate_hours: int = 168
+    """How long certificates live that tasks get as secrets; never longer than ``certificate_hours``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ _BOUNDS: Final = {
     "certificate_minutes": (0, 59),
     "former_root_minutes": (0, 7 * 24 * 60),
     "rotation_nodes_per_second": (1, 10_000),
+    "task_certificate_hours": (1, 24 * 3650),
     "max_connections": (1, 65_536),
     "max_concurrent_requests": (1, 4096),
     "failed_attempts_per_minute": (1, 100_000),
@@ -254,6 +257,7 @@ url = {_quoted(database_url)}
 # former_root_minutes = {ca.former_root_minutes}
 # require_approval = {str(ca.require_approval).lower()}
 # rotation_nodes_per_second = {ca.rotation_nodes_per_second}
+# task_certificate_hours = {ca.task_certificate_hours}
 
 # [serve]
 # listen = "{serve.listen}"

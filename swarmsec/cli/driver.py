@@ -59,6 +59,7 @@ async def _serve(home: Home, keys: SealedKeys, path: Path, docker: str) -> None:
     from swarmsec.services.swarm_link import LinkState, load_link
     from swarmsec.storage.groupwriter import GroupWriter
     from swarmsec.wiring.driving import MANAGER_SECONDS, DriverParts, SecretDriver
+    from swarmsec.wiring.taskcertificates import task_issuing
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,6 +80,7 @@ async def _serve(home: Home, keys: SealedKeys, path: Path, docker: str) -> None:
         requires_node_certificate=link is not None and link.state is LinkState.ADOPTED,
         load=lambda: home.store.read(active_documents),
         report=warn,
+        issuing=task_issuing(home.config, keys),
     )
     answering = SecretDriver(parts)
     plugin = PluginSocket(path, answering.answer)

@@ -20,14 +20,15 @@ from policies.secret_access import SecretRequestFacts, decide_secret_access
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
+from swarmsec.errors import AlreadyExists, NotFound, SwarmsecError, UsageProblem
 from swarmsec.errors import Denied as DeniedError
-from swarmsec.errors import NotFound, SwarmsecError, UsageProblem
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.envelope import frame
 from swarmsec.secretstore.names import SecretName
-from swarmsec.secretstore.versions import VersionState
+from swarmsec.secretstore.versions import NONE, VersionState
 from swarmsec.services.apply_policy import active_documents
 from swarmsec.services.delivery_records import CheckedTask, SecretRequest
+from swarmsec.services.issue_task_secret import TaskIssuing, issue_task_secret
 from swarmsec.services.keep_secrets import KeptSecret, find_secret, fingerprint_key, open_version
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import CertificateStatus
@@ -42,11 +43,12 @@ EVENTS_HINT: Final = "see: swarmsec secrets events"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A value on its way, and which version it is."""
+    """A value on its way, and which version it is; a certificate has a serial in place of a version."""
 
     name: SecretName
     version: int
     value: SecretBytes
+    serial: str = ""
 
 
 def deliver_secret(
@@ -58,6 +60,7 @@ def deliver_secret(
     *,
     image_trusted: bool = False,
     requires_node_certificate: bool = False,
+    issuing: TaskIssuing | None = None,
 ) -> Delivery:
     """Decide over a request and open the value.
 
@@ -69,6 +72,7 @@ def deliver_secret(
         requester: the driver.
         image_trusted: whether the task's image was verified under the trust policy.
         requires_node_certificate: whether the task's node must hold a certificate of ours: true on an adopted Swarm.
+        issuing: for secrets under ``pki/``; None where none are issued.
 
     Raises:
         Refusal: the request is denied; the reason is on record.
@@ -77,20 +81,40 @@ def deliver_secret(
     try:
         name = secret_name_of(request)
         _verify_task(request, task)
-        kept = find_secret(transaction, name)
+        kept = None if name.is_issued else find_secret(transaction, name)
         _verify_node(transaction, task, required=requires_node_certificate)
         facts = _facts(transaction, name, task, image_trusted=image_trusted)
         decision = decide_secret_access(active_documents(transaction), facts)
         if isinstance(decision, Denied):
             raise DeniedError(f"{decision.reason}{f': {decision.basis}' if decision.basis else ''}")
-        number = version_of(transaction, keys, kept, task)
-        value = open_version(transaction, keys, kept, number)
-    except (DeniedError, NotFound, UsageProblem) as error:
+        if kept is None:
+            delivery = _issued(transaction, issuing, name, request, task, requester)
+        else:
+            number = version_of(transaction, keys, kept, task)
+            value = open_version(transaction, keys, kept, number)
+            delivery = Delivery(name=name, version=number, value=value)
+    except (DeniedError, NotFound, UsageProblem, AlreadyExists) as error:
         raise refuse_delivery(request, error, requester) from None
     fields = _fields(request, rule=str(decision.basis))
-    target = ObjectRef(type="secret", name=name.text, version=number)
+    if delivery.serial:
+        fields["serial"] = delivery.serial
+    target = ObjectRef(type="secret", name=name.text, version=delivery.version or None)
     transaction.log(requester.event(Action.SECRET_DELIVER, target, fields=fields))
-    return Delivery(name=name, version=number, value=value)
+    return delivery
+
+
+def _issued(
+    transaction: Transaction,
+    issuing: TaskIssuing | None,
+    name: SecretName,
+    request: SecretRequest,
+    task: CheckedTask,
+    requester: Requester,
+) -> Delivery:
+    if issuing is None:
+        raise NotFound(f"no certificates are issued here for {name}")
+    made = issue_task_secret(transaction, issuing, request, task, requester)
+    return Delivery(name=name, version=NONE, value=made.value, serial=made.serial)
 
 
 def refuse_delivery(request: SecretRequest, error: SwarmsecError, requester: Requester) -> Refusal:

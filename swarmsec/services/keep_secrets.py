@@ -205,6 +205,10 @@ def find_secret(transaction: Transaction, name: SecretName) -> KeptSecret:
         NotFound: there is none of this name.
     """
     record = transaction.secrets.get(name.text)
+    if name.is_issued:
+        raise NotFound(
+            f"nothing is kept under {name}: its certificates are issued when tasks start", hint="see: swarmsec ca list"
+        )
     if record is None:
         raise NotFound(f"no secret {name}", hint=LIST_HINT)
     return KeptSecret(record=record, versions=tuple(transaction.secrets.versions(name.text)))

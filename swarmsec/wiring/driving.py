@@ -21,6 +21,7 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.deliver_secret import Delivery, deliver_secret, refuse_delivery
 from swarmsec.services.delivery_ports import TaskChecker
 from swarmsec.services.delivery_records import CheckedTask, SecretRequest
+from swarmsec.services.issue_task_secret import TaskIssuing
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import Requester
 from swarmsec.storage.groupwriter import GroupWriter
@@ -62,6 +63,8 @@ class DriverParts:
     load: Callable[[], object]
     """Reads once what every decision reads."""
     report: Report
+    issuing: TaskIssuing | None = None
+    """For secrets under ``pki/``."""
 
 
 class SecretDriver:
@@ -137,6 +140,7 @@ class SecretDriver:
                 task,
                 self._requester,
                 requires_node_certificate=self._parts.requires_node_certificate,
+                issuing=self._parts.issuing,
             )
 
         return await self._parts.writer.write(unit)

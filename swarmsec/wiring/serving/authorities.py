@@ -7,15 +7,12 @@ root that another process has just replaced, however late the server learns of i
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.authority import Authority, load_authority
+from swarmsec.services.authority import Authority
 from swarmsec.services.ports import Transaction
-from swarmsec.services.rotation_roots import current_epoch
 from swarmsec.storage.store import Store
-
-_KEPT: Final = 4
+from swarmsec.wiring.authority import AuthorityCache
 
 
 class Authorities:
@@ -29,20 +26,12 @@ class Authorities:
 
     def __init__(self, store: Store, keys: SealedKeys, lifetime: timedelta) -> None:
         self._store = store
-        self._keys = keys
-        self._lifetime = lifetime
-        self._opened: dict[str, Authority] = {}
+        self._cache = AuthorityCache(keys, lifetime)
         self.current = self.read()
 
     def at(self, transaction: Transaction) -> Authority:
         """The authority as a transaction sees it."""
-        epoch = current_epoch(transaction)
-        found = self._opened.get(epoch)
-        if found is None:
-            found = load_authority(transaction, self._keys, self._lifetime)
-            # A transaction may be undone, and its epoch then never comes again: what is kept here is never wrong.
-            self._opened = {**dict(list(self._opened.items())[1 - _KEPT :]), epoch: found}
-        return found
+        return self._cache.at(transaction)
 
     def read(self) -> Authority:
         """The authority as the store has it now."""
