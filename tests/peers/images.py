@@ -9,13 +9,15 @@ from pathlib import Path
 
 EXECUTABLE = 0o755
 STICKY_DIRECTORY = 0o1777
+ROOT_ALONE = b"root:x:0:0:root:/:/bin/sh\n"
 
 
-def build_busybox_layer(busybox: str) -> bytes:
+def build_busybox_layer(busybox: str, users: bytes = ROOT_ALONE) -> bytes:
     """Build what ``docker import`` reads.
 
     Args:
         busybox: path of a statically linked busybox.
+        users: what ``/etc/passwd`` says.
 
     Returns:
         a tar archive, the same for the same busybox.
@@ -27,7 +29,7 @@ def build_busybox_layer(busybox: str) -> bytes:
         for command in listing.stdout.split():
             if command != "busybox":
                 _add_link(archive, f"bin/{command}", target="busybox")
-        _add_file(archive, "etc/passwd", b"root:x:0:0:root:/:/bin/sh\n", mode=0o644)
+        _add_file(archive, "etc/passwd", users, mode=0o644)
         _add_directory(archive, "tmp", mode=STICKY_DIRECTORY)
     return buffer.getvalue()
 
