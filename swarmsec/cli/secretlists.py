@@ -62,15 +62,12 @@ def show(context: click.Context, name: str) -> None:
     from swarmsec.plaintext import plain_text
     from swarmsec.secretstore.labels import load_labels
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.apply_policy import active_documents
     from swarmsec.services.keep_secrets import find_secret
     from swarmsec.services.secret_ages import age_of
 
     checked = SecretName.parse(name)
     with opened_home(context) as home:
-        item = home.store.read(
-            lambda transaction: age_of(transaction, active_documents(transaction), find_secret(transaction, checked))
-        )
+        item = home.store.read(lambda transaction: age_of(transaction, find_secret(transaction, checked)))
     kept, record = item.kept, item.kept.record
     if options_of(context).json:
         print_json(_document(item))

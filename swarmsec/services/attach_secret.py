@@ -214,7 +214,8 @@ def attached_spec(state: ServiceState, spec: dict[str, Any], plan: AttachPlan, s
         if reference.secret_id == secret_id and not same_file:
             # NOTE: a container has one file for each secret; the last reference's owner and mode win for all of them.
             raise UsageProblem(
-                f"service {state.name} has {plan.name} at {reference.target} already; a task has each secret once",
+                f"service {state.name} has {plan.name} at {reference.target} already; a task has each secret once"
+                ", for all files of one share the last one's owner and mode",
                 hint=f"take it away first: swarmsec secrets detach {plan.name} {state.name}",
             )
         if reference.secret_id != secret_id and same_file:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -216,8 +217,11 @@ def find_secret(transaction: Transaction, name: SecretName) -> KeptSecret:
 
 def list_secrets(transaction: Transaction, prefix: str = "") -> Sequence[KeptSecret]:
     """Every secret whose name begins with ``prefix``, by name."""
+    versions: defaultdict[str, list[SecretVersionRecord]] = defaultdict(list)
+    for version in transaction.secrets.all_versions():
+        versions[version.name].append(version)
     return [
-        KeptSecret(record=record, versions=tuple(transaction.secrets.versions(record.name)))
+        KeptSecret(record=record, versions=tuple(versions[record.name]))
         for record in transaction.secrets.all()
         if record.name.startswith(prefix)
     ]

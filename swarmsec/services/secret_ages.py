@@ -68,23 +68,43 @@ class DueRotation:
 
 def secret_ages(transaction: Transaction, prefix: str = "") -> Sequence[SecretAge]:
     """Every secret whose name begins with ``prefix``, by name."""
-    documents = active_documents(transaction)
-    return [age_of(transaction, documents, kept) for kept in list_secrets(transaction, prefix)]
+    documents, now = active_documents(transaction), unix_seconds(transaction.clock)
+    generated = transaction.secrets.all_generated()
+    rotations = {rotation.name: rotation for rotation in transaction.secret_rotations.all()}
+    return [
+        _age(
+            kept,
+            documents,
+            now,
+            is_generated=(kept.record.name, kept.record.current) in generated,
+            rotation=rotations.get(kept.record.name),
+        )
+        for kept in list_secrets(transaction, prefix)
+    ]
 
 
-def age_of(transaction: Transaction, documents: Sequence[Document], kept: KeptSecret) -> SecretAge:
+def age_of(transaction: Transaction, kept: KeptSecret) -> SecretAge:
     """What the documents in force ask of a secret's value, and how old it is."""
-    name, current = kept.record.name, kept.record.current
-    decided = decide_rotation(documents, name)
+    return _age(
+        kept,
+        active_documents(transaction),
+        unix_seconds(transaction.clock),
+        is_generated=transaction.secrets.is_generated(kept.record.name, kept.record.current),
+        rotation=transaction.secret_rotations.get(kept.record.name),
+    )
+
+
+def _age(
+    kept: KeptSecret, documents: Sequence[Document], now: int, *, is_generated: bool, rotation: Rotation | None
+) -> SecretAge:
+    decided = decide_rotation(documents, kept.record.name)
     requirement = None if isinstance(decided, Denied) else decided
-    now = unix_seconds(transaction.clock)
-    is_generated = transaction.secrets.is_generated(name, current)
     return SecretAge(
         kept=kept,
         requirement=requirement,
         age=None if requirement is None else judge_age(requirement, changed=kept.value_created, now=now),
         is_generated=is_generated,
-        rotation=transaction.secret_rotations.get(name),
+        rotation=rotation,
     )
 
 

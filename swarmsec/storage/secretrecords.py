@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,11 @@ class Secrets:
         rows = self._transaction.find_all(tables.secret_versions, name=name)
         return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
 
+    def all_versions(self) -> Sequence[SecretVersionRecord]:
+        """The versions of every secret, by name and oldest first."""
+        rows = self._transaction.select(tables.secret_versions)
+        return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
+
     def put_version(self, record: SecretVersionRecord) -> None:
         """Write a version over the one of the same number."""
         row = self._transaction.find(tables.secret_versions, name=record.name, version=record.version)
@@ -60,6 +65,11 @@ class Secrets:
     def is_generated(self, name: str, version: int) -> bool:
         """Whether a version's value was drawn by chance."""
         return self._transaction.find(tables.generated_versions, name=name, version=version) is not None
+
+    def all_generated(self) -> Set[tuple[str, int]]:
+        """Name and number of every version whose value was drawn by chance."""
+        rows = self._transaction.select(tables.generated_versions)
+        return {(str(row["name"]), int(row["version"])) for row in rows}
 
     def forget_generated(self, name: str, version: int) -> None:
         """Forget where a version's value came from."""

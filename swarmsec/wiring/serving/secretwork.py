@@ -35,7 +35,7 @@ from swarmsec.wiring.secretturns import HandedOver, is_abandoned, lease_of
 from swarmsec.wiring.swarm.opening import find_home_endpoint
 
 T = TypeVar("T")
-ROUND_SECONDS: Final = 10.0
+ROUND_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = 300.0
 """After something went wrong, a Docker Engine that did not answer for example."""
 SERVICE_SECONDS: Final = 600.0

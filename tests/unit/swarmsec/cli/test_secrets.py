@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -92,17 +93,26 @@ def test_withdrawn_brought_back_destroyed(program: Program) -> None:
     assert [row.split("\t")[:3] for row in rows[1:]] == [["1", "destroyed", "no"], ["2", "live", "yes"]]
 
 
-def test_what_was_destroyed_is_not_in_the_files(program: Program) -> None:
-    program.good("secrets", "create", "a", stdin=b"one")
-    import sqlite3
-
+@pytest.mark.parametrize("size", [3, 100_000])
+def test_what_was_destroyed_is_not_in_the_files(program: Program, size: int) -> None:
+    """Neither its key nor its value, not in the database, its free pages or its write-ahead log."""
+    program.good("secrets", "create", "a", stdin=b"x" * size)
+    program.good("secrets", "put", "a", stdin=b"two")
     with sqlite3.connect(program.home / "state.db") as connection:
-        (wrapped,) = connection.execute("SELECT wrapped_key FROM sealed_records WHERE name = 'secret/a#1'").fetchone()
-    program.good("secrets", "destroy", "a")
+        found = connection.execute("SELECT wrapped_key, body FROM sealed_records WHERE name = 'secret/a#1'")
+        wrapped, body = found.fetchone()
+    marks = [wrapped, body[:24], body[-24:], body[size // 2 :][:24]]
+    assert all(any(mark in content for content in contents(program)) for mark in marks)
 
-    for file in program.home.iterdir():
-        if file.is_file():
-            assert wrapped not in file.read_bytes(), file.name
+    program.good("secrets", "destroy", "a", "--version", "1")
+
+    assert not any(mark in content for content in contents(program) for mark in marks)
+    assert program.good("secrets", "reveal", "a").out == "two"
+
+
+def contents(program: Program) -> list[bytes]:
+    """Every file of the home and of its state directory."""
+    return [file.read_bytes() for file in program.directory.rglob("*") if file.is_file()]
 
 
 def test_a_home_is_made_where_there_is_none_and_becomes_an_authority_later(homeless: Program) -> None:
