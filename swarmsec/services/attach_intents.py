@@ -39,7 +39,7 @@ class OpenAttempt:
     turn: Lease
 
 
-def open_attach(
+def record_attach(
     transaction: Transaction,
     request_id: str,
     attachment: Attachment,
@@ -60,7 +60,7 @@ def open_attach(
     transaction.intents.open(_intent(transaction, attempt))
 
 
-def open_detach(transaction: Transaction, request_id: str, attachment: Attachment, *, turn: Lease) -> None:
+def record_detach(transaction: Transaction, request_id: str, attachment: Attachment, *, turn: Lease) -> None:
     """Put the beginning of detaching on record; the caller logs."""
     attempt = OpenAttempt(
         request_id=request_id,
@@ -73,7 +73,7 @@ def open_detach(transaction: Transaction, request_id: str, attachment: Attachmen
     transaction.intents.open(_intent(transaction, attempt))
 
 
-def open_attempts(transaction: Transaction) -> list[OpenAttempt]:
+def unfinished_attempts(transaction: Transaction) -> list[OpenAttempt]:
     """Every attempt without an outcome, oldest first."""
     intents = [intent for intent in transaction.intents.all() if intent.action in ACTIONS]
     # Before schema secrets_0003 an intent did not say enough to find out how it ended.
@@ -82,7 +82,7 @@ def open_attempts(transaction: Transaction) -> list[OpenAttempt]:
 
 def find_attempt(transaction: Transaction, request_id: str) -> OpenAttempt | None:
     """The attempt of a request, or None where its outcome is on record."""
-    return next((item for item in open_attempts(transaction) if item.request_id == request_id), None)
+    return next((item for item in unfinished_attempts(transaction) if item.request_id == request_id), None)
 
 
 def conclude_attempt(

@@ -21,7 +21,7 @@ from swarmsec.errors import Denied as DeniedError
 from swarmsec.secretstore.names import MAX_NAME, SecretName
 from swarmsec.secretstore.versions import NONE
 from swarmsec.services.apply_policy import active_documents
-from swarmsec.services.attach_intents import open_attach, open_detach
+from swarmsec.services.attach_intents import record_attach, record_detach
 from swarmsec.services.deliver_secret import repository_of, version_label
 from swarmsec.services.delivery_records import Attachment
 from swarmsec.services.keep_secrets import find_secret
@@ -156,7 +156,7 @@ def begin_attach(
         created=unix_seconds(transaction.clock),
     )
     transaction.attachments.put(plan.attachment)
-    open_attach(transaction, plan.request_id, plan.attachment, plan.former, version=version, turn=turn)
+    record_attach(transaction, plan.request_id, plan.attachment, plan.former, version=version, turn=turn)
     transaction.log(requester.event(Action.SECRET_ATTACH, target, outcome=Outcome.INTENT, fields=fields))
     return plan
 
@@ -261,7 +261,7 @@ def begin_detach(
     found = transaction.attachments.get(name.text, service.id)
     if found is None:
         raise NotFound(f"{name} is not attached to service {service.name}", hint=f"see: swarmsec secrets show {name}")
-    open_detach(transaction, requester.request_id, found, turn=turn)
+    record_detach(transaction, requester.request_id, found, turn=turn)
     fields: dict[str, Field] = {"service": found.service_id, "service_name": found.service_name, "mode": found.mode}
     target = ObjectRef(type="secret", name=found.name)
     transaction.log(requester.event(Action.SECRET_DETACH, target, outcome=Outcome.INTENT, fields=fields))

@@ -11,7 +11,7 @@ from typing import Final
 from swarmsec.audit.actions import Action
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import NotFound
-from swarmsec.services.attach_intents import OpenAttempt, conclude_attempt, open_attempts
+from swarmsec.services.attach_intents import OpenAttempt, conclude_attempt, unfinished_attempts
 from swarmsec.services.delivery_ports import SecretCarrier
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
@@ -25,7 +25,7 @@ GONE: Final = "the service is not there any more"
 def abandoned_attempts(transaction: Transaction) -> list[OpenAttempt]:
     """The attempts without an outcome that nobody is at any more, oldest first."""
     now = unix_seconds(transaction.clock)
-    return [attempt for attempt in open_attempts(transaction) if is_abandoned(attempt.turn, now)]
+    return [attempt for attempt in unfinished_attempts(transaction) if is_abandoned(attempt.turn, now)]
 
 
 def resolve_attempts(store: SecretStore, open_carrier: Callable[[], SecretCarrier]) -> list[OpenAttempt]:
@@ -96,6 +96,6 @@ def _judge(attempt: OpenAttempt, service: ServiceState | None) -> tuple[bool, st
 
 def _tidy_up(store: SecretStore, carrier: SecretCarrier, attempt: OpenAttempt) -> None:
     """Remove the Docker secret that nobody uses, unless somebody is about to."""
-    wanted = {item.attachment.docker_secret for item in store.read(open_attempts)}
+    wanted = {item.attachment.docker_secret for item in store.read(unfinished_attempts)}
     if attempt.attachment.docker_secret not in wanted:
         remove_unused(carrier, attempt.attachment.docker_secret, name=attempt.attachment.name)
