@@ -75,6 +75,7 @@ def test_addresses_of_callers_are_keyed_hashes_where_the_settings_say_so(
         home.joined(NodeRole.WORKER, "n2")
         home.stop()
         everything = [json.loads(line) for line in home.run("--json", "audit", "log").stdout.splitlines()]
+        assert {"serve.start", "request.refuse"} <= {entry["action"] for entry in everything}
         sources = [entry["source"]["ip"] for entry in everything if "ip" in entry.get("source", {})]
         assert sources
         assert all(ip.startswith("hmac:1:") for ip in sources)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from swarmsec.audit.actions import Action
-from swarmsec.audit.entry import Actor, ObjectRef
+from swarmsec.audit.entry import Actor, ObjectRef, parse_entry
 from swarmsec.keys.recovery import RecoveryKey
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
@@ -63,3 +63,10 @@ def open_values(home: Home, keys: SealedKeys, names: list[str]) -> dict[str, byt
     """The values of names."""
     with home.store.reading() as transaction:
         return {name: keys.get(transaction, name).reveal() for name in names}
+
+
+def logged(home: Home, action: str) -> list[dict[str, object]]:
+    """The entries of an action, oldest first."""
+    with home.store.reading() as transaction:
+        entries = [parse_entry(stored.data) for stored in transaction.log_entries.since(0)]
+    return [entry for entry in entries if entry["action"] == action]

@@ -236,6 +236,8 @@ def test_pruning_takes_content_away_and_no_proof(program: Program, monkeypatch: 
     assert (answer["below"], answer["newly"]) == (512, 512)
     after = program.good("audit", "verify", "--json").document
     assert (after["pruned"], after["entries"]) == (512, before["entries"] + 1)
+    entry = json.loads(program.good("audit", "log", "--action", "audit.prune", "--json").out)
+    assert (entry["outcome"], entry["fields"]["below"]) == ("success", 512)
     assert program.good("audit", "check", "before.tlog-proof").code == 0
     program.good("audit", "prove", "3")
     assert "does not carry its entry" in program("audit", "check", "3.tlog-proof").err

@@ -112,6 +112,8 @@ def test_a_dropped_change_is_gone(program: Program) -> None:
     change = begin(program)
     program.good("trust", "pending", "--drop", change)
     assert program("trust", "pending", "--drop", change).code == 2
+    said = program.good("audit", "log", "--action", "trust.drop", "--json").out
+    assert change in said
     program.good("trust", "init", "--yes")
 
 

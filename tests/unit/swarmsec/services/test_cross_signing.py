@@ -22,7 +22,7 @@ from swarmsec.services.cross_signing import (
     open_cross_signing,
 )
 from swarmsec.services.ports import Transaction
-from tests.unit.swarmsec.homes import OPERATOR
+from tests.unit.swarmsec.homes import OPERATOR, logged
 from tests.unit.swarmsec.services.desk import Desk, new_key
 
 NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "swarm-ca")])
@@ -104,3 +104,6 @@ def test_the_permission_ends_by_itself_and_by_hand(desk: Desk) -> None:
     sign(desk, request)
     desk.home.store.write(lambda transaction: close_cross_signing(transaction, OPERATOR))
     verify_refused(desk, request, "expected an operator's permission")
+    spki = request.key.spki_sha256
+    assert [entry["object"] for entry in logged(desk.home, "ca.cross-sign-open")] == [{"id": spki, "type": "root"}] * 2
+    assert len(logged(desk.home, "ca.cross-sign-close")) == 1

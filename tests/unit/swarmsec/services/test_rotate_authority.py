@@ -27,7 +27,7 @@ from swarmsec.services.rotate_authority import Held
 from swarmsec.services.rotation_status import left_behind
 from swarmsec.services.standing_tokens import open_standing_token
 from swarmsec.storage.checking import verify_store
-from tests.unit.swarmsec.homes import OPERATOR
+from tests.unit.swarmsec.homes import OPERATOR, logged
 from tests.unit.swarmsec.services.desk import Desk, new_key, spki_of
 from tests.unit.swarmsec.services.rotating import (
     Follower,
@@ -69,6 +69,8 @@ def test_with_no_node_it_ends_at_once(desk: Desk) -> None:
     assert not tokens(desk) & before
     assert step(desk) is None
     verify_store(desk.home.store)
+    for action in ("ca.root-create", "ca.rotate", "ca.root-retire"):
+        assert {entry["outcome"] for entry in logged(desk.home, action)} == {"success"}, action
 
 
 def test_nodes_follow_and_the_old_root_goes(desk: Desk) -> None:
@@ -90,6 +92,7 @@ def test_nodes_follow_and_the_old_root_goes(desk: Desk) -> None:
         assert node.record.generation == 2
         node.follow()
         assert node.roots == new.bundle_pem
+    assert logged(desk.home, "ca.rotate-node")
     verify_store(desk.home.store)
 
 

@@ -33,6 +33,7 @@ from swarmsec.services.trust_records import PendingChange
 from swarmsec.services.trust_status import trust_status
 from swarmsec.wiring.outsidesigners import OutsideSigner, sign_change
 from tests.unit.notary.signers import LocalSigner
+from tests.unit.swarmsec.homes import logged
 from tests.unit.swarmsec.services.trustdesk import APP, OTHER, TrustDesk
 
 
@@ -273,6 +274,7 @@ def test_nothing_is_due_after_a_publication_and_everything_in_its_time(trust: Tr
     trust.move_clock(timedelta(days=310))
     assert trust.write(refresh_if_due) is True
     assert {trust.expires(role).year for role in ("root", "targets")} == {trust.expires("root").year}
+    assert len(logged(trust.home, "trust.refresh")) == 3
     trust.verify()
 
 

@@ -36,6 +36,16 @@ def test_what_the_policy_denies_changes_nothing(world: World, mode: str) -> None
     assert [entry["outcome"] for entry in world.entries("secret.attach")] == ["denied"]
 
 
+@MODES
+def test_detaching_is_on_record_before_and_after(world: World, mode: str) -> None:
+    world.attach("shop_api", mode)
+    world.attaching.detach(NAME, "shop_api")
+    assert (world.references("shop_api"), world.attached()) == ([], [])
+    entries = world.entries("secret.detach")
+    assert [entry["outcome"] for entry in entries] == ["intent", "success"]
+    assert len({entry["request_id"] for entry in entries}) == 1
+
+
 def test_a_service_that_is_not_there_is_told(world: World) -> None:
     with pytest.raises(NotFound):
         world.attach("shop_none", DRIVER_MODE)

@@ -17,7 +17,7 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.wiring.backups import Watcher, back_up
 from swarmsec.wiring.custody import drop_seal, renew_recovery_key, set_seal
 from swarmsec.wiring.home import Ask, Home, open_home, refuse_to_ask
-from tests.unit.swarmsec.homes import OPERATOR, make_home
+from tests.unit.swarmsec.homes import OPERATOR, logged, make_home
 
 PASSPHRASE = "correct horse battery"
 WATCHER = Watcher(begins=lambda rows: None, moved=lambda rows: None)
@@ -87,6 +87,8 @@ def test_from_key_file_to_passphrase_and_back(made: tuple[Home, SealedKeys, Reco
     assert (kinds(home), key_files(home)) == (["passphrase"], [])
     set_seal(home, keys, "file", refuse_to_ask, OPERATOR)
     drop_seal(home, passphrase_seal.seal_id, OPERATOR)
+    removed = [entry["object"] for entry in logged(home, "seal.remove")]
+    assert removed == [{"id": seal.seal_id, "name": seal.kind, "type": "seal"} for seal in (file_seal, passphrase_seal)]
     assert kinds(home) == ["file"]
     assert opens(home)
 
