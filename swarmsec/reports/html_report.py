@@ -1,11 +1,17 @@
-"""The report as one HTML file: no remote asset, readable without scripts, printable, everything escaped."""
+"""The report as one HTML file: no remote asset, readable without scripts, printable, everything escaped.
+
+First what somebody must know who reads no tables: a verdict, what to do first, how each group stands. Then every
+result; what needs nobody is folded, and so is the evidence.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
-from policies.controls import Severity
+from policies.controls import Control, Severity
 from swarmsec.plaintext import plain
 from swarmsec.reports.model import Report, Result, State
 
@@ -18,15 +24,69 @@ WORDS: Final = {
     State.NOT_CHECKED: "not checked",
     State.NOT_APPLICABLE: "not applicable",
 }
-_ORDER: Final = (
-    State.FAIL,
-    State.ERROR,
-    State.MANUAL,
-    State.WAIVED,
-    State.NOT_CHECKED,
-    State.PASS,
-    State.NOT_APPLICABLE,
-)
+SIGNS: Final = {
+    State.PASS: "✓",
+    State.FAIL: "✕",
+    State.ERROR: "!",
+    State.MANUAL: "?",
+    State.WAIVED: "~",
+    State.NOT_CHECKED: "–",
+    State.NOT_APPLICABLE: "·",
+}
+"""A sign beside each word, so that no state is told by its colour alone."""
+LOOKS: Final = {
+    State.FAIL: "bad",
+    State.ERROR: "bad",
+    State.MANUAL: "warn",
+    State.WAIVED: "warn",
+    State.NOT_CHECKED: "calm",
+    State.PASS: "good",
+    State.NOT_APPLICABLE: "calm",
+}
+MAX_URGENT: Final = 10
+MAX_NAMED: Final = 4
+_FOLDED: Final = {
+    State.NOT_CHECKED: "not checked",
+    State.PASS: "as they should be",
+    State.NOT_APPLICABLE: "not applicable here",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A state's part of all results."""
+
+    look: str
+    words: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Urgent:
+    """A failed control, and where it failed."""
+
+    control: Control
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Results that need nobody, in a word."""
+
+    words: str
+    results: Sequence[Result]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The results under one heading: those that need somebody, and the others folded."""
+
+    name: str
+    failed: int
+    open: int
+    passed: int
+    shown: Sequence[Result]
+    folds: Sequence[Fold]
 
 
 def render_html(report: Report) -> bytes:
@@ -43,37 +103,93 @@ def render_html(report: Report) -> bytes:
         keep_trailing_newline=True,
     )
     environment.filters["plain"] = plain
+    urgent = urgent_of(report)
     text = environment.get_template("report").render(
         report=report,
         words=WORDS,
+        signs=SIGNS,
+        ranks={state: index for index, state in enumerate(LOOKS)},
         summary=summary_of(report),
-        severities=[(severity, len(_failures(report, severity))) for severity in Severity],
-        sections=[(name, _sorted(results)) for name, results in report.sections],
-        ranks={state: index for index, state in enumerate(_ORDER)},
+        verdict=_verdict(report),
+        shares=[
+            Share(look=look, words=WORDS[state], count=report.counts[state])
+            for state, look in LOOKS.items()
+            if report.counts[state]
+        ],
+        urgent=urgent[:MAX_URGENT],
+        more_urgent=len(urgent[MAX_URGENT:]),
+        groups=[_group(name, results) for name, results in report.sections],
     )
-    return text.encode("utf-8", "xmlcharrefreplace")
+    return text.lstrip("\n").encode("utf-8", "xmlcharrefreplace")
 
 
 def summary_of(report: Report) -> list[str]:
-    """What somebody who reads no tables must know, in a few sentences."""
-    counts = report.counts
-    checked = counts[State.PASS] + counts[State.FAIL] + counts[State.WAIVED]
-    urgent = len(report.failures(Severity.HIGH))
-    sentences = [f"{checked} checks looked at something; {counts[State.PASS]} found it as it should be."]
-    if counts[State.FAIL]:
-        what = f"{urgent} of them high or critical" if urgent else "none of them high or critical"
-        sentences.append(f"{counts[State.FAIL]} failed, {what}.")
+    """What somebody who reads no tables must know, in a few sentences; the first is the verdict."""
+    counts, failed = report.counts, report.counts[State.FAIL]
+    looked = counts[State.PASS] + failed + counts[State.WAIVED]
+    if failed:
+        first = f"{failed} of {looked} checks failed, {_worst(report)}."
+    elif looked:
+        first = f"None of {looked} checks failed."
     else:
-        sentences.append("None failed.")
-    open_ones = counts[State.NOT_CHECKED] + counts[State.ERROR] + counts[State.MANUAL]
-    if open_ones:
-        sentences.append(f"{open_ones} could not be told from here; they are listed and count as neither good nor bad.")
+        first = "Nothing could be checked."
+    sentences = [first, f"{counts[State.PASS]} {'is as it' if counts[State.PASS] == 1 else 'are as they'} should be."]
+    if counts[State.WAIVED]:
+        sentences.append(f"For {counts[State.WAIVED]} that fail somebody answers until a date.")
+    if counts[State.ERROR]:
+        sentences.append(f"{counts[State.ERROR]} should have been read and could not be: this report is incomplete.")
+    unknown = counts[State.NOT_CHECKED] + counts[State.MANUAL]
+    if unknown:
+        sentences.append(f"{unknown} could not be told from here; they are listed and count as neither good nor bad.")
     return sentences
 
 
-def _failures(report: Report, severity: Severity) -> list[Result]:
-    return [r for r in report.results if r.state is State.FAIL and r.control.severity is severity]
+def urgent_of(report: Report) -> Sequence[Urgent]:
+    """Every failed control once, the worst first, with the names of what it failed for."""
+    found: dict[str, list[Result]] = {}
+    for result in sorted(report.results, key=lambda result: result.control.severity.rank):
+        if result.state is State.FAIL:
+            found.setdefault(result.control.id, []).append(result)
+    return [Urgent(control=results[0].control, where=_where(results)) for results in found.values()]
 
 
-def _sorted(results: Any) -> list[Result]:
-    return sorted(results, key=lambda result: (_ORDER.index(result.state), result.control.severity.rank))
+def _where(results: Sequence[Result]) -> str:
+    if len(results) == 1:
+        return f"{results[0].resource.label}: {results[0].observed}"
+    named = ", ".join(plain(result.resource.label, 80) for result in results[:MAX_NAMED])
+    more = f" and {len(results) - MAX_NAMED} more" if len(results) > MAX_NAMED else ""
+    return f"{named}{more}"
+
+
+def _verdict(report: Report) -> str:
+    if report.counts[State.FAIL]:
+        return "bad"
+    return "open" if report.is_incomplete or not report.counts[State.PASS] else "good"
+
+
+def _worst(report: Report) -> str:
+    """How bad the failures are, in words."""
+    critical, high = (_failures(report, severity) for severity in (Severity.CRITICAL, Severity.HIGH))
+    told = [f"{count} {word}" for count, word in ((critical, "critical"), (high, "high")) if count]
+    return f"{' and '.join(told)} among them" if told else "none of them high or critical"
+
+
+def _failures(report: Report, severity: Severity) -> int:
+    return sum(result.state is State.FAIL and result.control.severity is severity for result in report.results)
+
+
+def _group(name: str, results: Iterable[Result]) -> Group:
+    by_state: Mapping[State, list[Result]] = {state: [] for state in LOOKS}
+    for result in results:
+        by_state[result.state].append(result)
+    for found in by_state.values():
+        found.sort(key=lambda result: result.control.severity.rank)
+    shown = [result for state, found in by_state.items() if state not in _FOLDED for result in found]
+    return Group(
+        name=name,
+        failed=len(by_state[State.FAIL]),
+        open=len(shown) - len(by_state[State.FAIL]) + len(by_state[State.NOT_CHECKED]),
+        passed=len(by_state[State.PASS]),
+        shown=shown,
+        folds=[Fold(words=words, results=by_state[state]) for state, words in _FOLDED.items() if by_state[state]],
+    )
