@@ -12,6 +12,7 @@ from swarmsec.cli.frame import LazyGroup, Options, run
 
 _GROUPS = {
     "access": ("swarmsec.cli.access:access", "Identities of people and programs on the server"),
+    "agent": ("swarmsec.cli.agent:agent", "Report what only this host can tell, for its authority's reports"),
     "audit": ("swarmsec.cli.audit:audit", "Read and verify the log"),
     "backup": ("swarmsec.cli.backup:backup", "Write an encrypted backup of this home"),
     "ca": ("swarmsec.cli.ca:ca", "The certificate authority: root, tokens, certificates"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,15 @@ WORST_EXPOSURE = 1.5
 """Of 10; what is left is that the service has the network and the root file system, read-only."""
 
 
-def unit_for_this_machine(directory: Path) -> Path:
-    """Copy the unit, its program replaced by one that exists here, which `verify` insists on."""
-    text = (ROOT / "systemd" / "swarmsec.service").read_text()
-    assert f"ExecStart={PROGRAM} serve\n" in text
-    unit = directory / "swarmsec.service"
+AGENT_S_EXPOSURE = 2.5
+"""The agent reads what root may, and sees other processes: that is its work."""
+
+
+def unit_for_this_machine(directory: Path, name: str = "swarmsec", verb: str = "serve") -> Path:
+    """Copy a unit, its program replaced by one that exists here, which `verify` insists on."""
+    text = (ROOT / "systemd" / f"{name}.service").read_text()
+    assert re.search(rf"^ExecStart={PROGRAM} .*{verb}$", text, re.MULTILINE)
+    unit = directory / f"{name}.service"
     unit.write_text(text.replace(f"ExecStart={PROGRAM}", f"ExecStart={Path(sys.executable).resolve()}"))
     return unit
 
@@ -61,6 +66,21 @@ def test_every_protection_that_systemd_knows_is_on_or_accounted_for(tmp_path: Pa
         "RestrictAddressFamilies_AF_UNIX",
         "RestrictAddressFamilies_AF_INET_INET6",
     }
+
+
+def test_systemd_has_nothing_to_say_about_the_agent_s_unit(tmp_path: Path) -> None:
+    assert "swarmsec" not in analyze("verify", "--man=no", unit_for_this_machine(tmp_path, "swarmsec-agent", "agent"))
+
+
+def test_the_agent_has_one_privilege_and_little_exposure(tmp_path: Path) -> None:
+    unit = unit_for_this_machine(tmp_path, "swarmsec-agent", "agent")
+    analyze("security", "--offline=true", f"--threshold={round(AGENT_S_EXPOSURE * 10)}", unit)
+
+    lines = [line for line in unit.read_text().splitlines() if not line.startswith("#")]
+    assert [line for line in lines if "CAP_" in line] == [
+        "CapabilityBoundingSet=CAP_DAC_READ_SEARCH",
+        "AmbientCapabilities=CAP_DAC_READ_SEARCH",
+    ]
 
 
 def test_the_account_is_understood(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.server
 import json
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -162,3 +164,74 @@ def test_every_planted_fault_is_found_named_and_mended(
     mend(manager, third)
     mended = found_in(json.loads(report(auditor, manager.url, "--format", "json")))
     assert {key: mended[key][0] for key in PLANTED} == dict.fromkeys(PLANTED, "pass")
+
+
+HOST_FAULTS: Final = {
+    ("CIS-3.16", "docker.sock"): "mode 0666",
+    ("SWS-19", "swarm"): "mode 0755",
+    ("SWS-20", "swarm-node.key"): "mode 0644",
+    ("CIS-7.2", "m1"): "port 2377 on ::",
+    ("CIS-2.4", "m1"): "iptables off",
+    ("CIS-2.16", "m1"): "userland-proxy on",
+    ("CIS-7.9", "m1"): "no data path address; tasks and managers share one",
+}
+"""Control and the end of the thing's name, and what is said of it."""
+MENDED: Final = ("CIS-3.16", "SWS-19", "SWS-20", "CIS-7.2", "CIS-7.9")
+"""What can be mended without starting the engine with other arguments."""
+
+
+def on_node(engine: Engine, *arguments: str) -> str:
+    """Run swarmsec in the namespaces of an engine, as on its host."""
+    inside = ["nsenter", f"--target={engine.pid}", "--mount", "--net", "--pid", "--"]
+    command = [*inside, sys.executable, "-c", "from swarmsec.cli import main; main()", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def of_hosts(auditor: SwarmsecHost, engine: Engine) -> dict[tuple[str, str], tuple[str, str]]:
+    """State and observation of the controls of hosts, by control and the last part of the thing's name."""
+    document = json.loads(report(auditor, engine.url, "--format", "json"))
+    named = [item for item in document["results"] if item["check_id"] in {name for name, _ in HOST_FAULTS}]
+    return {
+        (item["check_id"], (item["resource"]["id"] or "").rpartition("/")[2]): (item["status"], item["observed"])
+        for item in named
+    }
+
+
+def test_an_agent_tells_what_only_its_host_can(
+    engines: StartEngines, auditor: SwarmsecHost, peer_directory: Path
+) -> None:
+    (engine,) = engines("m1")
+    engine.swarm_init()
+    state = engine.data_root / "swarm"
+    key = state / "certificates" / "swarm-node.key"
+    for path, mode in ((engine.socket, 0o666), (state, 0o755), (key, 0o644)):
+        path.chmod(mode)
+    assert {status for status, _ in of_hosts(auditor, engine).values()} == {"not_checked"}
+
+    auditor.serve()
+    token = auditor.run("ca", "token", "create", "--role", "agent", "--node-name", "m1").stdout.strip()
+    identity = str(peer_directory / "agent")
+    on_node(engine, "access", "enrol", "--server", auditor.url, "--token", token, "--dir", identity)
+    agent = ("--server", auditor.url, "--identity", identity, "agent", "--once", "--pid-file", "/run/engine.pid")
+    assert json.loads(on_node(engine, *agent, "--json")) == {"changed": True}
+    assert json.loads(on_node(engine, *agent, "--json")) == {"changed": False}
+    found = of_hosts(auditor, engine)
+    assert {place: found.get(place) for place in HOST_FAULTS} == {k: ("fail", v) for k, v in HOST_FAULTS.items()}
+
+    log = auditor.run("audit", "log", "--action", "agent.report", "--json").stdout
+    (entry,) = [json.loads(line) for line in log.splitlines()]
+    results = json.loads(report(auditor, engine.url, "--format", "json"))["results"]
+    (socket,) = [item for item in results if item["check_id"] == "CIS-3.16"]
+    assert socket["evidence"][0]["sha256"] == entry["fields"]["sha256"]
+    assert entry["object"]["id"] == "m1"
+
+    engine.docker("swarm", "leave", "--force")
+    address = engine.address
+    engine.swarm_init("--listen-addr", f"{address}:2377", "--data-path-addr", "127.0.0.1")
+    for path, mode in ((engine.socket, 0o660), (state, 0o700), (key, 0o600)):
+        path.chmod(mode)
+    on_node(engine, *agent)
+    mended = {name: said for (name, _), said in of_hosts(auditor, engine).items() if name in MENDED}
+    assert {name: mended[name] for name in MENDED if mended[name][0] != "pass"} == {}

@@ -30,6 +30,7 @@ PARSED_ONLY = {
     ("node", "recover"): "needs a server",
     ("node", "renew"): "needs a server",
     ("audit", "report"): "asks a Docker Engine unless --no-swarm is given",
+    ("agent",): "reports to a server until it is stopped",
     ("driver",): "runs until it is stopped",
     ("trust", "pin"): "needs a repository's root",
     ("secrets", "attach"): "needs a Docker Engine",
