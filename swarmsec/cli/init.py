@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from swarmsec.config import Pkcs11Settings
     from swarmsec.keys.signers import SealedKeys
     from swarmsec.keys.tokenuri import TokenKeyUri
-    from swarmsec.services.init_authority import ImportedRoot
     from swarmsec.services.ports import Transaction
     from swarmsec.services.token_roots import TokenRoot
     from swarmsec.wiring.home import Home
@@ -76,6 +75,7 @@ def init(
       swarmsec --home ./authority ca init --cluster-id "$(docker info -f '{{.Swarm.Cluster.ID}}')"
       swarmsec --home ./authority ca init --import-cert root.pem --import-key root.key
     """
+    from swarmsec.cli.importedroot import read_imported_root
     from swarmsec.services.init_authority import init_authority
     from swarmsec.services.records import KeyKind
     from swarmsec.wiring.creating import (
@@ -89,7 +89,7 @@ def init(
     from swarmsec.wiring.home import open_home
 
     path = home_path(options_of(context))
-    imported = _imported_root(import_cert, import_key, key_type)
+    imported = read_imported_root(import_cert, import_key, has_type=key_type is not None)
     uri, token_settings = _token(path, pkcs11, is_imported=imported is not None)
     made = None
     interrupted = home_exists(path)
@@ -158,27 +158,6 @@ def _key_in_token(home: Home, keys: SealedKeys, uri: TokenKeyUri | None, key_typ
     if uri is None or home.store.read(lambda transaction: transaction.authorities.active()) is not None:
         return None
     return find_or_make(home, keys, uri, KeyKind(key_type) if key_type else None, local_requester())
-
-
-def _imported_root(certificate: Path | None, key: Path | None, key_type: str | None) -> ImportedRoot | None:
-    """Read the root to go on with, before anything is made."""
-    from swarmsec.cli.secretinput import read_bounded, read_private_file
-    from swarmsec.clock import SystemClock
-    from swarmsec.errors import UsageProblem
-    from swarmsec.services.authority import now_utc
-    from swarmsec.wiring.importing import MAX_CERTIFICATE, MAX_KEY, parse_imported_root
-
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise UsageProblem("expected --import-cert and --import-key together")
-    if key_type is not None:
-        raise UsageProblem("expected no --key-type with --import-key, which has a type of its own")
-    return parse_imported_root(
-        read_bounded(certificate, limit=MAX_CERTIFICATE),
-        read_private_file(key, limit=MAX_KEY),
-        now=now_utc(SystemClock()),
-    )
 
 
 def _report_init(

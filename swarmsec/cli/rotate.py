@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, warn
+from swarmsec.cli.nextroot import RootOptions, root_options, say_where_keys_are, wanted_root
 from swarmsec.cli.swarmrotate import SwarmRotationOptions, leads_a_swarm, rotate_with_swarm
 from swarmsec.cli.unlock import keys_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from swarmsec.services.rotation_records import RotationRecord
     from swarmsec.services.rotation_status import RotationStatus
     from swarmsec.wiring.home import Home
+    from swarmsec.wiring.nextroots import WantedRoot
 
 _NAMED: Final = 5
 
@@ -30,16 +32,17 @@ _NAMED: Final = 5
 @click.option("--finish-without", metavar="NODE", multiple=True, help="Go on without NODE, and revoke it. Repeatable.")
 @click.option("--follow", is_flag=True, help="Begin none: follow the one that runs, or show how the last one ended.")
 @click.option("--abort", is_flag=True, help="Call the rotation off; nodes that had moved come back.")
-@click.option("--key-type", type=click.Choice(["p256", "p384"]), help="Of the new root. Default: as the present one.")
+@root_options
 @click.pass_context
 def rotate(
     context: click.Context,
+    /,
     detach: bool,
     timeout: timedelta | None,
     finish_without: tuple[str, ...],
     follow: bool,
     abort: bool,
-    key_type: str | None,
+    **root: Any,
 ) -> None:
     """Move to a new root, or follow the rotation that runs, and wait for its end.
 
@@ -54,28 +57,33 @@ def rotate(
     Examples:
       swarmsec ca rotate --timeout 10m
       swarmsec ca rotate --key-type p384 --detach
+      swarmsec ca rotate --import-cert root.pem --import-key root.key
     """
     from swarmsec.errors import UsageProblem
 
+    options = RootOptions(**root)
+    wanted = wanted_root(context, options)
     with opened_home(context) as home:
         leads = home.store.read(leads_a_swarm)
-        if abort + follow + (bool(finish_without) and not leads) + bool(key_type) > 1:
-            raise UsageProblem("expected one of --abort, --follow, --finish-without and --key-type, got several")
+        if abort + follow + (bool(finish_without) and not leads) + (not options.is_plain) > 1:
+            raise UsageProblem(
+                "expected one of --abort, --follow, --finish-without and what the new root is to be, got several"
+            )
         if leads:
-            options = SwarmRotationOptions(
+            swarm_options = SwarmRotationOptions(
                 finish_without=finish_without,
                 timeout=timeout,
-                key_type=key_type,
+                wanted=wanted,
                 detach=detach,
                 follow=follow,
                 abort=abort,
             )
-            rotate_with_swarm(context, home, options)
+            rotate_with_swarm(context, home, swarm_options)
             return
         keys = keys_of(context, home)
         left = _leave_out(home, finish_without) if finish_without else None
         begins = not (follow or finish_without)
-        record, joined = _abort(home, keys) if abort else _begin(home, keys, key_type, begins=begins)
+        record, joined = _abort(home, keys) if abort else _begin(home, keys, wanted, begins=begins)
         status = _wait(home, keys, record, detach=detach, timeout=timeout)
         others = _others(home, status)
     if not status.is_over and not detach:
@@ -83,6 +91,8 @@ def rotate(
     expected = "aborted" if abort else "retired"
     if status.is_over and status.record.phase != expected and (abort or begins):
         _went_otherwise(status)
+    if not joined:
+        say_where_keys_are(options)
     if options_of(context).json:
         document = status.members() | {"joined": joined, "issue_again": list(others)}
         print_json(document | ({} if left is None else {"left_out": list(left.nodes)}))
@@ -90,9 +100,9 @@ def rotate(
         _print(status, others)
 
 
-def _begin(home: Home, keys: SealedKeys, key_type: str | None, *, begins: bool) -> tuple[RotationRecord, bool]:
+def _begin(home: Home, keys: SealedKeys, wanted: WantedRoot, *, begins: bool) -> tuple[RotationRecord, bool]:
     from swarmsec.errors import NotFound
-    from swarmsec.services.records import KeyKind
+    from swarmsec.wiring.nextroots import LIKE_THE_PRESENT
     from swarmsec.wiring.rootrotation import begin
 
     if not begins:
@@ -100,11 +110,11 @@ def _begin(home: Home, keys: SealedKeys, key_type: str | None, *, begins: bool) 
         if record is None:
             raise NotFound("there never was a root rotation", hint="begin one with: swarmsec ca rotate")
         return record, True
-    begun = begin(home, keys, local_requester(), KeyKind(key_type) if key_type else None)
+    begun = begin(home, keys, local_requester(), wanted)
     if begun.joined:
         say(f"following the rotation that runs, {begun.record.phase}")
-        if key_type:
-            warn("the rotation that runs has its root already; --key-type changes nothing")
+        if wanted != LIKE_THE_PRESENT:
+            warn("the rotation that runs has its root already; what was asked of another one changes nothing")
     return begun.record, begun.joined
 
 
@@ -212,13 +222,19 @@ def _went_otherwise(status: RotationStatus) -> NoReturn:
     raise Changed(f"the rotation ended as {status.record.phase}, by somebody else's command", hint="see: audit log")
 
 
+def _former_key(status: RotationStatus) -> str:
+    if not status.former_key:
+        return " and its key erased"
+    return f"; its key stays in its token, remove it there: {status.former_key}"
+
+
 def _print(status: RotationStatus, others: Sequence[str]) -> None:
     record = status.record
     click.echo(record.old_root if record.phase == "aborted" else record.new_root)
     if not status.is_over:
         say(f"{_line(status)}; it goes on while 'swarmsec serve' runs: see ca status")
     elif record.phase == "retired":
-        say("rotated: the old root is given up and its key erased, join tokens are new: see ca token")
+        say(f"rotated: the old root is given up{_former_key(status)}, join tokens are new: see ca token")
     else:
         say("called off: the old root stays")
     if others and record.phase != "aborted":

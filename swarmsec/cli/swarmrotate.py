@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from swarmsec.services.convergence import Held
     from swarmsec.services.ports import Transaction
     from swarmsec.wiring.home import Home
+    from swarmsec.wiring.nextroots import WantedRoot
     from swarmsec.wiring.swarm.rotating import SwarmRotation
     from swarmsec.wiring.swarm.watching import StillMoving
 
@@ -49,7 +50,7 @@ class SwarmRotationOptions:
 
     finish_without: Sequence[str] = ()
     timeout: timedelta | None = None
-    key_type: str | None = None
+    wanted: WantedRoot | None = None
     detach: bool = False
     follow: bool = False
     abort: bool = False
@@ -77,7 +78,7 @@ def rotate_with_swarm(context: click.Context, home: Home, options: SwarmRotation
 
 
 def _work(context: click.Context, home: Home, options: SwarmRotationOptions) -> SwarmRotation:
-    from swarmsec.services.records import KeyKind
+    from swarmsec.wiring.nextroots import LIKE_THE_PRESENT
     from swarmsec.wiring.swarm.rotating import SwarmRotation
 
     return SwarmRotation(
@@ -86,7 +87,7 @@ def _work(context: click.Context, home: Home, options: SwarmRotationOptions) -> 
         requester=local_requester(),
         watcher=talking_watcher(),
         timeout=timedelta() if options.detach else options.timeout or DEFAULT_TIMEOUT,
-        key_kind=KeyKind(options.key_type) if options.key_type else None,
+        wanted=options.wanted or LIKE_THE_PRESENT,
     )
 
 

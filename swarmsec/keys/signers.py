@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ca.issuing import Signer
-from swarmsec.errors import IntegrityFailure, UsageProblem
+from swarmsec.errors import IntegrityFailure
 from swarmsec.keys.keyring import KeyRing
 from swarmsec.keys.tokenaccess import TokenAccess
 from swarmsec.keys.tokens import Tokens
@@ -17,8 +17,6 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import KeyKind
 
-ROOT_KEYS: Final = "ca/root/"
-"""What the names of root keys begin with."""
 _CURVES: Final[dict[KeyKind, ec.EllipticCurve]] = {KeyKind.P256: ec.SECP256R1(), KeyKind.P384: ec.SECP384R1()}
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384()}
 _ECDSA: Final = {name: ec.ECDSA(chosen_hash) for name, chosen_hash in _HASHES.items()}
@@ -69,20 +67,11 @@ class SealedKeys:
         return self.ring.get(transaction, name)
 
     def destroy(self, transaction: Transaction, name: str) -> None:
-        """Forget a value or a private key for good; the caller logs the entry."""
+        """Forget a value or a private key for good; the caller logs the entry. One in a token stays in its token."""
         transaction.sealed.remove(name)
 
     def create_signer(self, transaction: Transaction, name: str, kind: KeyKind) -> Signer:
-        """Make a private key and keep it; the caller logs the entry.
-
-        Raises:
-            UsageProblem: a root's, in a home that has its root key in a token: it would leave the token unnoticed.
-        """
-        if self.tokens.access.module and name.startswith(ROOT_KEYS):
-            raise UsageProblem(
-                "this home has its root key in a token, and no new one is made outside of it",
-                hint="a root key in a token is not rotated yet; docs/limitations.md says what remains",
-            )
+        """Make a private key and keep it; the caller logs the entry."""
         key = ec.generate_private_key(_CURVES[kind])
         encoded = key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

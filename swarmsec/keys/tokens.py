@@ -42,10 +42,12 @@ class Tokens:
 
     Args:
         access: what its settings say.
+        reread: what they say now, asked where they named no module: a root's key may have gone into a token since.
     """
 
-    def __init__(self, access: TokenAccess) -> None:
+    def __init__(self, access: TokenAccess, reread: Callable[[], TokenAccess] | None = None) -> None:
         self.access = access
+        self._reread = reread
         self._lock = threading.RLock()
         self._pins = PinDesk(access.pin_file)
         self._library: Any = None
@@ -176,6 +178,9 @@ class Tokens:
 
     def _load(self, binding: Any) -> Any:
         if self._library is None:
+            if not self.access.module and self._reread is not None:
+                self.access = self._reread()
+                self._pins = PinDesk(self.access.pin_file)
             path = verify_module(self.access.module)
             library = binding.PyKCS11Lib()
             library.load(str(path))

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from cryptography import x509
 
@@ -35,10 +34,8 @@ from swarmsec.services.records import AuthorityRecord
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.revocation_lists import ListState, load_list_state, next_number, save_list_state
 from swarmsec.services.revocation_reasons import load_reasons
-from swarmsec.services.rotation_records import RetiredList, RootState
+from swarmsec.services.rotation_records import GIVEN_UP, RetiredList
 from swarmsec.services.rotation_roots import roots_now
-
-_GIVEN_UP: Final = frozenset({RootState.RETIRED.value, RootState.ABANDONED.value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +99,7 @@ def current_list(transaction: Transaction, keys: Keys, root: AuthorityRecord) ->
         NotFound: the root was given up, and left no list.
         KeyUnavailable: its key is in a token, which cannot be used now.
     """
-    if root.state in _GIVEN_UP:
+    if root.state in GIVEN_UP:
         return _last_list(transaction, root)
     state = load_list_state(transaction, root.generation)
     if state is None:

@@ -1,9 +1,10 @@
 """Give a root up: the old one when a rotation ends, the new one when it was called off.
 
-Whatever of it still counts is revoked, and its private key is erased in the same transaction. A last revocation list is
-signed before, which names everything of that root whose time is not over and lasts as long as that, so that whoever
-goes on trusting the root elsewhere learns that nothing of it counts any more. Join tokens carry the digest of the root
-that goes: the standing ones are made anew, and those with limits end, since only their keyed hash is known here.
+Whatever of it still counts is revoked, and its private key is erased in the same transaction; one in a token stays
+there, for tokens know no transactions, and the key may be for others to remove. A last revocation list is signed
+before, which names everything of that root whose time is not over and lasts as long as that, so that whoever goes on
+trusting the root elsewhere learns that nothing of it counts any more. Join tokens carry the digest of the root that
+goes: the standing ones are made anew, and those with limits end, since only their keyed hash is known here.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from swarmsec.services.revocation_lists import LIFE_SECONDS, end_lists, next_num
 from swarmsec.services.revocation_reasons import load_reasons, revoke_record
 from swarmsec.services.rotation_records import CrossCertificate, RetiredList, RootState, RotationRecord
 from swarmsec.services.rotation_steps import ROWS_PER_ENTRY
+from swarmsec.services.show_authority import is_token_key_name
 from swarmsec.services.standing_tokens import renew_standing_token
 
 _WHY: Final = "its root was given up"
@@ -72,6 +74,7 @@ def _give_up(
         "state": state.value,
         "root_sha256": fingerprint(root.certificate),
         "list_number": published.number,
+        **({"key_left_in_token": root.key_name} if is_token_key_name(root.key_name) else {}),
     }
     transaction.log(requester.event(Action.CA_ROOT_RETIRE, _reference(transaction, root), fields=fields))
 

@@ -19,9 +19,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ca.algorithms import KeyType, accept_key
-from ca.errors import InvalidCertificate
-from ca.issuing import Issuer, cross_sign, fingerprint, issue_root, serial_from
+from ca.issuing import Issuer, cross_sign, fingerprint, serial_from
 from ca.profiles import cross_validity
 from ca.revocation import Reason
 from ca.rotation import Abort, Begin, CrossSigned, Distribute, FinishWithout, Phase, Retire, advance
@@ -30,14 +28,16 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
 from swarmsec.services.authority import SERIAL_BYTES, now_utc
+from swarmsec.services.next_roots import LIKE_THE_PRESENT, NextRoot, make_next_root
 from swarmsec.services.ports import Keys, Transaction
-from swarmsec.services.records import AuthorityRecord, KeyKind
+from swarmsec.services.records import AuthorityRecord
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.retire_root import abandon_root, retire_root
 from swarmsec.services.revoke_certificates import revoke_certificates
-from swarmsec.services.rotation_records import CrossCertificate, RootState, RotationRecord
+from swarmsec.services.rotation_records import CrossCertificate, RotationRecord
 from swarmsec.services.rotation_roots import running_rotation
 from swarmsec.services.rotation_steps import end_rotation, keep, load_rotation, take_event
+from swarmsec.services.token_roots import conclude_token_key
 
 LEASE: Final = "ca.rotate"
 LEASE_SECONDS: Final = 10
@@ -78,25 +78,27 @@ def begin_rotation(
     requester: Requester,
     *,
     nodes: frozenset[str],
-    key_kind: KeyKind | None = None,
+    wanted: NextRoot = LIKE_THE_PRESENT,
 ) -> Begun:
     """Make a new root and begin to move to it, or follow the rotation that runs.
 
     Args:
         nodes: who has to follow by themselves, as ``enrolled_nodes`` says.
-        key_kind: of the new root's key; that of the present one without it.
+        wanted: what the new root is to be.
 
     Raises:
         NotFound: the home is no authority.
         Unavailable: nodes are still on their way back from a rotation that was called off.
+        UsageProblem: as ``make_next_root``.
     """
     active = transaction.authorities.active()
     if active is None:
         raise NotFound("this home has no certificate authority", hint="make one with: swarmsec ca init")
     running = running_rotation(transaction)
     if running is not None:
+        _leave_token_key(transaction, wanted, requester)
         return _joined(transaction, running, nodes, requester)
-    new = _make_root(transaction, keys, key_kind or _kind_of(active), requester)
+    new = make_next_root(transaction, keys, active, wanted, requester)
     newest = transaction.rotations.newest()
     record = RotationRecord(
         id=1 if newest is None else newest.id + 1,
@@ -174,6 +176,12 @@ def _running(transaction: Transaction) -> RotationRecord:
     if record is None:
         raise NotFound("no root rotation runs", hint="begin one with: swarmsec ca rotate")
     return record
+
+
+def _leave_token_key(transaction: Transaction, wanted: NextRoot, requester: Requester) -> None:
+    """Put on record that a key was made in a token for nothing: somebody else had begun meanwhile."""
+    if wanted.in_token is not None and wanted.in_token.plan is not None:
+        conclude_token_key(transaction, requester, wanted.in_token.plan, "another rotation had begun")
 
 
 def _joined(transaction: Transaction, record: RotationRecord, nodes: frozenset[str], requester: Requester) -> Begun:
@@ -256,37 +264,11 @@ def _abandoned(transaction: Transaction, keys: Keys, record: RotationRecord, req
     return end_rotation(transaction, record, requester)
 
 
-def _make_root(transaction: Transaction, keys: Keys, kind: KeyKind, requester: Requester) -> AuthorityRecord:
-    clock = transaction.clock
-    generation = max(root.generation for root in transaction.authorities.all()) + 1
-    key_name = f"ca/root/{generation}"
-    signer = keys.create_signer(transaction, key_name, kind)
-    certificate = issue_root(signer, serial=serial_from(clock.random(SERIAL_BYTES)), now=now_utc(clock))
-    record = AuthorityRecord(
-        generation=generation,
-        certificate=certificate,
-        key_name=key_name,
-        state=RootState.NEXT.value,
-        created=unix_seconds(clock),
-    )
-    transaction.authorities.add(record)
-    target = ObjectRef(type="authority", id=transaction.settings.get("cluster_id") or "", version=generation)
-    fields: Mapping[str, Field] = {"key_type": kind.value, "root_sha256": fingerprint(certificate)}
-    transaction.log(requester.event(Action.CA_ROOT_CREATE, target, fields=fields))
-    return record
-
-
 def _root(transaction: Transaction, generation: int) -> AuthorityRecord:
     record = transaction.authorities.by_generation(generation)
     if record is None:
         raise UsageProblem(f"no root of generation {generation}")
     return record
-
-
-def _kind_of(root: AuthorityRecord) -> KeyKind:
-    """The kind of a root's key; where we make none of its kind, such as RSA, the usual one."""
-    _, kind = accept_key(x509.load_der_x509_certificate(root.certificate).public_key(), refusal=InvalidCertificate)
-    return KeyKind.P384 if kind is KeyType.P384 else KeyKind.P256
 
 
 def _spki_sha256(certificate: x509.Certificate) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class RootState(StrEnum):
@@ -17,6 +18,10 @@ class RootState(StrEnum):
     """A former one."""
     ABANDONED = "abandoned"
     """The target of a rotation that was called off."""
+
+
+GIVEN_UP: Final = frozenset({RootState.RETIRED.value, RootState.ABANDONED.value})
+"""The states of roots that sign nothing any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from swarmsec.services.renew_node import records_of, renews_itself, role_word
 from swarmsec.services.rotation_records import RotationRecord
 from swarmsec.services.rotation_roots import running_rotation
 from swarmsec.services.rotation_steps import load_rotation
+from swarmsec.services.show_authority import is_token_key_name
 
 SERVED: Final = "ca.rotation-served"
 """The lease that a server holds while a rotation runs and nodes can ask it."""
@@ -58,6 +59,8 @@ class RotationStatus:
     """Those of them unheard of for longest, at most ``MAX_NAMED``."""
     is_served: bool
     """Whether a server runs that nodes can ask."""
+    former_key: str = ""
+    """The name of the key of the root that was given up, where it is in a token; such keys stay there."""
 
     @property
     def is_over(self) -> bool:
@@ -77,6 +80,7 @@ class RotationStatus:
             "nodes": {"total": sum(self.counts.values()), **self.counts, "waiting": self.waiting},
             "blockers": [blocker.members() for blocker in self.blockers],
             "served": self.is_served,
+            "key_left_in_token": self.former_key or None,
         }
 
 
@@ -100,7 +104,15 @@ def rotation_status(transaction: Transaction, record: RotationRecord) -> Rotatio
         waiting=len(found),
         blockers=[_named(transaction, blocker, contacts) for blocker in found[:MAX_NAMED]],
         is_served=transaction.leases.holder(SERVED) is not None,
+        former_key=_former_key(transaction, present),
     )
+
+
+def _former_key(transaction: Transaction, record: RotationRecord) -> str:
+    """Of an ended rotation."""
+    generation = record.new_generation if record.phase == "aborted" else record.old_generation
+    root = transaction.authorities.by_generation(generation) if record.ended else None
+    return root.key_name if root is not None and is_token_key_name(root.key_name) else ""
 
 
 def status_of_running(transaction: Transaction) -> RotationStatus | None:

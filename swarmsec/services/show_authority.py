@@ -11,6 +11,8 @@ from ca.issuing import fingerprint
 from swarmsec.clock import rfc3339_seconds
 from swarmsec.errors import NotFound
 from swarmsec.services.ports import Transaction
+from swarmsec.services.records import AuthorityRecord
+from swarmsec.services.rotation_records import GIVEN_UP
 
 
 def root_bundle(transaction: Transaction) -> bytes:
@@ -31,8 +33,15 @@ def is_token_key_name(key_name: str) -> bool:
 
 
 def keys_in_tokens(transaction: Transaction) -> Sequence[str]:
-    """The names of root keys that are in tokens."""
-    return [record.key_name for record in transaction.authorities.all() if is_token_key_name(record.key_name)]
+    """The names of root keys that are in tokens and that the authority still signs with."""
+    usable = [record for record in transaction.authorities.all() if record.state not in GIVEN_UP]
+    return [record.key_name for record in usable if is_token_key_name(record.key_name)]
+
+
+def _where_key_is(record: AuthorityRecord) -> str:
+    if is_token_key_name(record.key_name):
+        return record.key_name
+    return "erased" if record.state in GIVEN_UP else "sealed"
 
 
 def describe_authority(transaction: Transaction) -> dict[str, object]:
@@ -44,7 +53,7 @@ def describe_authority(transaction: Transaction) -> dict[str, object]:
             {
                 "generation": record.generation,
                 "state": record.state,
-                "key": record.key_name if is_token_key_name(record.key_name) else "sealed",
+                "key": _where_key_is(record),
                 "sha256": fingerprint(record.certificate),
                 "subject": certificate.subject.rfc4514_string(),
                 "not_before": rfc3339_seconds(int(certificate.not_valid_before_utc.timestamp())),

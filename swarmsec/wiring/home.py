@@ -11,7 +11,7 @@ from typing import Final
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import Event, ObjectRef
 from swarmsec.clock import Clock, SystemClock
-from swarmsec.config import Config, load_config
+from swarmsec.config import Config, Pkcs11Settings, load_config
 from swarmsec.errors import IntegrityFailure, NotFound, UsageProblem
 from swarmsec.keys.errors import KeysLocked, WrongUnlock
 from swarmsec.keys.keyring import KeyRing
@@ -43,9 +43,17 @@ RootSource = Callable[[], SecretBytes | None]
 """Where an unlocked process may give the root key: None where none answers."""
 
 
-def tokens_of(config: Config) -> Tokens:
-    """The tokens that the settings name; nothing is loaded before a key in one is used."""
-    return Tokens(TokenAccess(module=config.pkcs11.module, pin_file=config.pkcs11.pin_file))
+def tokens_of(config: Config, path: Path | None = None) -> Tokens:
+    """The tokens that the settings name; nothing is loaded before a key in one is used.
+
+    Args:
+        path: of the home, whose settings are read again where they named no module.
+    """
+    return Tokens(_access(config.pkcs11), reread=None if path is None else lambda: _access(load_config(path).pkcs11))
+
+
+def _access(settings: Pkcs11Settings) -> TokenAccess:
+    return TokenAccess(module=settings.module, pin_file=settings.pin_file)
 
 
 def refuse_to_ask(prompt: str) -> SecretBytes:
@@ -94,7 +102,7 @@ class Home:
             self._is_tried = True
             seals = self.store.read(lambda transaction: transaction.seals.all())
             root = self._root_from(list(seals), ask, from_process)
-            self._keys = SealedKeys(KeyRing(self.store_id, root), tokens_of(self.config))
+            self._keys = SealedKeys(KeyRing(self.store_id, root), tokens_of(self.config, self.path))
         return self._keys
 
     def unlock(self, passphrase: SecretBytes) -> SealedKeys:
@@ -106,7 +114,7 @@ class Home:
         seals = self.store.read(lambda transaction: transaction.seals.all())
         root = self._root_from(list(seals), lambda _: passphrase, lambda: None)
         if self._keys is None:
-            self._keys = SealedKeys(KeyRing(self.store_id, root), tokens_of(self.config))
+            self._keys = SealedKeys(KeyRing(self.store_id, root), tokens_of(self.config, self.path))
         return self._keys
 
     def adopt_keys(self, keys: SealedKeys) -> None:

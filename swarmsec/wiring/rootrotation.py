@@ -15,13 +15,13 @@ from swarmsec.errors import UsageProblem
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.enrolled_nodes import enrolled_nodes
 from swarmsec.services.ports import Transaction
-from swarmsec.services.records import KeyKind
 from swarmsec.services.requester import Requester
 from swarmsec.services.rotate_authority import Begun, Held, begin_rotation, do_next_step
 from swarmsec.services.rotation_records import RotationRecord
 from swarmsec.services.rotation_status import RotationStatus, rotation_status
 from swarmsec.services.swarm_link import load_link
 from swarmsec.wiring.home import Home
+from swarmsec.wiring.nextroots import WantedRoot, make_ready
 
 LOOK_SECONDS: Final = 0.5
 _HOLDER_RANDOM_BYTES: Final = 6
@@ -42,12 +42,14 @@ class Watch:
     monotonic: Callable[[], float] = time.monotonic
 
 
-def begin(home: Home, keys: SealedKeys, requester: Requester, key_kind: KeyKind | None) -> Begun:
+def begin(home: Home, keys: SealedKeys, requester: Requester, wanted: WantedRoot) -> Begun:
     """Begin a rotation, or find the one that runs.
 
     Raises:
         UsageProblem: nodes of a Swarm hold certificates of ours: it moves them itself.
+        UsageProblem, KeyUnavailable, WrongUnlock: the new root cannot be had.
     """
+    next_root = make_ready(home, keys, requester, wanted)
 
     def unit(transaction: Transaction) -> Begun:
         enrolled, link = enrolled_nodes(transaction), load_link(transaction)
@@ -57,7 +59,7 @@ def begin(home: Home, keys: SealedKeys, requester: Requester, key_kind: KeyKind 
                 f" {len(enrolled.of_swarm)} nodes of it with our certificates",
                 hint="a Swarm moves its nodes itself, to the root that it is told: docker swarm ca --rotate",
             )
-        return begin_rotation(transaction, keys, requester, nodes=enrolled.own, key_kind=key_kind)
+        return begin_rotation(transaction, keys, requester, nodes=enrolled.own, wanted=next_root)
 
     return home.store.write(unit)
 

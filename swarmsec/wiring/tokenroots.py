@@ -69,14 +69,44 @@ def find_or_make(
         UsageProblem: the key is not of this kind, or none that an authority signs with.
         KeyUnavailable, WrongUnlock: the token cannot be used.
     """
-    tokens = keys.tokens
     plan = _interrupted(home, uri, requester)
-    found = tokens.find(parse_token_uri(plan.key_name) if plan else uri)
+    found = keys.tokens.find(parse_token_uri(plan.key_name) if plan else uri)
+    return _made(home, keys, uri, kind, requester, plan=plan, found=found)
+
+
+def make_beside(home: Home, keys: SealedKeys, present: TokenKeyUri, kind: KeyKind, requester: Requester) -> TokenRoot:
+    """A new key in the same token under the same label, with an id of its own.
+
+    A run that was interrupted after the token made the key finds it again, as with ``find_or_make``.
+
+    Args:
+        present: of the key that is there.
+
+    Raises:
+        KeyUnavailable, WrongUnlock: the token cannot be used.
+    """
+    uri = replace(present, id=b"")
+    plan = _interrupted(home, uri, requester)
+    found = None if plan is None else keys.tokens.find(parse_token_uri(plan.key_name))
+    return _made(home, keys, uri, kind, requester, plan=plan, found=found)
+
+
+def _made(
+    home: Home,
+    keys: SealedKeys,
+    uri: TokenKeyUri,
+    kind: KeyKind | None,
+    requester: Requester,
+    *,
+    plan: TokenKeyPlan | None,
+    found: TokenKey | None,
+) -> TokenRoot:
+    """The key that was found, or a new one whose id is on record first."""
     if found is None:
         if plan is None:
             named = uri if uri.id else replace(uri, id=home.clock.random(ID_BYTES))
             plan = home.store.write(partial(begin_token_key, requester=requester, key_name=named.key_name))
-        found = tokens.create(parse_token_uri(plan.key_name), kind or KeyKind.P256)
+        found = keys.tokens.create(parse_token_uri(plan.key_name), kind or KeyKind.P256)
     if kind is not None and found.kind is not kind:
         raise UsageProblem(f"expected a key of type {kind.value} at {uri}, got {found.kind.value}")
     return _root(found, plan)

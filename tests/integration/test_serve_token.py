@@ -166,16 +166,6 @@ def test_without_its_token_it_says_what_to_do(home: ServedHome, hsm: SoftHsm, to
     assert "wrong-pin-0" not in done.stderr
 
 
-def test_no_rotation_takes_the_root_key_out_of_the_token(home: ServedHome) -> None:
-    before = home.run("--json", "ca", "show").stdout
-
-    done = home.run("ca", "rotate")
-
-    assert done.returncode == 2, done
-    assert "has its root key in a token" in done.stderr
-    assert home.run("--json", "ca", "show").stdout == before
-
-
 def test_without_the_extra_it_says_so(home: ServedHome) -> None:
     code = "import sys; sys.modules['PyKCS11'] = None; from swarmsec.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "--home", str(home.home), "ca", "token", "create", "--role", "worker"]

@@ -16,7 +16,6 @@ from typing import Final
 from swarmsec.errors import Denied, NotFound, Unavailable
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.convergence import Held
-from swarmsec.services.records import KeyKind
 from swarmsec.services.release_swarm import conclude_release
 from swarmsec.services.requester import Requester
 from swarmsec.services.rotate_authority import abort_rotation
@@ -25,6 +24,7 @@ from swarmsec.services.rotation_roots import running_rotation
 from swarmsec.services.show_authority import root_bundle
 from swarmsec.services.swarm_link import LinkState, load_link
 from swarmsec.wiring.home import Home
+from swarmsec.wiring.nextroots import LIKE_THE_PRESENT, WantedRoot
 from swarmsec.wiring.rootrotation import Watch, begin, watch
 from swarmsec.wiring.swarm.adopting import Adoption
 from swarmsec.wiring.swarm.evicting import evict
@@ -46,7 +46,7 @@ class SwarmRotation:
 
     Args:
         timeout: of each of the two moves.
-        key_kind: of the new root; as the present one without it.
+        wanted: what the new root is to be.
     """
 
     home: Home
@@ -54,7 +54,7 @@ class SwarmRotation:
     requester: Requester
     watcher: RotationWatcher
     timeout: timedelta
-    key_kind: KeyKind | None = None
+    wanted: WantedRoot = LIKE_THE_PRESENT
     sleep: Sleep = time.sleep
 
     def carry_out(self, without: Sequence[str] = ()) -> Sequence[Held]:
@@ -145,7 +145,7 @@ class SwarmRotation:
         )
 
     def _rotate_own(self) -> None:
-        begun = begin(self.home, self.keys, self.requester, self.key_kind)
+        begun = begin(self.home, self.keys, self.requester, self.wanted)
         seconds = self.timeout.total_seconds()
         status = watch(
             self.home, self.keys, self.requester, begun.record, Watch(timeout=seconds, tell=lambda status: None)

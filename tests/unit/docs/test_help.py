@@ -115,6 +115,13 @@ def a_certificate(program: Program, example: Example) -> None:
         program.good("ca", "issue", "--profile", "server", "--san", example.words[2], "--out", "issued")
 
 
+def another_root(program: Program, example: Example) -> None:
+    """A root made elsewhere, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    program.write("root.pem", build_root(key))
+    (program.directory / program.write("root.key", key_pem(key))).chmod(0o600)
+
+
 def no_secret(program: Program, example: Example) -> None:
     """Where ``secrets create`` begins."""
     (program.directory / program.write("key.pem", b"a key")).chmod(0o600)
@@ -124,9 +131,7 @@ def no_home(program: Program, example: Example) -> None:
     """Where ``ca init`` begins."""
     shutil.rmtree(program.home)
     (program.directory / "recovery.key").unlink()
-    key = ec.generate_private_key(ec.SECP256R1())
-    program.write("root.pem", build_root(key))
-    (program.directory / program.write("root.key", key_pem(key))).chmod(0o600)
+    another_root(program, example)
 
 
 def a_backup(program: Program, example: Example) -> None:
@@ -150,6 +155,7 @@ def an_identity(program: Program, example: Example) -> None:
 WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("ca", "init"): no_home,
     ("ca", "revoke"): a_certificate,
+    ("ca", "rotate"): another_root,
     ("ca", "show"): a_certificate,
     ("restore",): a_backup,
     ("access", "revoke"): an_identity,

@@ -10,8 +10,9 @@ from ca.rotation import Phase
 from swarmsec.services.authority import Authority
 from swarmsec.services.enrolled_nodes import enrolled_nodes
 from swarmsec.services.follow_rotation import must_renew, note_call, note_issued, seen_of
+from swarmsec.services.next_roots import LIKE_THE_PRESENT, NextRoot
 from swarmsec.services.ports import Transaction
-from swarmsec.services.records import CertificateRecord, KeyKind
+from swarmsec.services.records import CertificateRecord
 from swarmsec.services.renew_node import renew_node
 from swarmsec.services.rotate_authority import Begun, Held, LeftOut, abort_rotation, begin_rotation, do_next_step
 from swarmsec.services.rotate_authority import finish_without as leave_out
@@ -71,10 +72,10 @@ def enrol(desk: Desk, name: str, role: NodeRole = NodeRole.WORKER) -> Follower:
     return Follower(desk, name, desk.issue(role, name, new_key()), desk.authority.trusted_pem)
 
 
-def begin(desk: Desk, key_kind: KeyKind | None = None) -> Begun:
+def begin(desk: Desk, wanted: NextRoot = LIKE_THE_PRESENT) -> Begun:
     return desk.home.store.write(
         lambda transaction: begin_rotation(
-            transaction, desk.keys, OPERATOR, nodes=enrolled_nodes(transaction).own, key_kind=key_kind
+            transaction, desk.keys, OPERATOR, nodes=enrolled_nodes(transaction).own, wanted=wanted
         )
     )
 

@@ -20,6 +20,7 @@ from swarmsec.errors import Denied, NotFound, Unavailable
 from swarmsec.services.authority import issue_for_host
 from swarmsec.services.follow_rotation import note_revoked
 from swarmsec.services.limited_tokens import TokenRole
+from swarmsec.services.next_roots import NextRoot
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import KeyKind
 from swarmsec.services.revoke_certificates import revoke_certificates
@@ -174,7 +175,7 @@ def test_tokens_of_the_old_root_end_with_it(desk: Desk) -> None:
 
 @pytest.mark.parametrize("kind", list(KeyKind))
 def test_the_new_root_s_key_may_be_of_another_kind(kind: KeyKind, desk: Desk) -> None:
-    begin(desk, kind)
+    begin(desk, NextRoot(key_kind=kind))
 
     key = desk.authority.public.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
