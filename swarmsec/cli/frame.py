@@ -228,7 +228,10 @@ def warn(text: str) -> None:
 
 def print_json(value: object) -> None:
     """Print a document on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    import msgspec
+
+    # Python's encoder is ten times slower with an indent than without.
+    click.echo(msgspec.json.format(json.dumps(value, ensure_ascii=False), indent=2))
 
 
 def run(command: click.Command) -> int:

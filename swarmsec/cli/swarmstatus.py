@@ -57,11 +57,13 @@ def status(
       swarmsec swarm status --docker unix:///var/run/docker.sock
       swarmsec swarm status --control-socket /var/run/docker/swarm/control.sock
     """
-    from swarmsec.wiring.swarm.controlling import verify_one_door
+    from swarmsec.errors import UsageProblem
     from swarmsec.wiring.swarm.opening import open_swarm
     from swarmsec.wiring.swarm.reporting import report_swarm
 
-    verify_one_door(control_socket is not None, data_root is not None, issue_manager_cert)
+    if (control_socket is not None) + (data_root is not None) + issue_manager_cert > 1:
+        doors = "--control-socket PATH, --data-root DIR and --issue-manager-cert"
+        raise UsageProblem(f"expected at most one of {doors}", hint="see: swarmsec swarm status --help")
     with opened_home(context) as home:
         access = _access(context, home, control_socket, data_root, issue=issue_manager_cert)
         found = report_swarm(home, open_swarm(home, docker, docker_tls), access)
@@ -77,11 +79,11 @@ def status(
 def _access(
     context: click.Context, home: Home, control_socket: Path | None, data_root: Path | None, *, issue: bool
 ) -> ControlAccess | None:
+    if not (control_socket or data_root or issue):
+        return None
     from swarmsec.wiring.swarm.controlling import ControlAccess, issue_for_ourselves
 
     issued = issue_for_ourselves(home, keys_of(context, home), local_requester()) if issue else None
-    if not (control_socket or data_root or issued):
-        return None
     return ControlAccess(control_socket=control_socket, data_root=data_root, issued=issued)
 
 

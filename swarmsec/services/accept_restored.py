@@ -24,11 +24,10 @@ from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import SealRow
 from swarmsec.services.renew_restored_trust import renew_restored_trust
 from swarmsec.services.requester import SERVICE, Field, Requester
+from swarmsec.services.restored_state import RESTORED
 from swarmsec.services.sign_log import begin_generation
 from swarmsec.services.standing_tokens import STANDING, renew_standing_token
 
-RESTORED: Final = "restored"
-"""The setting of a home that was restored and not yet accepted; empty or absent otherwise."""
 RESTORED_SIZE: Final = "restored_size"
 """How many log entries the backup had."""
 PENDING: Final = "pending"

@@ -6,7 +6,7 @@ Storage and keys implement these; the contract tests in tests/integration hold e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ca.issuing import Signer
 from swarmsec.audit.chain import StoredEntry
@@ -34,7 +34,10 @@ from swarmsec.services.rotation_ports import RotationRecords
 from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
 from swarmsec.services.secret_rotation_records import Rotation
 from swarmsec.services.swarm_ports import EvictionRecords
-from swarmsec.services.trust_ports import TrustStore
+
+if TYPE_CHECKING:
+    # What it names of images costs as much to import as everything else here together.
+    from swarmsec.services.trust_ports import TrustStore
 
 T = TypeVar("T")
 

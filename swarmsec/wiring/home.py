@@ -21,9 +21,9 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokenaccess import TokenAccess
 from swarmsec.keys.tokens import Tokens
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.accept_restored import RESTORED
 from swarmsec.services.records import SealRow
 from swarmsec.services.requester import SERVICE, Requester
+from swarmsec.services.restored_state import RESTORED
 from swarmsec.services.sign_log import begin_generation
 from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.database import open_engine, parse_url, sqlite_path, verify_private

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.peers.engine_proxy import EngineProxy
 from tests.peers.engines import Engine, StartEngines
 from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
@@ -27,6 +30,17 @@ from tests.swarm.adopting import (
     verify_with_openssl,
 )
 
+COMMANDS = (
+    ("swarm", "status"),
+    ("swarm", "adopt", "--yes"),
+    ("swarm", "evict", "w2", "--yes"),
+    ("swarm", "release", "--yes"),
+    ("swarm", "autolock", "on"),
+    ("swarm", "autolock", "off"),
+    ("swarm", "autolock", "rotate"),
+)
+OTHERS_LIMIT = 7
+
 
 @pytest.fixture
 def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
@@ -42,29 +56,34 @@ def test_a_swarm_is_adopted_watched_locked_and_cleaned_up(engines: StartEngines,
 
     refused = authority.run("swarm", "adopt", "--docker", m1.url, "--url", authority.url, check=False)
     assert (refused.returncode, "expected --yes" in refused.stderr) == (2, True)
-    adopt(authority, m1)
+    with EngineProxy(authority.directory / "docker.sock", m1.socket) as line:
+        # From here on it is this home's Docker.
+        authority.run("swarm", "adopt", "--docker", line.url, "--url", authority.url, "--yes")
+        _verify_adopted([m1, m2, w1], w2, before, authority)
+        _ask_the_swarm_itself(m1, w1, authority)
+        _demote(m1, m2, authority)
+        _evict_while_it_is_down(w1, m1, line, authority)
+        _lock(m1, line, authority)
+    _meet_what_does_not_answer(w2, authority)
+    authority.run("audit", "verify")
 
-    assert tasks([m1, m2, w1]) == before
-    root = root_of(authority)
-    for engine in (m1, m2, w1):
+
+def _verify_adopted(every: list[Engine], further: Engine, before: frozenset[str], authority: SwarmsecHost) -> None:
+    """No task was started anew, every certificate is ours, and a further engine joins."""
+    m1, root = every[0], root_of(authority)
+    assert tasks(every) == before
+    for engine in every:
         verify_with_openssl(root, engine)
     listed = m1.docker("node", "ls", "--format", "{{.Status}} {{.TLSStatus}}").stdout.splitlines()
     assert listed == ["Ready Ready"] * 3
 
-    w2.swarm_join(m1)
+    further.swarm_join(m1)
     m1.wait_for_nodes("m1", "m2", "w1", "w2")
     seen = status_of(authority)
-    for engine in (m1, m2, w1, w2):
+    for engine in (*every, further):
         files, node = engine.node_certificate(), seen[engine.host.name]
         assert (node["serial"], node["source"], node["converged"]) == (f"{files.leaf.serial_number:x}", "issued", True)
     assert authority.run("ca", "token", "worker", check=False).returncode == 2
-
-    _ask_the_swarm_itself(m1, w1, authority)
-    _demote(m1, m2, authority)
-    _evict_while_it_is_down(w1, m1, authority)
-    _lock(m1, authority)
-    _meet_what_does_not_answer(w2, authority)
-    authority.run("audit", "verify")
 
 
 def _ask_the_swarm_itself(m1: Engine, w1: Engine, authority: SwarmsecHost) -> None:
@@ -74,6 +93,8 @@ def _ask_the_swarm_itself(m1: Engine, w1: Engine, authority: SwarmsecHost) -> No
     assert {node["source"] for node in asked["nodes"]} == {"issued"}
     (own,) = authority.json("swarm", "status")["obsolete_manager_certificates"]
     assert own["node_id"].startswith("swarmsec-status-")
+    two_doors = ("--issue-manager-cert", "--data-root", str(m1.data_root))
+    assert authority.run("swarm", "status", *two_doors, check=False).returncode == 2
     refused = authority.run("swarm", "status", "--data-root", str(w1.data_root), check=False)
     assert (refused.returncode, "expected a manager's certificate" in refused.stderr) == (3, True)
 
@@ -97,7 +118,7 @@ def _demote(m1: Engine, m2: Engine, authority: SwarmsecHost) -> None:
     assert post_signing_request(authority, old, {}) == "401"
 
 
-def _evict_while_it_is_down(w1: Engine, m1: Engine, authority: SwarmsecHost) -> None:
+def _evict_while_it_is_down(w1: Engine, m1: Engine, line: EngineProxy, authority: SwarmsecHost) -> None:
     """It is gone from both, and does not come back."""
     node_id = w1.node_certificate().node_id
     w1.kill()
@@ -106,17 +127,31 @@ def _evict_while_it_is_down(w1: Engine, m1: Engine, authority: SwarmsecHost) -> 
     assert "w1" not in m1.node_states()
     w1.start()
     w1.wait_ready()
+    _meet_an_engine_that_stops_answering(line, authority)
     wait_for(lambda: "was removed from swarm" in w1.log_tail(), timeout=SETTLED_SECONDS, what="the refusal")
     assert "w1" not in m1.node_states()
 
 
-def _lock(m1: Engine, authority: SwarmsecHost) -> None:
-    """A locked manager is told to be one, and opens with the kept key."""
+def _meet_an_engine_that_stops_answering(line: EngineProxy, authority: SwarmsecHost) -> None:
+    """In the middle of a command: each ends in time, says so, and leaves the Swarm as it was."""
+    line.stalls = lambda method, path: method == "POST" or path in {"/nodes", "/swarm"}
+    for command, done in _run_each(authority, (*COMMANDS, ("ca", "rotate"))):
+        assert (done.returncode, "did not answer in time" in done.stderr) == (3, True), (command, done.stderr)
+    line.stalls = lambda method, path: False
+    authority.run("ca", "rotate", "--abort")
+
+
+def _lock(m1: Engine, line: EngineProxy, authority: SwarmsecHost) -> None:
+    """A locked manager is told to be one, and opens with the kept key; somebody else's change is kept, too."""
+    _change_meanwhile(m1, line, times=1)
     authority.run("swarm", "autolock", "on")
+    spec = m1.api("GET", "/swarm").json()["Spec"]
+    assert spec["Orchestration"]["TaskHistoryRetentionLimit"] == OTHERS_LIMIT
+    assert spec["EncryptionConfig"]["AutoLockManagers"] is True
     assert status_of(authority)["m1"]["state"] == "ready"
     m1.restart()
-    locked = authority.run("swarm", "status", check=False)
-    assert (locked.returncode, "swarm autolock unlock" in locked.stderr) == (3, True)
+    for command, done in _run_each(authority, (*COMMANDS, ("ca", "rotate"))):
+        assert (done.returncode, "swarm autolock unlock" in done.stderr) == (3, True), (command, done.stderr)
     authority.run("swarm", "autolock", "unlock")
     wait_for(
         lambda: authority.run("swarm", "status", check=False).returncode == 0,
@@ -126,16 +161,41 @@ def _lock(m1: Engine, authority: SwarmsecHost) -> None:
     authority.run("swarm", "autolock", "rotate")
     shown = authority.run("swarm", "autolock", "on", "--show-key").stdout.strip()
     assert shown == m1.docker("swarm", "unlock-key", "--quiet").stdout.strip()
+    _change_meanwhile(m1, line, times=2)
+    refused = authority.run("swarm", "autolock", "off", check=False)
+    assert (refused.returncode, "somebody else changed" in refused.stderr) == (2, True)
     authority.run("swarm", "autolock", "off")
+
+
+def _change_meanwhile(m1: Engine, line: EngineProxy, *, times: int) -> None:
+    """Have another tool change the Swarm between our reading and our writing, so many times."""
+    limits = iter([str(OTHERS_LIMIT + number) for number in range(times)])
+
+    def before(method: str, path: str) -> None:
+        limit = next(limits, None) if (method, path) == ("POST", "/swarm/update") else None
+        if limit is not None:
+            m1.docker("swarm", "update", "--task-history-limit", limit)
+
+    line.before = before
 
 
 def _meet_what_does_not_answer(worker: Engine, authority: SwarmsecHost) -> None:
     """No Docker is 3, an engine that is no manager is 2, and each says what to do."""
     nowhere = f"unix://{authority.directory}/none.sock"
-    for command in (("status",), ("evict", "x", "--yes"), ("autolock", "on"), ("adopt", "--url", authority.url)):
-        for docker, code in ((nowhere, 3), (worker.url, 2)):
-            done = authority.run("swarm", *command, "--docker", docker, check=False)
+    unlock = ("swarm", "autolock", "unlock")
+    for docker, code in ((nowhere, 3), (worker.url, 2)):
+        commands = [(*command, "--docker", docker) for command in (*COMMANDS, unlock)]
+        for command, done in _run_each(authority, commands):
             assert (done.returncode, "hint:" in done.stderr) == (code, True), (command, done.stderr)
+
+
+def _run_each(
+    authority: SwarmsecHost, commands: Sequence[tuple[str, ...]]
+) -> list[tuple[tuple[str, ...], subprocess.CompletedProcess[str]]]:
+    """Run commands side by side."""
+    with ThreadPoolExecutor(len(commands)) as pool:
+        done = pool.map(lambda command: authority.run(*command, check=False), commands)
+        return list(zip(commands, done, strict=True))
 
 
 def test_an_adoption_that_everything_interrupts_is_taken_up(engines: StartEngines, authority: SwarmsecHost) -> None:

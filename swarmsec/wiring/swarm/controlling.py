@@ -25,7 +25,6 @@ from swarmsec.wiring.home import Home
 from swarmsec.wiring.nodefiles import open_node_files
 
 MANAGERS: Final = "the managers"
-_DOORS: Final = "--control-socket PATH, --data-root DIR and --issue-manager-cert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +54,6 @@ class ControlAccess:
 
     def _pair(self) -> KeyPair | None:
         return self.issued or (_manager_s(self.data_root) if self.data_root else None)
-
-
-def verify_one_door(*given: bool) -> None:
-    """See that at most one door is named.
-
-    Raises:
-        UsageProblem: several are.
-    """
-    if sum(given) > 1:
-        raise UsageProblem(f"expected at most one of {_DOORS}", hint="see: swarmsec swarm status --help")
 
 
 def issue_for_ourselves(home: Home, keys: SealedKeys, requester: Requester) -> KeyPair:

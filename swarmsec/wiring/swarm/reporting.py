@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ca.errors import CaError
 from swarmsec.errors import SwarmsecError
 from swarmsec.services.swarm_records import ExternalCa, SwarmState
 from swarmsec.services.swarm_status import SwarmStatus, swarm_status
 from swarmsec.wiring.home import Home
-from swarmsec.wiring.swarm.controlling import ControlAccess
 from swarmsec.wiring.swarm.opening import OpenSwarm, verify_manages
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
+
+if TYPE_CHECKING:
+    from swarmsec.wiring.swarm.controlling import ControlAccess
 
 MAX_DIALS: Final = 8
 

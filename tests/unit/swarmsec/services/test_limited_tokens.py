@@ -14,7 +14,7 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import NotFound, UsageProblem
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.accept_restored import PENDING, RESTORED, Missing, begin_acceptance
+from swarmsec.services.accept_restored import PENDING, Missing, begin_acceptance
 from swarmsec.services.limited_tokens import (
     KEY_NAME,
     MAX_TTL,
@@ -28,6 +28,7 @@ from swarmsec.services.limited_tokens import (
 )
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import LimitedToken
+from swarmsec.services.restored_state import RESTORED
 from swarmsec.services.standing_tokens import open_standing_token
 from swarmsec.storage.checking import verify_store
 from tests.unit.swarmsec.homes import OPERATOR

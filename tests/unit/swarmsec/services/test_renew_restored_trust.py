@@ -8,9 +8,10 @@ import pytest
 
 from notary.reference import Digest
 from swarmsec.errors import Denied
-from swarmsec.services.accept_restored import PENDING, RESTORED, Missing, begin_acceptance
+from swarmsec.services.accept_restored import PENDING, Missing, begin_acceptance
 from swarmsec.services.ci_tokens import create_ci_token, spend_ci_token
 from swarmsec.services.ports import Transaction
+from swarmsec.services.restored_state import RESTORED
 from swarmsec.services.trust_status import expiries
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.trustdesk import APP, OTHER, TrustDesk

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.issuing import Issuer, issue_leaf
 from ca.profiles import swarm_node, validity
-from swarmsec.errors import NotFound, UsageProblem
+from swarmsec.errors import NotFound
 from swarmsec.keys.signers import SealedSigner
 from swarmsec.services.authority import certificate_pem, now_utc
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.swarm_status import NodeStatus, SwarmStatus, Told, swarm_status
-from swarmsec.wiring.swarm.controlling import ControlAccess, issue_for_ourselves, verify_one_door
+from swarmsec.wiring.swarm.controlling import ControlAccess, issue_for_ourselves
 from swarmsec.wiring.swarm.reporting import report_swarm
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import new_key, spki_of
@@ -169,9 +169,3 @@ def test_without_a_swarm_of_ours_no_such_certificate_is_issued(world: World) -> 
     with pytest.raises(NotFound, match="has not adopted a Swarm"):
         issue_for_ourselves(world.desk.home, world.desk.keys, OPERATOR)
     assert len(_own(world)) == before == 0
-
-
-def test_one_door_at_a_time() -> None:
-    verify_one_door(False, True, False)
-    with pytest.raises(UsageProblem, match="at most one"):
-        verify_one_door(True, True, False)
