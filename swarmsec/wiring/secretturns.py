@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from time import monotonic
 from typing import Final, Protocol, TypeVar
 
@@ -23,7 +22,7 @@ T = TypeVar("T")
 LEASE_SECONDS: Final = 90
 """Longer than a validating program, or an answer of Docker, may take."""
 RENEW_SECONDS: Final = 10.0
-_HOLDER: Final = re.compile(r"process ([0-9]+) on (.+) \([0-9a-f]{8}\)")
+_HOLDER: Final = re.compile(r"process ([1-9][0-9]{0,18}) on (.+) \([0-9a-f]{8}\)")
 
 
 class SecretStore(Protocol):
@@ -149,4 +148,13 @@ def is_gone(holder: str) -> bool:
     A wrong answer costs nothing but work: the fence keeps a holder that lives after all from writing.
     """
     found = _HOLDER.fullmatch(holder)
-    return found is not None and found[2] == os.uname().nodename and not Path("/proc", found[1]).exists()
+    if found is None or found[2] != os.uname().nodename:
+        return False
+    try:
+        # NOTE: /proc may hide the processes of others (ProtectProc=invisible); a signal that is not sent finds them.
+        os.kill(int(found[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,20 +1,46 @@
-"""Rotation on a real engine: new tasks read the new value, and a value that tasks fail with goes away again."""
+"""Rotation on a real engine, of a driver's and of Docker's own secrets, by hand and on schedule.
+
+New tasks read the new value, old ones keep theirs until the last of them is gone, and a value that tasks of any service
+fail with goes away from all of them.
+"""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
+import pytest
+
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.secretstore.names import SecretName
+from swarmsec.services.keep_secrets import NewSecret, create_secret
+from swarmsec.wiring.home import open_home
+from tests.integration.clocks import StandingClock
 from tests.peers.engines import Engine
+from tests.peers.processes import wait_for
 from tests.peers.secret_driver import DriverProcess
 from tests.peers.swarmsec_host import SwarmsecHost
-from tests.swarm.test_secret_driver import DOCKER_NAME, MARKER, NAME, authority, in_container, manager
+from tests.swarm.test_secret_driver import DOCKER_NAME, MARKER, NAME, authority, manager
+from tests.unit.swarmsec.homes import OPERATOR, private_files
 
 __all__ = ["authority", "manager"]
 
 NEW = "marker-77d3a1-new"
-BAD = "marker-bad-value"
-SCRIPT = "if grep -q bad /run/secrets/db; then exit 3; fi; exec sleep 100000"
+DRAWN = "team/app/key"
+SERVICES = ("shop_api", "shop_web")
+MONTH = 30 * 86_400
+SCHEDULE = """
+apiVersion: swarmsec.dev/v1
+kind: RotationPolicy
+metadata: {name: app}
+spec:
+  rules:
+    - {secrets: ["team/app/key"], every: 30d, length: 64}
+"""
 
 
 def rotate(authority: SwarmsecHost, value: str, *options: str, engine: Engine) -> tuple[int, str]:
@@ -27,10 +53,13 @@ def rotate(authority: SwarmsecHost, value: str, *options: str, engine: Engine) -
     return done.returncode, done.stdout + done.stderr
 
 
-def make_service(engine: Engine) -> None:
+def make_service(engine: Engine, name: str) -> None:
+    """Two tasks that end at once with a value that is bad for their service; rolls are as quick as Docker lets them."""
+    script = f"if grep -q bad-{name} /run/secrets/db; then exit 3; fi; exec sleep 100000"
+    quick = ("--update-monitor", "1s", "--rollback-monitor", "1s", "--stop-grace-period", "100ms")
     engine.docker(
-        *("service", "create", "--detach", "--no-resolve-image", "--replicas", "2", "--name", "shop_api"),
-        *("--update-monitor", "3s", "--stop-grace-period", "1s", "busybox:local", "sh", "-c", SCRIPT),
+        *("service", "create", "--detach", "--no-resolve-image", "--replicas", "2", "--name", name, *quick),
+        *("--restart-delay", "200ms", "busybox:local", "sh", "-c", script),
     )
 
 
@@ -39,54 +68,125 @@ def versions(authority: SwarmsecHost) -> dict[int, str]:
     return {item["version"]: item["state"] + (" current" if item["current"] else "") for item in shown}
 
 
-def test_the_driver_gives_new_tasks_the_new_value_and_a_bad_one_goes_away(
-    authority: SwarmsecHost, manager: Engine, peer_directory: Path
-) -> None:
-    make_service(manager)
+def values(engine: Engine, service: str, path: str = "/run/secrets/db") -> list[str]:
+    """What each running task of a service reads; tasks that end meanwhile are left out."""
+    found = []
+    for container in engine.docker("ps", "--quiet", "--filter", f"name={service}").stdout.split():
+        read = engine.docker("exec", container, "cat", path, check=False)
+        found += [read.stdout] if read.returncode == 0 else []
+    return found
+
+
+def docker_secrets(engine: Engine) -> set[str]:
+    return set(engine.docker("secret", "ls", "--format", "{{.Name}}").stdout.split())
+
+
+@contextmanager
+def watching(engine: Engine) -> Iterator[list[tuple[set[str], set[str]]]]:
+    """Look again and again what the tasks of the services read, and which Docker secrets there are just after."""
+    seen: list[tuple[set[str], set[str]]] = []
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            read = {value for service in SERVICES for value in values(engine, service)}
+            seen.append((read, docker_secrets(engine)))
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def test_services_get_new_values_and_a_bad_one_goes_away(authority: SwarmsecHost, manager: Engine) -> None:
+    for name in SERVICES:
+        make_service(manager, name)
     with DriverProcess(authority, manager):
         authority.run("secrets", "attach", NAME, "shop_api", "--docker", manager.url)
-        assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == MARKER
+        authority.run("secrets", "attach", NAME, "shop_web", "--native", "--mode", "0440", "--docker", manager.url)
+        assert docker_secrets(manager) == {DOCKER_NAME, f"{DOCKER_NAME}.v1"}
 
-        code, said = rotate(authority, NEW, "--validate", "grep -q new", engine=manager)
+        with watching(manager) as seen:
+            code, said = rotate(authority, NEW, "--validate", "grep -q new", engine=manager)
         assert code == 0, said
-        assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == NEW
+        read_in_all = set().union(*(read for read, _ in seen))
+        assert read_in_all == {MARKER, NEW}
+        assert all(f"{DOCKER_NAME}.v1" in there for read, there in seen if MARKER in read)
+        verify_values(manager, NEW)
         assert versions(authority) == {1: "live", 2: "live current"}
 
-        code, said = rotate(authority, BAD, "--validate", "grep -q new", engine=manager)
+        code, said = rotate(authority, "bad", "--validate", "grep -q new", engine=manager)
         assert (code, "was not found good" in said) == (1, True), said
-        assert versions(authority) == {1: "live", 2: "live current", 3: "destroyed"}
+        assert versions(authority)[3] == "destroyed"
 
-        code, said = rotate(authority, BAD, engine=manager)
+        # The driver's service takes it, Docker's own fails with it: both go back.
+        code, said = rotate(authority, "bad-shop_web", engine=manager)
         assert (code, "is back at version 2" in said) == (3, True), said
-        assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == NEW
-        assert versions(authority)[4] == "deleted"
-        assert versions(authority)[2] == "live current"
+        verify_values(manager, NEW)
+        assert (versions(authority)[2], versions(authority)[4]) == ("live current", "deleted")
+        assert f"{DOCKER_NAME}.v4" not in docker_secrets(manager)
+
+        code, said = rotate(authority, "bad-shop_api", engine=manager)
+        assert (code, "is back at version 2" in said) == (3, True), said
+        verify_values(manager, NEW)
         spec = json.loads(manager.docker("service", "inspect", "shop_api").stdout)[0]["Spec"]
         assert [text for key, text in spec["Labels"].items() if key.startswith("io.swarmsec.version.")] == ["2"]
+
+        code, said = rotate(authority, NEW + "er", "--keep", "1", engine=manager)
+        assert code == 0, said
+        verify_values(manager, NEW + "er")
+        assert docker_secrets(manager) == {DOCKER_NAME, f"{DOCKER_NAME}.v2", f"{DOCKER_NAME}.v6"}
+        container = manager.docker("ps", "--quiet", "--filter", "name=shop_web").stdout.split()[0]
+        assert manager.docker("exec", container, "stat", "-c", "%a", "/run/secrets/db").stdout.strip() == "440"
+
+        verify_schedule(authority, manager)
     assert authority.json("audit", "verify")["ok"]
 
 
-def test_native_secrets_are_swapped_and_old_ones_go(authority: SwarmsecHost, manager: Engine) -> None:
-    make_service(manager)
-    authority.run("secrets", "attach", NAME, "shop_api", "--native", "--mode", "0440", "--docker", manager.url)
-
-    code, said = rotate(authority, BAD, engine=manager)
-    assert (code, "is back at version 1" in said) == (3, True), said
-    assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == MARKER
-    assert _docker_secrets(manager) == {f"{DOCKER_NAME}.v1"}
-
-    code, said = rotate(authority, NEW, "--keep", "1", engine=manager)
-    assert code == 0, said
-    assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == NEW
-    assert in_container(manager, "shop_api", "stat", "-c", "%a", "/run/secrets/db").strip() == "440"
-
-    code, said = rotate(authority, NEW + "er", "--keep", "1", engine=manager)
-    assert code == 0, said
-    assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == NEW + "er"
-    assert _docker_secrets(manager) == {f"{DOCKER_NAME}.v3", f"{DOCKER_NAME}.v4"}
-    authority.run("secrets", "detach", NAME, "shop_api", "--docker", manager.url)
-    assert versions(authority) == {1: "deleted", 2: "deleted", 3: "live", 4: "live current"}
+def verify_values(engine: Engine, value: str) -> None:
+    """Every task reads this value."""
+    for name in SERVICES:
+        read = wait_for(partial(two_values, engine, name), timeout=30, what=f"two tasks of {name}")
+        assert set(read) == {value}
 
 
-def _docker_secrets(engine: Engine) -> set[str]:
-    return set(engine.docker("secret", "ls", "--format", "{{.Name}}").stdout.split())
+def two_values(engine: Engine, service: str) -> list[str]:
+    """What the two tasks of a service read; empty while there are not two."""
+    found = values(engine, service)
+    return found if len(found) == 2 else []
+
+
+def verify_schedule(authority: SwarmsecHost, manager: Engine) -> None:
+    """A server replaces a value that was drawn a month ago, in the service that uses it."""
+    authority.run("ca", "init")
+    draw_a_month_ago(authority)
+    policy = authority.directory / "schedule.yaml"
+    policy.write_text(SCHEDULE)
+    authority.run("policy", "apply", str(policy))
+    authority.run("secrets", "attach", DRAWN, "shop_api", "--target", "key", "--docker", manager.url)
+    assert set(values(manager, "shop_api", "/run/secrets/key")) == {"drawn a month ago"}
+    assert authority.json("secrets", "show", DRAWN)["rotation"]["rule"] == "app rule 0"
+
+    authority.environment["DOCKER_HOST"] = manager.url
+    authority.serve()
+    try:
+        wait_for(lambda: f"{DRAWN} was rotated" in authority.log, timeout=60, what="the scheduled rotation")
+    finally:
+        authority.stop()
+    (value,) = set(values(manager, "shop_api", "/run/secrets/key"))
+    assert (len(value), value.isalnum()) == (64, True)
+
+
+def draw_a_month_ago(authority: SwarmsecHost) -> None:
+    clock = StandingClock(seconds=time.time() - MONTH - 60)
+    with private_files(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SWARMSEC_STATE", authority.environment["SWARMSEC_STATE"])
+        home = open_home(authority.home, clock=clock)
+        keys, value = home.keys(), SecretBytes(b"drawn a month ago")
+        new = NewSecret(name=SecretName.parse(DRAWN), value=value, labels={}, generated=True)
+        home.store.write(lambda transaction: create_secret(transaction, keys, new, OPERATOR))
+        home.close()

@@ -10,6 +10,7 @@ from tests.unit.repository.tree import ROOT, texts
 
 PAGE = "docs/testing.md"
 _TEST = re.compile(r"`(tests/[a-z_0-9/]+\.py)::(test_[a-z_0-9]+)`")
+_VARIABLE = re.compile(r"\bSWARMSEC_[A-Z]+\b")
 _ROW = re.compile(r"^\| (?P<number>[^|]+) \| (?P<promise>[^|]+) \| (?P<tests>[^|]+) \|$", re.MULTILINE)
 
 
@@ -33,3 +34,9 @@ def test_each_row_names_tests_that_exist(number: str, tests: str) -> None:
     assert named, f"row {number} names no test"
     for path, name in named:
         assert f"def {name}(" in texts()[path], f"row {number}: {path} has no {name}"
+
+
+def test_bug_94_every_variable_that_the_program_reads_is_documented() -> None:
+    read = {name for path, text in texts().items() if path.startswith("swarmsec/") for name in _VARIABLE.findall(text)}
+    told = {name for path, text in texts().items() if path.startswith("docs/") for name in _VARIABLE.findall(text)}
+    assert {"SWARMSEC_HOME", "SWARMSEC_STATE", "SWARMSEC_TOKEN"} <= read <= told

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from swarmsec.docker.secret_driver import answer_with
 from swarmsec.docker.service_objects import parse_task
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
@@ -43,6 +44,21 @@ def test_bug_145_a_secret_whose_name_begins_alike_is_left_alone(world: World, mo
     assert world.read_by("shop_api") == b"new"
     assert world.swarm.spec("id-shop_web") == before
     assert {name for name, _ in world.swarm.history[2:]} == {"shop_api"}
+
+
+def test_bug_7_103_one_driver_gives_every_secret(world: World) -> None:
+    new = NewSecret(name=LONGER, value=SecretBytes(b"prod"), labels={})
+    world.home.store.write(lambda transaction: create_secret(transaction, world.keys, new, OPERATOR))
+    world.attach("shop_api", DRIVER_MODE)
+    world.attaching.attach(LONGER, "shop_web", FILE, driver="swarmsec", mode=DRIVER_MODE)
+    assert {item["Spec"]["Driver"]["Name"] for item in world.swarm.kept.values()} == {"swarmsec"}
+    names = {item["Spec"]["Labels"]["io.swarmsec.name"] for item in world.swarm.kept.values()}
+    assert names == {NAME.text, LONGER.text}
+
+
+def test_bug_131_whatever_it_is_called_a_value_is_for_one_task() -> None:
+    """Others guess from words in a secret's name whether tasks may share it."""
+    assert b'"DoNotReuse":true' in answer_with(SecretBytes(b"plain"))
 
 
 @dataclass

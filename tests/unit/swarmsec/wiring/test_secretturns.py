@@ -62,6 +62,9 @@ def test_only_who_dies_or_hands_over_leaves_the_work_to_others(
     [
         (f"process {os.getpid()} on {HOST} (00000000)", False),
         (f"process 99999999 on {HOST} (00000000)", True),
+        (f"process 9999999999999999999 on {HOST} (00000000)", True),
+        (f"process 1 on {HOST} (00000000)", False),
+        (f"process 0 on {HOST} (00000000)", False),
         ("process 99999999 on elsewhere (00000000)", False),
         ("somebody", False),
     ],
