@@ -126,5 +126,7 @@ def rotation_text(rule: RotationRule) -> str:
 
 
 def _age_text(age: timedelta) -> str:
-    whole_days = age % timedelta(days=1) == timedelta()
-    return f"{age.days} d" if whole_days else f"{age // timedelta(seconds=1)} s"
+    for unit, letter in ((timedelta(days=1), "d"), (timedelta(hours=1), "h")):
+        if not age % unit:
+            return f"{age // unit} {letter}"
+    return f"{age // timedelta(seconds=1)} s"

@@ -44,7 +44,7 @@ def test_an_image_shows_every_scope() -> None:
     explanation = explain(DOCUMENTS, "r.example/app")
     assert [(step.outcome, step.detail) for step in explanation.steps] == [
         (Outcome.LESS_SPECIFIC, "a more specific rule matches as well"),
-        (Outcome.DECIDED, "enforce, 2 signers, signatures of the last 43200 s"),
+        (Outcome.DECIDED, "enforce, 2 signers, signatures of the last 12 h"),
     ]
     assert explain(DOCUMENTS, "other.example/app").steps[0].detail == "enforce, 1 signer, signatures of the last 90 d"
 
