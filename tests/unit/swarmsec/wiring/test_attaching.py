@@ -76,6 +76,21 @@ def test_another_secret_in_the_same_file_is_refused(world: World) -> None:
     assert world.references("shop_api") == [theirs]
 
 
+@MODES
+def test_a_secret_is_not_put_into_two_files_of_one_service(world: World, mode: str) -> None:
+    """Docker writes one file for both, and the owner and mode of the last one count for the first as well."""
+    world.attach("shop_api", mode)
+    before = world.references("shop_api")
+    other = SecretFile(target="other", uid=7, gid=7, mode=0o444)
+    with pytest.raises(UsageProblem, match="for all files of one share the last one's owner and mode"):
+        world.attaching.attach(NAME, "shop_api", other, driver="swarmsec", mode=mode)
+    assert world.references("shop_api") == before
+    again = SecretFile(target="db", uid=7, gid=7, mode=0o440)
+    world.attaching.attach(NAME, "shop_api", again, driver="swarmsec", mode=mode)
+    (reference,) = world.references("shop_api")
+    assert reference["File"] == {"Name": "db", "UID": "7", "GID": "7", "Mode": 0o440}
+
+
 @pytest.mark.parametrize(
     "change",
     [
