@@ -224,8 +224,8 @@ class Engine:
         """The node's certificate, key and roots, as its files say now."""
         return load_node_files(self.data_root)
 
-    def import_busybox_image(self, name: str = "busybox:local") -> str:
-        """Make an image of the machine's static busybox, which sleeps until it is stopped.
+    def import_busybox_image(self, name: str = "busybox:local", *, command: Sequence[str] = SLEEP_UNTIL_STOPPED) -> str:
+        """Make an image of the machine's static busybox, which sleeps until it is stopped if not told otherwise.
 
         Process 1 of a container ignores a SIGTERM that it does not handle: a task that runs plain ``sleep`` makes
         ``stop`` wait for the whole stop grace period, ten seconds by default.
@@ -234,7 +234,7 @@ class Engine:
             the image's id.
         """
         layer = build_busybox_layer(_program("busybox"))
-        done = self.docker("import", "--change", f"CMD {json.dumps(SLEEP_UNTIL_STOPPED)}", "-", name, stdin=layer)
+        done = self.docker("import", "--change", f"CMD {json.dumps(list(command))}", "-", name, stdin=layer)
         return done.stdout.strip()
 
     def _command(self) -> list[str]:

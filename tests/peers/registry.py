@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import urllib.error
-import urllib.request
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,13 @@ from typing import Any, Self
 from tests.peers.processes import ManagedProcess
 
 START_SECONDS = 30.0
+_PROBE = """
+import sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1], timeout=2)
+except urllib.error.HTTPError as error:
+    sys.exit(error.code != 401)
+"""
 
 
 class Registry:
@@ -22,15 +29,23 @@ class Registry:
     Args:
         directory: holds its storage and its log.
         htpasswd: file of logins that it asks for; None for none.
+        inside: the command line that runs another one where the registry is to be; as it is for this machine itself.
     """
 
-    def __init__(self, directory: Path, *, htpasswd: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        htpasswd: Path | None = None,
+        inside: Callable[[Sequence[str]], list[str]] = list,
+    ) -> None:
+        self._inside = inside
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         config = directory / "config.yml"
         config.write_text(json.dumps(self._config(directory, htpasswd)))
         log = directory / "registry.log"
-        self._process = ManagedProcess(["docker-registry", "serve", str(config)], log=log)
+        self._process = ManagedProcess(inside(["docker-registry", "serve", str(config)]), log=log)
 
     @property
     def host(self) -> str:
@@ -51,25 +66,23 @@ class Registry:
         credentials = ["--dest-creds", login] if login is not None else []
         target = f"docker://{self.host}/{reference}"
         source = f"oci:{layout}:{tag}"
-        skopeo("copy", "--all", "--preserve-digests", "--dest-tls-verify=false", *credentials, source, target)
+        self._skopeo("copy", "--all", "--preserve-digests", "--dest-tls-verify=false", *credentials, source, target)
         return self.digest_of(reference, login=login)
 
     def digest_of(self, reference: str, *, login: str | None = None) -> str:
         """The digest of a tag, by ``skopeo inspect``."""
         credentials = ["--creds", login] if login is not None else []
         target = f"docker://{self.host}/{reference}"
-        raw = skopeo("inspect", "--raw", "--tls-verify=false", *credentials, target)
+        raw = self._skopeo("inspect", "--raw", "--tls-verify=false", *credentials, target)
         done = subprocess.run(["skopeo", "manifest-digest", "/dev/stdin"], input=raw, capture_output=True, check=True)
         return done.stdout.decode().strip()
 
+    def _skopeo(self, *arguments: str) -> bytes:
+        return skopeo(*arguments, inside=self._inside)
+
     def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{self.host}/v2/", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except urllib.error.HTTPError as error:
-            return error.code == 401
-        except OSError:
-            return False
+        ask = self._inside([sys.executable, "-c", _PROBE, f"http://{self.host}/v2/"])
+        return subprocess.run(ask, capture_output=True, check=False, timeout=START_SECONDS).returncode == 0
 
     def _config(self, directory: Path, htpasswd: Path | None) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -83,9 +96,9 @@ class Registry:
         return config
 
 
-def skopeo(*arguments: str) -> bytes:
+def skopeo(*arguments: str, inside: Callable[[Sequence[str]], list[str]] = list) -> bytes:
     """Run skopeo and return what it prints."""
-    done = subprocess.run(["skopeo", *arguments], capture_output=True, check=False, timeout=60)
+    done = subprocess.run(inside(["skopeo", *arguments]), capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
 
