@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from swarmsec.cli.durations import DURATION
-from swarmsec.cli.frame import LazyGroup, local_requester, opened_home, options_of, warn
+from swarmsec.cli.frame import LazyGroup, Options, local_requester, opened_home, options_of, warn
 
 if TYPE_CHECKING:
     from swarmsec.wiring.trustsessions import TrustOptions, TrustSession
@@ -84,11 +84,20 @@ def trust_of(context: click.Context, chosen: dict[str, Any]) -> TrustOptions:
         root=chosen["root"],
         bundle=chosen["bundle"],
         url=url,
-        authority=chosen["authority"],
+        authority=chosen["authority"] or _authority_of(options_of(context)),
         insecure=tuple(chosen["insecure"]),
         seconds=timeout.total_seconds(),
         prefers_home=options_of(context).home is not None,
     )
+
+
+def _authority_of(options: Options) -> Path | None:
+    """The root that stands with an identity of the server, as for other commands over ``--server``."""
+    if options.server is None or options.identity is None:
+        return None
+    from swarmsec.wiring.identityfiles import IDENTITY
+
+    return options.identity / IDENTITY.root
 
 
 @contextmanager

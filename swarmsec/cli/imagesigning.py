@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
+from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, verify_local
 from swarmsec.cli.trustinput import FILE, outcome_members
 from swarmsec.cli.unlock import keys_of
 
@@ -110,6 +110,7 @@ def promote(context: click.Context, source: str, target: str, insecure: tuple[st
     from notary.reference import ImageReference
     from swarmsec.services.sign_image import ensure_delegated, promote_image
 
+    verify_local(options_of(context))
     signed = ImageReference.parse(source)
     found = _resolved((target,), None, insecure)
     with opened_home(context) as home:

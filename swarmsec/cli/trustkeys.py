@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from swarmsec.cli.frame import ask_passphrase, local_requester, opened_home, options_of, print_json, say
-from swarmsec.cli.trustinput import FILE, report_outcome, root_keys_of
+from swarmsec.cli.trustinput import FILE, report_outcome, root_keys_of, write_file
 from swarmsec.cli.unlock import keys_of
 
 
@@ -105,7 +105,35 @@ def root() -> None:
     \b
     Examples:
       swarmsec trust root rotate --key alice.pub --key bob.pub --key carol.pub
+      swarmsec trust root export -o root.json
     """
+
+
+@root.command()
+@click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help="Where to write the root.")
+@click.pass_context
+def export(context: click.Context, output: Path) -> None:
+    """Write the root in force to FILE, for trust pin on other machines, and print its digest.
+
+    \b
+    Examples:
+      swarmsec trust root export -o root.json
+    """
+    from notary.reference import Digest
+    from notary.roles import ROOT
+    from swarmsec.services.trust_state import current_file, verify_initialised
+
+    with opened_home(context) as home, home.store.reading() as transaction:
+        verify_initialised(transaction)
+        data = current_file(transaction, ROOT)
+    assert data is not None, "a repository has a root"
+    digest = Digest.of(data)
+    write_file(output, data)
+    if options_of(context).json:
+        print_json({"file": str(output), "digest": str(digest)})
+    else:
+        click.echo(str(digest))
+        say("bring the file, or this digest, to each machine by hand: swarmsec trust pin")
 
 
 @root.command("rotate")

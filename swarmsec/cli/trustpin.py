@@ -30,7 +30,7 @@ def pin(context: click.Context, /, root: str, **chosen: Any) -> None:
 
     \b
     Examples:
-      swarmsec trust pin 1.root.json --url https://trust.example.internal:8443
+      swarmsec trust pin root.json --url https://trust.example.internal:8443
       swarmsec trust pin sha256:... --url https://trust.example.internal:8443
     """
     from notary.reference import Digest

@@ -44,7 +44,13 @@ def verify_initialised(transaction: Transaction) -> None:
 
 
 def current_document(transaction: Transaction, role: str) -> Document | None:
-    """The version of a role that is in force, or None.
+    """The version of a role that is in force, or None; errors as ``current_file``."""
+    data = current_file(transaction, role)
+    return None if data is None else own_document(role, data)
+
+
+def current_file(transaction: Transaction, role: str) -> bytes | None:
+    """The published bytes of the version of a role that is in force, or None.
 
     Raises:
         IntegrityFailure: the file that the role's row names is not there.
@@ -55,7 +61,7 @@ def current_document(transaction: Transaction, role: str) -> Document | None:
     data = transaction.trust.files.get(file_name(role, row.version))
     if data is None:
         raise IntegrityFailure(f"expected version {row.version} of the trust role {role}, got nothing")
-    return own_document(role, data)
+    return data
 
 
 def present_document(transaction: Transaction, role: str) -> Document:

@@ -88,7 +88,7 @@ def test_a_write_on_a_full_disk_is_refused_or_whole_and_works_again_once_there_i
         place = make_home(disk / "place")
         before = _worker_token(commands, place)
         filler = disk / "filler"
-        _fill(filler, free)
+        fill(filler, free)
         ended = commands.run("--home", str(place.home), "ca", "token", "worker", "--rotate", state=place.state)
         filler.unlink()
         if ended.status == 0:
@@ -106,7 +106,7 @@ def _worker_token(commands: Commands, place: Place) -> str:
     return commands.run("--home", str(place.home), "ca", "token", "worker", state=place.state).verify(0).stdout
 
 
-def _fill(filler: Path, free: int) -> None:
+def fill(filler: Path, free: int) -> None:
     """Fill the disk but for some pages."""
     with filler.open("wb", buffering=0) as file:
         try:
@@ -124,7 +124,7 @@ def test_a_store_on_a_full_disk_goes_on_in_the_same_process_once_there_is_room(t
         with opened(place) as home:
             home.store.anchor = None
             home.store.write(put("name", "before"))
-            _fill(disk / "filler", 0)
+            fill(disk / "filler", 0)
             size = home.store.head().size
             outcomes = home.store.write_group([put("name", "lost"), *(put(f"n{i}", "x" * 500) for i in range(100))])
             assert all(isinstance(outcome.error, StoreUnwritable) for outcome in outcomes), outcomes[0]

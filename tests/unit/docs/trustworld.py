@@ -50,6 +50,7 @@ WORLDS: dict[tuple[str, ...], Callable[[Program, Example], None]] = {
     ("trust", "delegate", "add"): a_repository,
     ("trust", "delegate", "remove"): a_repository,
     ("trust", "export"): a_repository,
+    ("trust", "root", "export"): a_repository,
     ("trust", "key", "create"): no_repository,
     ("trust", "key", "rotate"): a_repository,
     ("trust", "key", "show"): no_repository,
