@@ -65,12 +65,15 @@ def send(load: Load, *, core: int | None = None) -> Outcome:
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
+    """Answers and failures so far."""
+
     latencies: list[float] = field(default_factory=list)
     errors: int = 0
     first_error: str = ""
 
     def fail(self, why: str) -> None:
+        """Count a failure; the first is remembered in words."""
         self.errors += 1
         self.first_error = self.first_error or why
 
@@ -78,7 +81,7 @@ class _Tally:
 class _Connection(asyncio.Protocol):
     """Sends requests one after another, as many as it may."""
 
-    def __init__(self, requests: Iterator[bytes], expected: bytes, tally: _Tally) -> None:
+    def __init__(self, requests: Iterator[bytes], expected: bytes, tally: Tally) -> None:
         self._requests, self._expected, self._tally = requests, expected, tally
         self._received = bytearray()
         self._needed = 0
@@ -124,22 +127,22 @@ class _Connection(asyncio.Protocol):
 
 async def _run(load: Load) -> Outcome:
     requests = [_request(load, body) for body in load.bodies.read_bytes().splitlines()]
-    context, tally, waiting = _context(load), _Tally(), iter(requests)
+    context, tally, waiting = _context(load), Tally(), iter(requests)
     begun = time.perf_counter()
     if load.fresh:
         work = [_connect_for_each(load, context, waiting, tally) for _ in range(load.connections)]
     else:
         work = [_connect(load, context, waiting, tally) for _ in range(load.connections)]
     await asyncio.gather(*work)
-    return _outcome(time.perf_counter() - begun, tally)
+    return outcome_of(time.perf_counter() - begun, tally)
 
 
-async def _connect_for_each(load: Load, context: ssl.SSLContext, waiting: Iterator[bytes], tally: _Tally) -> None:
+async def _connect_for_each(load: Load, context: ssl.SSLContext, waiting: Iterator[bytes], tally: Tally) -> None:
     for request in waiting:
         await _connect(load, context, iter([request]), tally)
 
 
-async def _connect(load: Load, context: ssl.SSLContext, requests: Iterator[bytes], tally: _Tally) -> None:
+async def _connect(load: Load, context: ssl.SSLContext, requests: Iterator[bytes], tally: Tally) -> None:
     connection = _Connection(requests, load.expected.encode(), tally)
     try:
         await asyncio.get_running_loop().create_connection(lambda: connection, load.host, load.port, ssl=context)
@@ -149,7 +152,8 @@ async def _connect(load: Load, context: ssl.SSLContext, requests: Iterator[bytes
     await connection.done
 
 
-def _outcome(seconds: float, tally: _Tally) -> Outcome:
+def outcome_of(seconds: float, tally: Tally) -> Outcome:
+    """Sum up what was counted in so many seconds."""
     sorted_ms = sorted(round(latency * 1000, 2) for latency in tally.latencies) or [0.0]
 
     def part(share: float) -> float:

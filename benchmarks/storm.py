@@ -1,68 +1,97 @@
-"""A whole Swarm joins: 4,700 nodes, Swarm3k's size, each over a connection of its own, with the load beside the server.
+"""A whole Swarm joins and follows a rotation of its root: 4,700 nodes, Swarm3k's size, the load beside the server.
 
-Both cores are shared by the server and the load. SwarmKit paces what it rotates at 30 nodes in 3 seconds, 470 s for
-as many; that is the peer, by its own constants, and nobody waits for it here.
+Each node calls over connections of its own. Both cores are shared by the server and the load, and the pace at which
+nodes are given certificates of the new root is set higher than they can come. SwarmKit paces what it rotates at 30
+nodes in 3 seconds, 470 s for as many; that is the peer, by its own constants, and nobody waits for it here.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.engine import build_request
-from benchmarks.load import Load, Outcome, send
+from benchmarks.load import Outcome
 from benchmarks.measure import Figure
-from tests.integration.serve_world import ServedHome
+from tests.integration.serve_world import PROGRAM, ServedHome
 
 NODES = int(os.environ.get("SWARMSEC_BENCH_NODES", "4700"))
 CONNECTIONS = 64
-JOIN_SECONDS = 20.0
+JOIN_SECONDS, ROTATION_SECONDS = 20.0, 30.0
 MEMORY_MB = 400.0
 PACE_SECONDS = NODES / 30 * 3
+_SETTINGS = "\n[ca]\nrotation_nodes_per_second = 10000\n"
 
 
 def run() -> list[Figure]:
-    """Measure a join, once; the time and the server's memory."""
+    """Measure a join and a rotation, once each; their times and the server's memory."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="swarmsec-bench-", dir=Path.cwd())))
         os.environ["SWARMSEC_STATE"] = str(directory / "state")
         home = ServedHome(directory)
         stack.callback(home.stop)
-        home.create().serve()
-        roots, bodies = directory / "roots.pem", directory / "joins.jsonl"
-        roots.write_bytes(home.roots)
-        token = home.token()
-        bodies.write_bytes(b"\n".join(_join_body(token) for _ in range(NODES)))
-        joined = send(_load(home.port, bodies, roots))
+        home.create(settings=_SETTINGS).serve()
+        (directory / "roots.pem").write_bytes(home.roots)
+        joined = _crowd(home, directory, home.token(), lambda: None)
+        rotation = _Rotation(home)
+        followed = _crowd(home, directory, "", rotation.begin)
+        rotation.wait()
         memory = _peak_memory_mb(home.process.pid)
-        return [_time("join", joined), _memory(memory)]
+        return [
+            _time("join", joined, joined.seconds, JOIN_SECONDS),
+            _time("follow a rotation", followed, rotation.seconds, ROTATION_SECONDS),
+            _memory(memory),
+        ]
 
 
-def _join_body(token: str) -> bytes:
-    return json.dumps({"token": token, "csr": build_request().decode("ascii")}).encode()
+class _Rotation:
+    """``ca rotate``, which ends when every node was seen with a certificate of the new root and the old is retired."""
+
+    def __init__(self, home: ServedHome) -> None:
+        self._home = home
+        self.seconds = 0.0
+
+    def begin(self) -> None:
+        self._begun = time.perf_counter()
+        command = [*PROGRAM, "--home", str(self._home.home), "ca", "rotate", "--timeout", "10m"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def wait(self) -> None:
+        said, _ = self._process.communicate(timeout=600)
+        if self._process.returncode != 0:
+            raise RuntimeError(f"the rotation failed: {said[-400:]}")
+        self.seconds = time.perf_counter() - self._begun
 
 
-def _load(port: int, bodies: Path, roots: Path) -> Load:
-    return Load(
-        host="127.0.0.1",
-        port=port,
-        path="/api/v1/node/join",
-        bodies=bodies,
-        roots=roots,
-        connections=CONNECTIONS,
-        fresh=True,
-        expected="BEGIN CERTIFICATE",
-    )
+def _crowd(home: ServedHome, directory: Path, token: str, begin: Callable[[], None]) -> Outcome:
+    given = {
+        "port": home.port,
+        "count": NODES,
+        "directory": str(directory),
+        "roots": str(directory / "roots.pem"),
+        "token": token,
+        "connections": CONNECTIONS,
+    }
+    command = [sys.executable, "-m", "benchmarks.nodes", json.dumps(given)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        begin()
+        said, _ = process.communicate("go\n")
+    return Outcome(**json.loads(said))
 
 
-def _time(name: str, outcome: Outcome) -> Figure:
-    if outcome.errors or outcome.answered != NODES:
-        raise RuntimeError(f"{outcome.errors} of {NODES} failed, the first: {outcome.first_error}")
-    words = f"{NODES:,} nodes {name} (p50 {outcome.p50_ms:,.0f} ms, p99 {outcome.p99_ms:,.0f} ms, no error)"
-    return _once(words, "SwarmKit's pace", "s", outcome.seconds, PACE_SECONDS, JOIN_SECONDS * NODES / 4700)
+def _time(name: str, outcome: Outcome, seconds: float, aim: float) -> Figure:
+    if outcome.errors:
+        raise RuntimeError(f"{outcome.errors} calls failed, the first: {outcome.first_error}")
+    words = f"{NODES:,} nodes {name} (calls: p50 {outcome.p50_ms:,.0f} ms, p99 {outcome.p99_ms:,.0f} ms, no error)"
+    return _once(words, "SwarmKit's pace", "s", seconds, PACE_SECONDS, aim * NODES / 4700)
 
 
 def _memory(megabytes: float) -> Figure:

@@ -29,7 +29,7 @@ from swarmsec.server.ports import AccessDecision, Identities, Readiness, Refusal
 from swarmsec.server.protocol import HttpConnection
 from swarmsec.server.refusals import WINDOW_SECONDS, RefusalRecorder
 from swarmsec.server.rendering import render, write
-from swarmsec.server.request_ids import RANDOM_BYTES, build_request_id
+from swarmsec.server.request_ids import RandomParts, build_request_id
 from swarmsec.server.routes import RouteTable
 from swarmsec.server.settings import ServerSettings
 from swarmsec.server.tls import build_context
@@ -68,6 +68,7 @@ class Server:
         self._settings = settings
         self._parts = parts
         self._is_stopping = False
+        self._random = RandomParts(os.urandom)
         self._at_work: set[asyncio.Task[object]] = set()
         self._connections = Connections(
             limit=settings.max_connections,
@@ -206,7 +207,7 @@ class Server:
 
     def _begin(self, connection: Connection, method: str) -> Exchange:
         return Exchange(
-            request_id=build_request_id(time.time_ns() // 1_000_000, os.urandom(RANDOM_BYTES)),
+            request_id=build_request_id(time.time_ns() // 1_000_000, self._random.take()),
             started=self._parts.monotonic(),
             connection=connection,
             method=method,

@@ -6,12 +6,14 @@ a caller passes. Everything that is not printable ASCII is escaped, so a line st
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import traceback
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Final, TextIO
 
 LOGGER = logging.getLogger("swarmsec.server")
 
@@ -33,6 +35,7 @@ FIELDS = (
 """Fields of a line after ``time``, ``level`` and ``event``, in their order."""
 
 MAX_FRAMES = 40
+_encode: Final = json.JSONEncoder(ensure_ascii=True, default=str).encode
 
 
 class JsonLines(logging.Formatter):
@@ -47,7 +50,40 @@ class JsonLines(logging.Formatter):
             "event": str(record.msg),
         }
         line.update((name, given[name]) for name in FIELDS if name in given)
-        return json.dumps(line, ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
+        return _encode(line).replace("\x7f", "\\u007f")
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes the lines of one round of the event loop together, and those of warnings and errors at once.
+
+    Each write lets other threads have their turn at the interpreter, which costs more than the write does.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line until the loop comes round, or write it where no loop runs."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            loop = _running_loop()
+            if loop is None or record.levelno > logging.INFO:
+                self.flush()
+            elif self._loop is not loop:
+                self._loop = loop
+                loop.call_soon(self.flush)
+        except Exception:  # noqa: BLE001  # as of every handler: a log that cannot be written stops nobody
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        with self.lock or nullcontext():
+            lines, self._lines, self._loop = self._lines, [], None
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
 
 
 def log_event(level: int, event: str, **fields: object) -> None:
@@ -70,12 +106,19 @@ def log_defect(event: str, error: BaseException, **fields: object) -> None:
 
 def write_logs_to(stream: TextIO, level: int = logging.INFO) -> logging.Handler:
     """Send the server's log to a stream as JSON lines; returns the handler, for whoever removes it again."""
-    handler = logging.StreamHandler(stream)
+    handler = Lines(stream)
     handler.setFormatter(JsonLines())
     LOGGER.addHandler(handler)
     LOGGER.setLevel(level)
     LOGGER.propagate = False
     return handler
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _types(error: BaseException) -> str:

@@ -137,6 +137,8 @@ def issue_for_node(
     known = _known_certificate(transaction, authority, identity, spki_der, requester)
     if known is not None:
         return known
+    # Looked for before there is a new one: a group's new certificates are written together.
+    formers = transaction.certificates.by_subject(identity.node_id)
     kind = RoleKind.SWARM_MANAGER if identity.role is NodeRole.MANAGER else RoleKind.NODE
     record = _issue(
         transaction,
@@ -148,7 +150,7 @@ def issue_for_node(
         name=identity.node_id,
         role=Role(kind=kind, scope=identity.node_id),
     )
-    revoked = _retire_former(transaction, record)
+    revoked = _retire(transaction, formers, record.role)
     fields: Mapping[str, Field] = {
         "profile": record.profile,
         "via": via,
@@ -293,18 +295,21 @@ def _issue(
     return record
 
 
-def _retire_former(transaction: Transaction, new: CertificateRecord) -> int:
+def _retire(transaction: Transaction, formers: Sequence[CertificateRecord], role: str) -> int:
     """Mark a node's earlier certificates: superseded, or revoked where they gave it a role that it no longer has.
+
+    Args:
+        role: the node's, from now on.
 
     Returns:
         how many were revoked.
     """
     revoked = 0
     when = transaction.clock.unix_ms() // 1000
-    for former in transaction.certificates.by_subject(new.subject_id):
-        if former.id == new.id or former.status is CertificateStatus.REVOKED:
+    for former in formers:
+        if former.status is CertificateStatus.REVOKED:
             continue
-        if former.role == new.role:
+        if former.role == role:
             if former.status is CertificateStatus.VALID:
                 transaction.certificates.change_status(former, status=CertificateStatus.SUPERSEDED)
         elif former.not_after > when:

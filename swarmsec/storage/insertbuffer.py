@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Dialect, Table, bindparam, func, insert, select
+from sqlalchemy import Connection, Dialect, Table, bindparam, exists, func, insert, select
 
 from swarmsec.storage.database import driver_of
 from swarmsec.storage.rows import Row, content_digest, shape_of
+
+T = TypeVar("T")
 
 
 class InsertBuffer:
@@ -29,6 +31,7 @@ class InsertBuffer:
         self._dialect = connection.dialect
         self._rows: dict[Table, list[Sequence[Any]]] = {}
         self._highest: dict[Table, int] = {}
+        self._found: dict[Table, dict[Any, Any]] = {}
 
     def add(self, table: Table, values: Row) -> bytes:
         """Take a row and return its digest.
@@ -47,6 +50,7 @@ class InsertBuffer:
             self._rows[table].append(row)
         else:
             self._rows[table] = [row]
+        self._found.pop(table, None)
         if table in self._highest:
             self._highest[table] = max(self._highest[table], content[shape_of(table).key[0]])
         return digest
@@ -61,6 +65,30 @@ class InsertBuffer:
             (found,) = self._driver.execute(highest_statement(table, self._dialect)).fetchone()
             self._highest[table] = 0 if found is None else int(found)
         return self._highest[table]
+
+    def once(self, table: Table, question: Hashable, ask: Callable[[], T]) -> T:
+        """What the database answers to a question about a table, asked once until a row of the table is written.
+
+        Args:
+            question: what tells it from other questions about this table.
+            ask: asks the database.
+        """
+        known = self._found.setdefault(table, {})
+        if question not in known:
+            known[question] = ask()
+        answer: T = known[question]
+        return answer
+
+    def is_empty(self, table: Table) -> bool:
+        """Whether a table has no row, new ones among them; the database is asked as in ``once``."""
+        if table in self._rows:
+            return False
+        statement = _any_statement(table, self._dialect)
+        return self.once(table, statement, lambda: not self._driver.execute(statement).fetchone()[0])
+
+    def forget_answers(self, table: Table) -> None:
+        """Ask the database again, because a row of this table was changed."""
+        self._found.pop(table, None)
 
     def forget_highest(self, table: Table) -> None:
         """Ask the database again, because a row of this table was deleted."""
@@ -103,6 +131,7 @@ class InsertBuffer:
         """Drop the rows unwritten."""
         self._rows.clear()
         self._highest.clear()
+        self._found.clear()
 
 
 @lru_cache(maxsize=128)
@@ -118,6 +147,12 @@ def highest_statement(table: Table, dialect: Dialect) -> str:
     """The question for the highest key of a table."""
     (key,) = table.primary_key.columns
     return str(select(func.max(key)).compile(dialect=dialect))
+
+
+@lru_cache(maxsize=128)
+def _any_statement(table: Table, dialect: Dialect) -> str:
+    """The question for any row of a table."""
+    return str(select(exists(select(*table.primary_key.columns))).compile(dialect=dialect))
 
 
 @lru_cache(maxsize=128)

@@ -43,7 +43,7 @@ class Settings:
 
     def get(self, name: str) -> str | None:
         """The value, or None."""
-        row = self._transaction.find(tables.settings, name=name)
+        row = self._transaction.find_once(tables.settings, name=name)
         return None if row is None else str(row["value"])
 
     def put(self, name: str, value: str) -> None:

@@ -22,6 +22,8 @@ class Evictions:
 
     def get(self, node_id: str) -> Eviction | None:
         """The node's eviction, or None."""
+        if self._transaction.is_empty(swarm_evictions):
+            return None
         row = self._transaction.find(swarm_evictions, node_id=node_id)
         return None if row is None else _eviction(row)
 

@@ -193,6 +193,7 @@ class Transaction:
         self._verify_writing()
         new = {**row, **changes}
         self._inserts.flush_table(table)
+        self._inserts.forget_answers(table)
         self._note(table, new, rows.update_row(self._connection, table, new))
         return new
 
@@ -201,6 +202,7 @@ class Transaction:
         self._verify_writing()
         self._inserts.flush_table(table)
         self._inserts.forget_highest(table)
+        self._inserts.forget_answers(table)
         rows.delete_row(self._connection, table, row)
         self._note(table, row, b"")
 
@@ -212,6 +214,14 @@ class Transaction:
         """The rows with these values in key order, verified."""
         self._inserts.flush_matching(table, equals)
         return rows.find_rows(self._connection, table, equals)
+
+    def find_once(self, table: Table, **equals: Any) -> Row | None:
+        """As ``find``, for what every unit of a group asks for: the database is asked once until the table changes."""
+        return self._inserts.once(table, tuple(equals.items()), lambda: self.find(table, **equals))
+
+    def is_empty(self, table: Table) -> bool:
+        """Whether a table has no rows, asked as ``find_once`` asks."""
+        return self._inserts.is_empty(table)
 
     def highest(self, table: Table) -> int:
         """The highest number in use in a table with a single number from 1 on as key; 0 if it is empty."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -50,3 +51,54 @@ def test_a_defect_shows_types_and_frames_and_no_text(stream: io.StringIO) -> Non
     assert (line["error"], line["request_id"], line["level"]) == ("RuntimeError from KeyError", "id", "error")
     assert len(line["frames"]) == 2
     assert "hunter2" not in stream.getvalue()
+
+
+class CountedStream(io.StringIO):
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+def test_lines_of_one_round_of_the_loop_are_written_together_and_errors_at_once() -> None:
+    stream = CountedStream()
+    handler = write_logs_to(stream)
+
+    async def log() -> None:
+        log_event(logging.INFO, "request", status=200)
+        log_event(logging.INFO, "request", status=201)
+        assert stream.writes == 0
+        await asyncio.sleep(0)
+        assert stream.writes == 1
+        log_event(logging.INFO, "request", status=202)
+        log_event(logging.ERROR, "defect", status=500)
+        assert stream.writes == 2
+
+    try:
+        asyncio.run(log())
+    finally:
+        LOGGER.removeHandler(handler)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["status"] for line in lines] == [200, 201, 202, 500]
+
+
+def test_what_a_loop_left_unwritten_is_written_at_the_end() -> None:
+    stream = CountedStream()
+    handler = write_logs_to(stream)
+
+    def log_and_stop() -> None:
+        log_event(logging.INFO, "request")
+        loop.stop()
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.call_soon(log_and_stop)
+        loop.run_forever()
+        assert stream.writes == 0
+        # As ``logging.shutdown`` does when the process ends.
+        handler.flush()
+    finally:
+        loop.close()
+        LOGGER.removeHandler(handler)
+    assert stream.getvalue().count("\n") == 1

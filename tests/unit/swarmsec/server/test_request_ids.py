@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 
 import pytest
 
-from swarmsec.server.request_ids import build_request_id
+from swarmsec.server.request_ids import RANDOM_BYTES, RandomParts, build_request_id
 
 
 def test_it_is_the_example_of_rfc_9562() -> None:
@@ -28,3 +29,17 @@ def test_ids_sort_by_time() -> None:
 def test_too_little_randomness_is_refused() -> None:
     with pytest.raises(ValueError, match="10 random bytes"):
         build_request_id(1, b"\x00" * 9)
+
+
+def test_random_parts_are_drawn_together_and_given_once() -> None:
+    draws: list[bytes] = []
+
+    def draw(count: int) -> bytes:
+        draws.append(os.urandom(count))
+        return draws[-1]
+
+    parts = RandomParts(draw)
+    taken = [parts.take() for _ in range(100)]
+    assert len(draws) == 2
+    assert b"".join(draws).startswith(b"".join(taken))
+    assert {len(part) for part in taken} == {RANDOM_BYTES}
