@@ -148,7 +148,7 @@ def _extension(item: object) -> RequestedExtension:
 
 def _parse(body: bytes) -> object:
     try:
-        return json.loads(body, object_pairs_hook=_unique)
+        return _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         raise UsageProblem("expected a signing request in JSON, each member once") from None
 
@@ -158,6 +158,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("a member is given twice")
     return members
+
+
+_decoder: Final = json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def _object(value: object, where: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> 
     try:
         if request.content.is_eof():
             # It came with the headers, so nothing is waited for.
-            return await _read_counted(request, allowed)
+            return _bounded(request.content.read_nowait(-1), allowed)
         async with asyncio.timeout(seconds):
             return await _read_counted(request, allowed)
     except TimeoutError:
@@ -84,6 +84,12 @@ async def _invite_body(request: web.BaseRequest) -> None:
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # NOTE: aiohttp takes written bytes for a begun answer and would then refuse to word an error.
     request.writer.output_size = 0
+
+
+def _bounded(content: bytes, limit: int) -> bytes:
+    if len(content) > limit:
+        raise _too_large(limit)
+    return content
 
 
 async def _read_counted(request: web.BaseRequest, limit: int) -> bytes:

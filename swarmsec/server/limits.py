@@ -13,8 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -97,6 +96,21 @@ def _digest(key: str) -> bytes:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+class _Place:
+    """One place among the handlers at work; a class, because a generator takes several times as long."""
+
+    __slots__ = ("_admission",)
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    async def __aenter__(self) -> None:
+        await self._admission.take()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._admission.give_back()
+
+
 class Admission:
     """Bounds how many handlers work at the same time and how many requests wait for it.
 
@@ -114,20 +128,20 @@ class Admission:
         self._jitter = jitter
         self._waiting = 0
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    def place(self) -> _Place:
         """Hold one place for the time of a ``async with`` block.
 
         Raises:
             Overloaded: as many wait already as may, or no place came free in time.
         """
-        await self._take()
-        try:
-            yield
-        finally:
-            self._places.release()
+        return _Place(self)
 
-    async def _take(self) -> None:
+    def give_back(self) -> None:
+        """Let go of a place that was taken."""
+        self._places.release()
+
+    async def take(self) -> None:
+        """Take a place; as ``place``, for whoever gives it back."""
         if not self._places.locked():
             await self._places.acquire()
             return

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 from sqlalchemy import select
 
+from swarmsec.audit.decoding import decode_quickly
 from swarmsec.audit.entry import parse_entry
 from swarmsec.storage.errors import translated
 from swarmsec.storage.store import Store
@@ -48,7 +50,7 @@ class LogFollower:
             for row in transaction.connection.execute(statement):
                 if row.data:
                     # What was pruned since is too old to be news.
-                    entry = parse_entry(row.data)
+                    entry = _members(row.data)
                     news.entries.append(entry)
                     self._note_rows(entry, news)
                 size = row.seq + 1
@@ -61,3 +63,13 @@ class LogFollower:
         changes = entry.get("state")
         for change in changes if isinstance(changes, list) else []:
             news.rows.setdefault(str(change[0]), set()).add(str(change[1]))
+
+
+def _members(data: bytes) -> Mapping[str, object]:
+    """An entry's members, the quick way where it can tell them.
+
+    Raises:
+        EntryInvalid: it is no entry.
+    """
+    quick = decode_quickly(data)
+    return parse_entry(data) if quick is None else msgspec.to_builtins(quick)

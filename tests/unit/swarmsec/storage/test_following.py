@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from swarmsec.audit.actions import Action
-from swarmsec.audit.entry import ObjectRef, parse_entry
+from swarmsec.audit.decoding import decode_quickly
+from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Unavailable
 from swarmsec.storage import following
 from swarmsec.storage.following import LogFollower
@@ -63,10 +65,20 @@ def test_what_a_broken_read_gave_comes_again(store: Store, monkeypatch: pytest.M
         seen.append(data)
         if len(seen) == 2:
             raise Unavailable("the database server could not be reached")
-        return parse_entry(data)
+        return decode_quickly(data)
 
-    monkeypatch.setattr("swarmsec.storage.following.parse_entry", breaking)
+    monkeypatch.setattr("swarmsec.storage.following.decode_quickly", breaking)
     with pytest.raises(Unavailable):
         follower.poll()
 
     assert len(follower.poll().entries) == 3
+
+
+def test_quickly_or_not_an_entry_says_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = LogFollower(store, 0).poll()
+    monkeypatch.setattr("swarmsec.storage.following.decode_quickly", lambda _: None)
+    slow = LogFollower(store, 0).poll()
+
+    assert len(quick.entries) > 1
+    assert quick.rows == slow.rows
+    assert json.dumps(quick.entries, sort_keys=True) == json.dumps(slow.entries, sort_keys=True)
