@@ -32,6 +32,8 @@ class InsertBuffer:
         self._rows: dict[Table, list[Sequence[Any]]] = {}
         self._highest: dict[Table, int] = {}
         self._found: dict[Table, dict[Any, Any]] = {}
+        # The values that were looked for among the rows: by table and columns, so that no look goes through all rows.
+        self._values: dict[Table, dict[tuple[str, ...], set[tuple[Any, ...]]]] = {}
 
     def add(self, table: Table, values: Row) -> bytes:
         """Take a row and return its digest.
@@ -51,6 +53,8 @@ class InsertBuffer:
         else:
             self._rows[table] = [row]
         self._found.pop(table, None)
+        for names, values in self._values.get(table, {}).items():
+            values.add(_taker(table, names)(row))
         if table in self._highest:
             self._highest[table] = max(self._highest[table], content[shape_of(table).key[0]])
         return digest
@@ -99,6 +103,7 @@ class InsertBuffer:
         for table, rows in self._rows.items():
             self.write(table, rows)
         self._rows.clear()
+        self._values.clear()
 
     def flush_table(self, table: Table) -> None:
         """Write the rows of one table, and keep those of the others."""
@@ -106,14 +111,17 @@ class InsertBuffer:
         if rows is not None:
             self.write(table, rows)
             del self._rows[table]
+            self._values.pop(table, None)
 
     def flush_matching(self, table: Table, equals: Row) -> None:
         """Write the rows of one table if one of them has these values, so that the database finds it."""
         rows = self._rows.get(table)
         if rows is None:
             return
-        take, wanted = _taker(table, tuple(equals)), tuple(equals.values())
-        if any(take(row) == wanted for row in rows):
+        names, by_names = tuple(equals), self._values.setdefault(table, {})
+        if names not in by_names:
+            by_names[names] = set(map(_taker(table, names), rows))
+        if tuple(equals.values()) in by_names[names]:
             self.flush_table(table)
 
     def write(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -132,6 +140,7 @@ class InsertBuffer:
         self._rows.clear()
         self._highest.clear()
         self._found.clear()
+        self._values.clear()
 
 
 @lru_cache(maxsize=128)
