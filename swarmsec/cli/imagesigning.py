@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, verify_local
+from swarmsec.cli.frame import local_requester, options_of, print_json, say, verify_local
+from swarmsec.cli.trusthome import opened_trust
 from swarmsec.cli.trustinput import FILE, outcome_members
 from swarmsec.cli.unlock import keys_of
 
@@ -58,7 +59,7 @@ def sign(
     if is_remote:
         _sign_remotely(context, found, authority)
         return
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
         outcomes = []
         for named in found:
@@ -84,7 +85,7 @@ def revoke(context: click.Context, references: tuple[str, ...], reason: str) -> 
     from swarmsec.services.sign_image import revoke_image
 
     parsed = [ImageReference.parse(text) for text in references]
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
         done = [home.store.write(_bound(revoke_image, keys, reference, reason=reason)) for reference in parsed]
     if options_of(context).json:
@@ -113,7 +114,7 @@ def promote(context: click.Context, source: str, target: str, insecure: tuple[st
     verify_local(options_of(context))
     signed = ImageReference.parse(source)
     found = _resolved((target,), None, insecure)
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
         home.store.write(_bound(ensure_delegated, keys, found[0].repository))
         outcome = home.store.write(_bound(promote_image, keys, signed, found[0]))

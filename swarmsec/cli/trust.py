@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, warn
+from swarmsec.cli.frame import local_requester, options_of, print_json, say, warn
 from swarmsec.cli.newhome import opened_or_new_home
 from swarmsec.cli.trustdelegate import delegate
 from swarmsec.cli.trustexport import export
+from swarmsec.cli.trusthome import opened_trust
 from swarmsec.cli.trustinput import FILE, report_outcome, root_keys_of
 from swarmsec.cli.trustkeys import key, root
 from swarmsec.cli.trustpin import pin
@@ -98,7 +99,7 @@ def status(context: click.Context) -> None:
     """Show who may sign what, until when it holds, and what waits for signatures."""
     from swarmsec.services.trust_status import pending_members, trust_status
 
-    with opened_home(context) as home, home.store.reading() as transaction:
+    with opened_trust(context) as home, home.store.reading() as transaction:
         found = trust_status(transaction)
         pending = [pending_members(transaction, change) for change in found.pending]
     if options_of(context).json:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from swarmsec.cli.frame import local_requester, opened_home
+from swarmsec.cli.frame import local_requester
+from swarmsec.cli.trusthome import opened_trust
 from swarmsec.cli.trustinput import FILE, report_outcome, root_keys_of
 from swarmsec.cli.unlock import keys_of
 
@@ -45,7 +46,7 @@ def add(context: click.Context, repository: str, key_files: tuple[Path, ...], th
     wanted = Delegation(
         repository=parse_repository(repository), outside_keys=root_keys_of(key_files), threshold=threshold
     )
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
         outcome = home.store.write(lambda transaction: add_delegation(transaction, keys, local_requester(), wanted))
     report_outcome(context, outcome, done=f"{wanted.repository} can be signed")
@@ -60,7 +61,7 @@ def remove(context: click.Context, repository: str) -> None:
     from swarmsec.services.delegate_repository import remove_delegation
 
     name = parse_repository(repository)
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
         outcome = home.store.write(lambda transaction: remove_delegation(transaction, keys, local_requester(), name))
     report_outcome(context, outcome, done=f"{name} is delegated no longer")

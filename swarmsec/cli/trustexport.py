@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from swarmsec.cli.durations import DURATION
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json
+from swarmsec.cli.frame import local_requester, options_of, print_json
+from swarmsec.cli.trusthome import opened_trust
 from swarmsec.cli.trustinput import FILE, write_file
 from swarmsec.cli.unlock import keys_of
 
@@ -25,11 +26,9 @@ def export(context: click.Context, output: Path, ttl: timedelta) -> None:
       swarmsec trust export -o bundle.json --ttl 2d
     """
     from swarmsec.services.export_trust import export_trust
-    from swarmsec.services.refresh_trust import refresh_if_due
 
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
-        home.store.write(lambda transaction: refresh_if_due(transaction, keys, local_requester()))
         data = home.store.write(lambda transaction: export_trust(transaction, keys, local_requester(), ttl=ttl))
     write_file(output, data)
     if options_of(context).json:

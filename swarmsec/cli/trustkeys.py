@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from swarmsec.cli.frame import ask_passphrase, local_requester, opened_home, options_of, print_json, say
+from swarmsec.cli.frame import ask_passphrase, local_requester, options_of, print_json, say
+from swarmsec.cli.trusthome import opened_trust
 from swarmsec.cli.trustinput import FILE, report_outcome, root_keys_of, write_file
 from swarmsec.cli.unlock import keys_of
 
@@ -83,7 +84,7 @@ def rotate(context: click.Context, role: str, added: tuple[Path, ...], removed: 
     is_own = role in {REVOCATIONS, SNAPSHOT, TIMESTAMP}
     if is_own and (added or removed):
         raise UsageProblem(f"expected no --add and --remove: {role} is signed by the service alone")
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
 
         def unit(transaction: Transaction) -> Published | PendingChange:
@@ -123,7 +124,7 @@ def export(context: click.Context, output: Path) -> None:
     from notary.roles import ROOT
     from swarmsec.services.trust_state import current_file, verify_initialised
 
-    with opened_home(context) as home, home.store.reading() as transaction:
+    with opened_trust(context) as home, home.store.reading() as transaction:
         verify_initialised(transaction)
         data = current_file(transaction, ROOT)
     assert data is not None, "a repository has a root"
@@ -150,7 +151,7 @@ def rotate_root_command(context: click.Context, key_files: tuple[Path, ...], thr
     from swarmsec.services.rotate_root import rotate_root
 
     root_keys = root_keys_of(key_files)
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
         outcome = home.store.write(
             lambda transaction: rotate_root(

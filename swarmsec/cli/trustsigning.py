@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmsec.cli.frame import ask_passphrase, local_requester, opened_home, options_of, print_json, say
+from swarmsec.cli.frame import ask_passphrase, local_requester, options_of, print_json, say
+from swarmsec.cli.trusthome import opened_trust
 from swarmsec.cli.trustinput import FILE, report_outcome, write_file
 from swarmsec.cli.unlock import keys_of
 
@@ -40,7 +41,7 @@ def pending(context: click.Context, output: Path | None, change_id: str | None, 
     if options_of(context).server is not None and drop is None:
         _show_pending(context, *_remote_pending(context, change_id), output)
         return
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         if drop is not None:
             home.store.write(lambda transaction: drop_change(transaction, local_requester(), drop))
             click.echo(f"dropped {drop}")
@@ -121,7 +122,7 @@ def _bring(context: click.Context, signatures: SignaturesFile) -> None:
         is_done = bring_remotely(peer_of(context, None), signatures)
         click.echo(f"{'published' if is_done else 'pending'} {signatures.change_id}")
         return
-    with opened_home(context) as home:
+    with opened_trust(context) as home:
         keys = keys_of(context, home)
         outcome = home.store.write(
             lambda transaction: add_signatures(
@@ -136,7 +137,7 @@ def _waiting(context: click.Context) -> ChangeFile:
 
     if options_of(context).server is not None:
         return _one(_remote_pending(context, None)[1])
-    with opened_home(context) as home, home.store.reading() as transaction:
+    with opened_trust(context) as home, home.store.reading() as transaction:
         return _one([change_file(transaction, item) for item in transaction.trust.changes.all()])
 
 

@@ -56,19 +56,27 @@ def open_home_trust(
     root = home.store.read(_own_root)
     if root is None:
         return None
-    if home.store.read(is_refresh_due):
-        try:
-            keys = unlock()
-            home.store.write(lambda transaction: refresh_if_due(transaction, keys, requester))
-        except SwarmsecError as error:
-            # What is there still counts until it expires, which the verification looks at.
-            warn(f"the metadata could not be signed again: {error}")
+    refresh_home(home, unlock=unlock, requester=requester, warn=warn)
     data, is_own = root
     return HomeTrust(
         metadata=published_metadata(home),
         documents=home.store.read(active_documents),
         root=data if is_own else None,
     )
+
+
+def refresh_home(
+    home: Home, *, unlock: Callable[[], SealedKeys], requester: Requester, warn: Callable[[str], None]
+) -> None:
+    """Sign again what is due in a home's repository, if it has one; arguments as ``open_home_trust``."""
+    if not home.store.read(is_refresh_due):
+        return
+    try:
+        keys = unlock()
+        home.store.write(lambda transaction: refresh_if_due(transaction, keys, requester))
+    except SwarmsecError as error:
+        # What is there still counts until it expires, which every verification looks at.
+        warn(f"the metadata could not be signed again: {error}")
 
 
 def _own_root(transaction: Transaction) -> tuple[bytes, bool] | None:

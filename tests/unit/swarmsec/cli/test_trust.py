@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from swarmsec.clock import SystemClock
 from tests.unit.swarmsec.cli.program import Program
 
 APP = "registry.example/shop/api"
@@ -38,6 +39,26 @@ def test_embedded(program: Program) -> None:
     assert "one machine holds every root key" in said.err
     assert program.good("policy", "list").out.count("TrustPolicy") == 1
     assert program("trust", "init", "--yes").code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status",), ("pending",), ("delegate", "add", APP), ("export", "-o", "bundle.json")]
+)
+def test_what_is_due_is_signed_again_before_anything_else(
+    program: Program, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    program.good("trust", "init", "--yes")
+
+    def stamps() -> list[str]:
+        entries = program.good("audit", "log", "--json").out.splitlines()
+        return [entry for entry in entries if '"trust.refresh"' in entry]
+
+    program.good("trust", *arguments)
+    assert stamps() == []
+    now = SystemClock().unix_ms
+    monkeypatch.setattr(SystemClock, "unix_ms", lambda _: now() + 2 * 3_600_000)
+    program("trust", *arguments)
+    assert len(stamps()) == 1
 
 
 def test_a_home_is_made_where_there_is_none(homeless: Program) -> None:
