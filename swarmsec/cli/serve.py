@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmsec.cli.frame import local_requester, opened_home
+from swarmsec.cli.frame import local_requester, opened_home, warn
 
 if TYPE_CHECKING:
     from swarmsec.wiring.serving.session import Session
@@ -36,7 +36,12 @@ def serve(context: click.Context, listen: str | None, names: tuple[str, ...], re
 
     from swarmsec.server.logs import write_logs_to
     from swarmsec.wiring.serving.session import Listening, Session
+    from swarmsec.wiring.undumpable import forbid_dumps, swap_finding
 
+    forbid_dumps()
+    finding = swap_finding()
+    if finding:
+        warn(finding)
     with opened_home(context, ends_when_hung=False) as home:
         listening = Listening.parse(listen or home.config.serve.listen, names)
         if require_approval:

@@ -89,6 +89,12 @@ class Metrics:
             "swarmsec_trust_pending_changes", "Changes that wait for signatures", registry=registry
         )
 
+        self.secret_deliveries = Counter(
+            "swarmsec_secret_deliveries",
+            "Requests of tasks for secrets, from any driver of this home: delivered, or why not",
+            ("result",),
+            registry=registry,
+        )
         self.secret_rotation_overdue = Gauge(
             "swarmsec_secret_rotation_overdue",
             "Secrets whose value is older than a rotation policy allows",

@@ -24,6 +24,7 @@ from swarmsec.services.apply_policy import active_documents
 from swarmsec.services.attach_intents import record_attach, record_detach
 from swarmsec.services.deliver_secret import repository_of, version_label
 from swarmsec.services.delivery_records import Attachment
+from swarmsec.services.judge_image import ImageJudge
 from swarmsec.services.keep_secrets import find_secret
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import Lease
@@ -109,7 +110,6 @@ def begin_attach(
     *,
     mode: str = DRIVER_MODE,
     docker_secret: str = "",
-    image_trusted: bool = False,
     turn: Lease = NOBODY,
 ) -> AttachPlan:
     """Decide, and put the intent and the attachment on record.
@@ -124,7 +124,6 @@ def begin_attach(
         requester: who asks; its request id joins the intent and its outcome.
         mode: ``driver`` or ``native``.
         docker_secret: the name of the Docker secret; the name with dots without it.
-        image_trusted: whether the service's image was verified under the trust policy.
         turn: which process is at it, and until when at most.
 
     Raises:
@@ -136,7 +135,7 @@ def begin_attach(
     version = NONE if name.is_issued else find_secret(transaction, name).record.current
     target = ObjectRef(type="secret", name=name.text, version=version)
     fields: dict[str, Field] = {"service": service.id, "service_name": service.name, "mode": mode}
-    denied = decide_attach(transaction, name, service, nodes, image_trusted=image_trusted)
+    denied = decide_attach(transaction, name, service, nodes)
     if denied is not None:
         why = f"{denied.reason}{f': {denied.basis}' if denied.basis else ''}"
         event = requester.event(Action.SECRET_ATTACH, target, outcome=Outcome.DENIED, reason=why, fields=fields)
@@ -273,11 +272,13 @@ def decide_attach(
     name: SecretName,
     service: ServiceState,
     nodes: Sequence[tuple[str, str]],
-    *,
-    image_trusted: bool = False,
 ) -> Denied | None:
-    """The policy's answer for every node that a task may come to; None if one of them is enough for a task."""
+    """The policy's answer for every node that a task may come to; None if one of them is enough for a task.
+
+    Whether the service's image is vouched for now is told for the policy that asks; each task is asked about again.
+    """
     documents = active_documents(transaction)
+    image_trusted = ImageJudge().judge(transaction, service.image, documents).is_trusted
     answer: Denied | None = None
     for node_id, hostname in nodes or [("", "")]:
         decision = decide_secret_access(

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from notary.errors import NotaryError
 from notary.reference import ImageReference
-from policies.decisions import Denied
+from policies.decisions import Allowed, DenialCode, Denied
 from policies.secret_access import SecretRequestFacts, decide_secret_access
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
@@ -27,8 +29,9 @@ from swarmsec.secretstore.envelope import frame
 from swarmsec.secretstore.names import SecretName
 from swarmsec.secretstore.versions import NONE, VersionState
 from swarmsec.services.apply_policy import active_documents
-from swarmsec.services.delivery_records import CheckedTask, SecretRequest
+from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
 from swarmsec.services.issue_task_secret import TaskIssuing, issue_task_secret
+from swarmsec.services.judge_image import ImageJudge
 from swarmsec.services.keep_secrets import KeptSecret, find_secret, fingerprint_key, open_version
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import CertificateStatus
@@ -51,6 +54,14 @@ class Delivery:
     serial: str = ""
 
 
+class DeliveryDenied(DeniedError):
+    """A task was refused its secret; ``kind`` says why in a word."""
+
+    def __init__(self, message: str, kind: RefusalKind) -> None:
+        super().__init__(message, hint=EVENTS_HINT)
+        self.refusal = kind
+
+
 def deliver_secret(
     transaction: Transaction,
     keys: Keys,
@@ -58,7 +69,7 @@ def deliver_secret(
     task: CheckedTask,
     requester: Requester,
     *,
-    image_trusted: bool = False,
+    judge: ImageJudge,
     requires_node_certificate: bool = False,
     issuing: TaskIssuing | None = None,
 ) -> Delivery:
@@ -70,7 +81,7 @@ def deliver_secret(
         request: as the engine sent it.
         task: what the manager says of the task.
         requester: the driver.
-        image_trusted: whether the task's image was verified under the trust policy.
+        judge: says whether the task's image is vouched for, where the deciding rule asks for it.
         requires_node_certificate: whether the task's node must hold a certificate of ours: true on an adopted Swarm.
         issuing: for secrets under ``pki/``; None where none are issued.
 
@@ -78,23 +89,34 @@ def deliver_secret(
         Refusal: the request is denied; the reason is on record.
         RecordUnreadable: the value does not open.
     """
-    try:
+
+    @contextmanager
+    def refused(kind: RefusalKind) -> Iterator[None]:
+        try:
+            yield
+        except (DeniedError, NotFound, UsageProblem, AlreadyExists) as error:
+            raise refuse_delivery(request, error, requester, kind) from None
+
+    with refused(RefusalKind.REQUEST):
         name = secret_name_of(request)
+    with refused(RefusalKind.TASK):
         _verify_task(request, task)
+    with refused(RefusalKind.SECRET):
         kept = None if name.is_issued else find_secret(transaction, name)
+    with refused(RefusalKind.NODE):
         _verify_node(transaction, task, required=requires_node_certificate)
-        facts = _facts(transaction, name, task, image_trusted=image_trusted)
-        decision = decide_secret_access(active_documents(transaction), facts)
-        if isinstance(decision, Denied):
-            raise DeniedError(f"{decision.reason}{f': {decision.basis}' if decision.basis else ''}")
+    decision, hint = _decide(transaction, name, task, judge)
+    if isinstance(decision, Denied):
+        kind = RefusalKind.IMAGE if decision.code is DenialCode.IMAGE_NOT_TRUSTED else RefusalKind.POLICY
+        with refused(kind):
+            raise DeniedError(f"{decision.reason}{hint}{f': {decision.basis}' if decision.basis else ''}")
+    with refused(RefusalKind.SECRET):
         if kept is None:
             delivery = _issued(transaction, issuing, name, request, task, requester)
         else:
             number = version_of(transaction, keys, kept, task)
             value = open_version(transaction, keys, kept, number)
             delivery = Delivery(name=name, version=number, value=value)
-    except (DeniedError, NotFound, UsageProblem, AlreadyExists) as error:
-        raise refuse_delivery(request, error, requester) from None
     fields = _fields(request, rule=str(decision.basis))
     if delivery.serial:
         fields["serial"] = delivery.serial
@@ -117,13 +139,17 @@ def _issued(
     return Delivery(name=name, version=NONE, value=made.value, serial=made.serial)
 
 
-def refuse_delivery(request: SecretRequest, error: SwarmsecError, requester: Requester) -> Refusal:
+def refuse_delivery(request: SecretRequest, error: SwarmsecError, requester: Requester, kind: RefusalKind) -> Refusal:
     """Word a refusal for the engine and for the log."""
     target = ObjectRef(type="secret", name=request.secret_labels.get(NAME_LABEL, request.secret_name))
     event = requester.event(
-        Action.SECRET_DELIVER, target, outcome=Outcome.DENIED, reason=str(error), fields=_fields(request)
+        Action.SECRET_DELIVER,
+        target,
+        outcome=Outcome.DENIED,
+        reason=str(error),
+        fields=_fields(request, kind=kind.value),
     )
-    return Refusal(DeniedError(str(error), hint=EVENTS_HINT), event)
+    return Refusal(DeliveryDenied(str(error), kind), event)
 
 
 def secret_name_of(request: SecretRequest) -> SecretName:
@@ -201,6 +227,20 @@ def _verify_node(transaction: Transaction, task: CheckedTask, *, required: bool)
         raise DeniedError(f"node {task.node_id} holds no certificate that counts: revoked or expired")
     if required:
         raise DeniedError(f"node {task.node_id} holds no certificate of this authority")
+
+
+def _decide(
+    transaction: Transaction, name: SecretName, task: CheckedTask, judge: ImageJudge
+) -> tuple[Allowed | Denied, str]:
+    """Ask the policy, and the trust service where nothing but its word is missing; with what it said against."""
+    documents = active_documents(transaction)
+    decision = decide_secret_access(documents, _facts(transaction, name, task, image_trusted=False))
+    if not (isinstance(decision, Denied) and decision.code is DenialCode.IMAGE_NOT_TRUSTED):
+        return decision, ""
+    judged = judge.judge(transaction, task.image, documents)
+    if not judged.is_trusted:
+        return decision, f" ({judged.standing}: {judged.reason})"
+    return decide_secret_access(documents, _facts(transaction, name, task, image_trusted=True)), ""
 
 
 def _facts(transaction: Transaction, name: SecretName, task: CheckedTask, *, image_trusted: bool) -> SecretRequestFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,25 @@ class CheckedTask:
     image: str
     node_id: str
     hostname: str
+
+
+class RefusalKind(StrEnum):
+    """Why a task got nothing, in one word for counts and lists.
+
+    ``REQUEST`` is none that can be meant, ``TASK`` not what the manager says, ``SECRET`` no such secret or version,
+    ``NODE`` a node without a certificate that counts, ``POLICY`` the documents in force, ``IMAGE`` an image that is
+    not vouched for. ``LATE`` did not come in time, ``UNAVAILABLE`` could not be told, ``DEFECT`` is a fault of ours.
+    """
+
+    REQUEST = "request"
+    TASK = "task"
+    SECRET = "secret"  # noqa: S105  # a word
+    NODE = "node"
+    POLICY = "policy"
+    IMAGE = "image"
+    LATE = "late"
+    UNAVAILABLE = "unavailable"
+    DEFECT = "defect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

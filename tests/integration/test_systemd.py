@@ -1,4 +1,4 @@
-"""systemd itself reads the shipped unit and account; nothing is installed or started."""
+"""systemd itself reads the shipped units and account; nothing is installed or started."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.unit.repository.tree import ROOT
 
 PROGRAM = "/opt/swarmsec/bin/swarmsec"
-WORST_EXPOSURE = 1.5
-"""Of 10; what is left is that the service has the network and the root file system, read-only."""
+UNITS = {"swarmsec": 1.5, "swarmsec-driver": 2.0}
+"""The worst exposure of each, of 10. What is left is that the server has the network and the root file system,
+read-only; the driver is root besides, for Docker's socket and its own are for root."""
+both = pytest.mark.parametrize("name", UNITS)
 
 
 AGENT_S_EXPOSURE = 2.5
 """The agent reads what root may, and sees other processes: that is its work."""
 
 
-def unit_for_this_machine(directory: Path, name: str = "swarmsec", verb: str = "serve") -> Path:
+def unit_for_this_machine(directory: Path, name: str = "swarmsec", verb: str = "") -> Path:
     """Copy a unit, its program replaced by one that exists here, which `verify` insists on."""
     text = (ROOT / "systemd" / f"{name}.service").read_text()
     assert re.search(rf"^ExecStart={PROGRAM} .*{verb}$", text, re.MULTILINE)
@@ -36,27 +40,30 @@ def analyze(*arguments: str | Path) -> str:
     return ran.stdout + ran.stderr
 
 
-def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
-    assert "swarmsec" not in analyze("verify", "--man=no", unit_for_this_machine(tmp_path))
+@both
+def test_systemd_has_nothing_to_say_about_the_unit(name: str, tmp_path: Path) -> None:
+    assert "swarmsec" not in analyze("verify", "--man=no", unit_for_this_machine(tmp_path, name))
 
 
 def test_a_misspelt_directive_would_be_told(tmp_path: Path) -> None:
-    unit = unit_for_this_machine(tmp_path)
+    unit = unit_for_this_machine(tmp_path, "swarmsec")
     unit.write_text(unit.read_text().replace("NoNewPrivileges=", "NoNewPrivilege="))
     assert "NoNewPrivilege" in analyze("verify", "--man=no", unit)
 
 
-def test_the_exposure_stays_low(tmp_path: Path) -> None:
-    threshold = str(round(WORST_EXPOSURE * 10))
-    analyze("security", "--offline=true", f"--threshold={threshold}", unit_for_this_machine(tmp_path))
+@both
+def test_the_exposure_stays_low(name: str, tmp_path: Path) -> None:
+    threshold = str(round(UNITS[name] * 10))
+    analyze("security", "--offline=true", f"--threshold={threshold}", unit_for_this_machine(tmp_path, name))
 
 
-def test_every_protection_that_systemd_knows_is_on_or_accounted_for(tmp_path: Path) -> None:
-    table = json.loads(
-        analyze("security", "--offline=true", "--json=short", unit_for_this_machine(tmp_path)),
-    )
+@both
+def test_every_protection_that_systemd_knows_is_on_or_accounted_for(name: str, tmp_path: Path) -> None:
+    unit = unit_for_this_machine(tmp_path, name)
+    table = json.loads(analyze("security", "--offline=true", "--json=short", unit))
     open_points = {row["json_field"] for row in table if row["set"] is False}
-    assert open_points <= {
+    of_root = {"UserOrDynamicUser", "PrivateUsers"} if name == "swarmsec-driver" else set()
+    assert open_points <= of_root | {
         "RootDirectoryOrRootImage",
         "PrivateMounts",
         "PrivateNetwork",

@@ -50,6 +50,13 @@ class SwarmsecHost:
         return f"https://{self.host.address}:{PORT}"
 
     @property
+    def pid(self) -> int:
+        """The server's process."""
+        if self._process is None:
+            raise PeerProblem("expected a server that was started")
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What the server said so far."""
         path = self.directory / "serve.log"

@@ -26,6 +26,7 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.access import PolicyAccess
 from swarmsec.server.agent_api import build_agent_route
 from swarmsec.server.app import Server, ServerParts
+from swarmsec.server.delivery_api import build_delivery_route
 from swarmsec.server.identity_api import build_identity_route
 from swarmsec.server.log_api import build_log_routes
 from swarmsec.server.metrics import Metrics
@@ -48,6 +49,7 @@ from swarmsec.wiring.localaddresses import server_names
 from swarmsec.wiring.serving.agents import ServedAgents
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
+from swarmsec.wiring.serving.delivering import ServedDeliveries
 from swarmsec.wiring.serving.enrolling import EnrolledIdentities
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.logservice import ServedLogFiles
@@ -59,6 +61,7 @@ from swarmsec.wiring.serving.trust import ServedTrust, issuers_of
 from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.serving.witnesses import ServedWitnesses
+from swarmsec.wiring.taskcertificates import task_issuing
 from swarmsec.wiring.unlocking import UnlockSocket
 
 GRACE_SECONDS: Final = 10.0
@@ -213,6 +216,7 @@ class Session:
                 metrics=self._metrics,
                 routes=[
                     *build_node_routes(services),
+                    build_delivery_route(ServedDeliveries(store, self._writer, keys, task_issuing(home.config, keys))),
                     build_identity_route(EnrolledIdentities(self._writer, keys, authorities)),
                     *build_revocation_routes(revocations),
                     *build_log_routes(ServedLogFiles(store, self._writer)),

@@ -188,6 +188,9 @@ class Upkeep:
         action, outcome = str(entry["action"]), str(entry["outcome"])
         self.metrics.audit_entries.labels(action, outcome).inc()
         fields = entry.get("fields")
+        if action == Action.SECRET_DELIVER:
+            kind = str(fields.get("kind", "")) if isinstance(fields, dict) else ""
+            self.metrics.secret_deliveries.labels("delivered" if outcome == Outcome.SUCCESS else kind or "other").inc()
         if action == Action.CA_ISSUE:
             profile = str(fields.get("profile", "")) if isinstance(fields, dict) else ""
             result = "issued" if outcome == Outcome.SUCCESS else "refused"

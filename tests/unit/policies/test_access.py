@@ -29,6 +29,7 @@ FROM_AFAR = {
     "ca.crl": EVERYBODY,
     "node.join": EVERYBODY,
     "access.enrol": EVERYBODY,
+    "secrets.deliver": frozenset({RoleWord.DRIVER}),
     "node.renew": frozenset({RoleWord.DRIVER, RoleWord.AGENT, RoleWord.NODE, RoleWord.SWARM_MANAGER}),
     "node.check": frozenset({RoleWord.DRIVER, RoleWord.AGENT, RoleWord.NODE, RoleWord.SWARM_MANAGER}),
     "node.recover": EVERYBODY,

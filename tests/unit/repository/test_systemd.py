@@ -83,3 +83,15 @@ def test_a_refusal_of_our_own_is_not_tried_again() -> None:
 def test_no_group_and_no_secret_comes_with_the_unit() -> None:
     assert service().keys().isdisjoint({"SupplementaryGroups", "EnvironmentFile", "PassEnvironment"})
     assert parse_unit(UNIT.read_text())["Install"]["WantedBy"] == ["multi-user.target"]
+
+
+def test_the_driver_is_hardened_like_the_server_and_watched() -> None:
+    driver = parse_unit((ROOT / "systemd" / "swarmsec-driver.service").read_text())["Service"]
+    # It is root, whose socket and Docker's it shares, and comes back after every end.
+    own = {"User", "StateDirectory", "Restart"}
+    assert {name: driver[name] for name in REQUIRED.keys() - own} == {
+        name: [value] for name, value in REQUIRED.items() if name not in own
+    }
+    assert (driver["Type"], driver["WatchdogSec"], driver["Restart"]) == (["notify"], ["10"], ["always"])
+    assert driver["SystemCallFilter"] == service()["SystemCallFilter"]
+    assert driver.keys().isdisjoint({"SupplementaryGroups", "EnvironmentFile", "PassEnvironment"})

@@ -23,6 +23,7 @@ from swarmsec.services.deliver_secret import (
     version_label,
 )
 from swarmsec.services.delivery_records import Attachment, CheckedTask, SecretRequest
+from swarmsec.services.judge_image import ImageJudge, JudgedImage, Standing
 from swarmsec.services.keep_secrets import (
     NewSecret,
     create_secret,
@@ -81,7 +82,9 @@ class Counter:
     def ask(self, request: SecretRequest = REQUEST, task: CheckedTask = TASK, **options: Any) -> bytes:
         driver = Requester(actor=OPERATOR.actor)
         return self.desk.home.store.write(
-            lambda transaction: deliver_secret(transaction, self.desk.keys, request, task, driver, **options)
+            lambda transaction: deliver_secret(
+                transaction, self.desk.keys, request, task, driver, **{"judge": ImageJudge()} | options
+            )
         ).value.reveal()
 
     def labelled(self, version: str) -> CheckedTask:
@@ -97,6 +100,13 @@ class Counter:
         entry = self.desk.last_entry()
         assert (entry["action"], entry["outcome"], entry["reason"]) == ("secret.deliver", "denied", str(caught.value))
         assert (entry["fields"]["task"], entry["fields"]["node"]) == (request.task_id, request.node_id)
+
+
+class Vouching:
+    """A trust service that vouches for everything."""
+
+    def judge(self, transaction: object, text: str, documents: object) -> JudgedImage:
+        return JudgedImage(text=text, standing=Standing.TRUSTED)
 
 
 def attach(desk: Desk) -> None:
@@ -187,7 +197,8 @@ def test_a_service_that_nobody_attached_is_denied(counter: Counter) -> None:
 def test_an_image_that_nobody_vouches_for_is_denied_where_the_rule_asks(counter: Counter) -> None:
     counter.apply(POLICY.replace("effect: allow", "requireTrustedImage: true, effect: allow"))
     counter.verify_denied("trust")
-    assert counter.ask(image_trusted=True) == b"two"
+    trusting: Any = Vouching()
+    assert counter.ask(judge=trusting) == b"two"
 
 
 def test_a_node_whose_certificate_was_revoked_or_ended_is_denied(counter: Counter) -> None:

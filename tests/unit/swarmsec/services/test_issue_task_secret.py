@@ -18,6 +18,7 @@ from swarmsec.secretstore.names import SecretName
 from swarmsec.services.apply_policy import apply_policies
 from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, verify_mode
 from swarmsec.services.deliver_secret import deliver_secret
+from swarmsec.services.judge_image import ImageJudge
 from swarmsec.services.keep_secrets import NewSecret, create_secret, find_secret
 from swarmsec.services.requester import Requester
 from swarmsec.services.revoke_certificates import revoke_certificates
@@ -52,7 +53,9 @@ class Counter:
         issuing = task_issuing(self.desk.home.config, self.desk.keys) if issues else None
         driver = Requester(actor=OPERATOR.actor)
         return self.desk.home.store.write(
-            lambda transaction: deliver_secret(transaction, self.desk.keys, request, task, driver, issuing=issuing)
+            lambda transaction: deliver_secret(
+                transaction, self.desk.keys, request, task, driver, judge=ImageJudge(), issuing=issuing
+            )
         ).value.reveal()
 
     def refused(self, service: str = "shop_api", task_name: str = "", *, issues: bool = True) -> str:

@@ -12,12 +12,16 @@ from typing import Any
 
 import pytest
 
+from swarmsec.audit.entry import Actor
 from swarmsec.docker.secret_driver import parse_secret_request
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable
 from swarmsec.services.attach_secret import DRIVER_MODE
 from swarmsec.services.delivery_records import CheckedTask, SecretRequest
+from swarmsec.services.judge_image import ImageJudge
+from swarmsec.services.requester import Requester
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring import driving
+from swarmsec.wiring.deciding import HomeDecisions
 from swarmsec.wiring.driving import DriverParts, SecretDriver
 from tests.unit.swarmsec.wiring.secretworld import NAME, World
 
@@ -67,6 +71,11 @@ class HangingWriter:
         await asyncio.sleep(60)
 
 
+def decisions(world: World, writer: Any) -> HomeDecisions:
+    requester = Requester(actor=Actor(type="service", id="driver"))
+    return HomeDecisions(world.home.store, writer, world.keys, ImageJudge(), requester)
+
+
 def answers(world: World, checker: Checker, bodies: list[bytes], *, writer: Any = None) -> tuple[list[Any], list[str]]:
     """Ask all at once."""
     said: list[str] = []
@@ -75,10 +84,8 @@ def answers(world: World, checker: Checker, bodies: list[bytes], *, writer: Any 
         group = GroupWriter(world.home.store)
         group.start()
         parts = DriverParts(
-            writer=writer or group,
-            keys=world.keys,
+            decisions=decisions(world, writer or group),
             checker=checker,
-            requires_node_certificate=False,
             load=lambda: None,
             report=said.append,
         )
@@ -145,10 +152,8 @@ def test_whatever_hangs_behind_it_the_answer_is_a_refusal_in_time(attached: Worl
 
     async def timed() -> tuple[bytes, float]:
         parts = DriverParts(
-            writer=hanging,
-            keys=attached.keys,
+            decisions=decisions(attached, hanging),
             checker=checker,
-            requires_node_certificate=False,
             load=lambda: None,
             report=lambda line: None,
         )
@@ -205,10 +210,8 @@ def test_a_manager_that_is_away_at_the_start_is_said_and_no_failure(attached: Wo
     said: list[str] = []
     hanging: Any = HangingWriter()
     parts = DriverParts(
-        writer=hanging,
-        keys=attached.keys,
+        decisions=decisions(attached, hanging),
         checker=Checker(away),
-        requires_node_certificate=False,
         load=lambda: None,
         report=said.append,
     )
