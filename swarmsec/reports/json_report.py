@@ -10,7 +10,12 @@ from swarmsec.reports.model import SCHEMA_VERSION, Report, Result, State
 
 def render_json(report: Report) -> bytes:
     """Write the report; the same report gives the same bytes."""
-    return (json.dumps(document_of(report), indent=2) + "\n").encode()
+    return encode_document(document_of(report))
+
+
+def encode_document(document: dict[str, Any]) -> bytes:
+    """Write a JSON document for any reader: ASCII, and no half of a surrogate pair, which strict readers refuse."""
+    return (json.dumps(_whole(document), indent=2) + "\n").encode()
 
 
 def document_of(report: Report) -> dict[str, Any]:
@@ -53,3 +58,15 @@ def result_of(result: Result) -> dict[str, Any]:
         "waiver_id": result.waiver_id or None,
         "fingerprint": result.fingerprint,
     }
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_whole(name): _whole(member) for name, member in value.items()}
+        case list():
+            return [_whole(member) for member in value]
+        case _:
+            return value

@@ -6,11 +6,11 @@ A Swarm has no source files; readers want a location all the same. So each thing
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 from urllib.parse import quote
 
 from policies.controls import Control, Severity
+from swarmsec.reports.json_report import encode_document
 from swarmsec.reports.model import Report, Result, State
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -66,7 +66,7 @@ def render_sarif(report: Report) -> bytes:
         "results": [_result(result, places[result.control.id]) for result in report.results],
     }
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return (json.dumps(document, indent=2) + "\n").encode()
+    return encode_document(document)
 
 
 def _rule(control: Control) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._make_http_metrics()
         self._make_part_metrics()
+        self._make_home_metrics()
         self._observed: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         Info("swarmsec_build", "Version of swarmsec", registry=self.registry).info({"version": version})
 
@@ -105,6 +106,33 @@ class Metrics:
         )
         self.secret_rotations = Counter(
             "swarmsec_secret_rotations", "Rotations of secrets by this server", ("result",), registry=registry
+        )
+
+    def _make_home_metrics(self) -> None:
+        registry = self.registry
+        self.checkpoint_created = Gauge(
+            "swarmsec_audit_checkpoint_timestamp_seconds", "When the newest checkpoint was signed", registry=registry
+        )
+        self.checkpoint_size = Gauge(
+            "swarmsec_audit_checkpoint_size", "Entries under the newest checkpoint", registry=registry
+        )
+        self.list_next_update = Gauge(
+            "swarmsec_crl_next_update_timestamp_seconds",
+            "When the revocation list runs out; 0 where none was made",
+            registry=registry,
+        )
+        self.last_backup = Gauge(
+            "swarmsec_backup_last_success_timestamp_seconds",
+            "When the newest backup was concluded; 0 for never",
+            registry=registry,
+        )
+        self.rotation_started = Gauge(
+            "swarmsec_ca_rotation_started_timestamp_seconds",
+            "When the root's rotation under way was begun; 0 where none is",
+            registry=registry,
+        )
+        self.agents = Gauge(
+            "swarmsec_agents", "Agents of nodes whose facts count, or are too old", ("state",), registry=registry
         )
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,7 @@ class HostReports(Protocol):
     def put(self, kept: KeptHost) -> None: ...
     def touch(self, node: str, moment: int) -> None: ...
     def all(self) -> Sequence[KeptHost]: ...
+    def contacts(self) -> Mapping[str, int]: ...
 
 
 class HostTransaction(Transaction, Protocol):

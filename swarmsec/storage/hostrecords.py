@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from swarmsec.services.host_ports import KeptHost
@@ -45,8 +45,12 @@ class HostReports:
 
     def all(self) -> Sequence[KeptHost]:
         """Every node's report, by node."""
-        seen = {str(row["node"]): int(row["last_seen"]) for row in self._transaction.select(host_contacts)}
+        seen = self.contacts()
         return [
             KeptHost(node=row["node"], facts=row["facts"], changed=row["changed"], last_seen=seen.get(row["node"], 0))
             for row in self._transaction.select(host_reports)
         ]
+
+    def contacts(self) -> Mapping[str, int]:
+        """When each node's agent last reported, Unix seconds."""
+        return {str(row["node"]): int(row["last_seen"]) for row in self._transaction.select(host_contacts)}

@@ -51,6 +51,7 @@ from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.serving.delivering import ServedDeliveries
 from swarmsec.wiring.serving.enrolling import EnrolledIdentities
+from swarmsec.wiring.serving.gauges import HomeGauges
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.logservice import ServedLogFiles
 from swarmsec.wiring.serving.revocations import ServedRevocations
@@ -242,6 +243,7 @@ class Session:
             recovered=self._requester.event(Action.SERVE_RECOVER, self._reference()),
             clock=ClockWatch(home.clock),
             authorities=authorities,
+            gauges=HomeGauges(store, self._metrics),
             rotating=Rotating(
                 store=store, writer=self._writer, keys=keys, authorities=authorities, services=services, turns=turns
             ),

@@ -24,6 +24,7 @@ from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
+from swarmsec.wiring.serving.gauges import HomeGauges
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.rotating import Rotating
@@ -58,6 +59,7 @@ class Upkeep:
     clock: ClockWatch
     authorities: Authorities
     rotating: Rotating
+    gauges: HomeGauges
     _news: News = field(default_factory=News)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _newest_certificate: int = 0
@@ -173,6 +175,7 @@ class Upkeep:
     async def _do_chores(self) -> None:
         await self.trust.refresh()
         await self.trust.observe(self.metrics)
+        await self.gauges.observe()
         quiet = self.identities.quiet_roots(self.config.ca.former_root_minutes)
         if quiet:
             await self.writer.write(lambda transaction: drop_left_roots(transaction, quiet))
@@ -187,6 +190,7 @@ class Upkeep:
     def _count(self, entry: Mapping[str, object]) -> None:
         action, outcome = str(entry["action"]), str(entry["outcome"])
         self.metrics.audit_entries.labels(action, outcome).inc()
+        self.gauges.take_up(entry)
         fields = entry.get("fields")
         if action == Action.SECRET_DELIVER:
             kind = str(fields.get("kind", "")) if isinstance(fields, dict) else ""

@@ -8,6 +8,7 @@ import sys
 
 from policies.bundled_files import bundled
 from policies.controls import load_catalogue
+from tests.unit.docs.sample_report import PAGE, sample_report
 from tests.unit.repository.tree import ROOT
 
 PAGES = ROOT / "docs" / "controls"
@@ -27,3 +28,7 @@ def test_every_control_has_a_place_and_every_group_a_page_that_reports_name() ->
 
     assert sorted(placed) == sorted(catalogue.controls)
     assert sorted(named) == sorted(page.name for page in PAGES.glob("*.md"))
+
+
+def test_the_sample_report_is_what_the_program_writes() -> None:
+    assert PAGE.read_bytes() == sample_report(), "write it with: python -m tests.unit.docs.sample_report"

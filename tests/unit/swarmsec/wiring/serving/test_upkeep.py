@@ -26,6 +26,7 @@ from swarmsec.storage.following import LogFollower
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving import upkeep as module
 from swarmsec.wiring.serving.certificate import ServerCertificate
+from swarmsec.wiring.serving.gauges import HomeGauges
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.rotating import Rotating
@@ -60,7 +61,7 @@ def _upkeep(desk: Desk, server: Told) -> Upkeep:
     store = desk.home.store
     writer, authorities = GroupWriter(store), authorities_of(desk)
     identities = IssuedIdentities(store, desk.home.clock, desk.authority.cluster_id, {1})
-    turns = Turns(desk.home.clock, 10)
+    turns, metrics = Turns(desk.home.clock, 10), Metrics(version="0")
     services = AuthorityServices(store, writer, desk.keys, authorities, identities, (), turns)
     return Upkeep(
         store=store,
@@ -71,7 +72,8 @@ def _upkeep(desk: Desk, server: Told) -> Upkeep:
         trust=ServedTrust(store, writer, desk.keys),
         tls=ServerCertificate(store, desk.authority, ("localhost",)),
         server=server,  # type: ignore[arg-type]  # the two methods that are used of it
-        metrics=Metrics(version="0"),
+        metrics=metrics,
+        gauges=HomeGauges(store, metrics),
         config=desk.home.config,
         clock=ClockWatch(desk.home.clock),
         authorities=authorities,
