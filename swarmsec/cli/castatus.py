@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 _DAY: Final = 24 * 3600
 _NAMED: Final = 5
+_LISTED: Final = 20
+_LABEL: Final = 14
+_WIDTH: Final = 80
 
 
 @click.command()
@@ -36,7 +41,7 @@ def status(context: click.Context) -> None:
     else:
         _print(found)
         for finding in findings:
-            click.echo(f"finding       {finding.text}")
+            _line("finding", finding.text)
 
 
 def _members(found: AuthorityStatus) -> dict[str, object]:
@@ -78,25 +83,38 @@ def _list_members(sha256: str, state: ListState | None) -> dict[str, object] | N
 
 def _print(found: AuthorityStatus) -> None:
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.plaintext import plain_text
 
     days = (found.root_not_after - found.now) // _DAY
     click.echo(f"cluster       {found.cluster_id}")
     click.echo(f"root          until {rfc3339_seconds(found.root_not_after)[:10]}, {days} days")
     click.echo(f"certificates  {', '.join(f'{count} {state}' for state, count in found.certificates.items())}")
     for label, subjects in (("due", found.due), ("overdue", found.overdue)):
-        click.echo(f"{label:<13} {plain_text(', '.join(subjects)) or 'nobody'}")
+        _line(label, _names(subjects))
     if found.waiting:
-        click.echo(f"waiting       {plain_text(', '.join(found.waiting))}")
+        _line("waiting", _names(found.waiting))
     for number, (sha256, state) in enumerate(found.revocation_lists):
         whose = f" of the other root, {sha256[:12]}…" if number else ""
         click.echo(f"crl           {_crl(state, found.now)}{whose}")
     if found.rotation is not None:
-        click.echo(f"rotation      {_rotation(found.rotation)}")
+        _line("rotation", _rotation(found.rotation))
     click.echo(f"swarm roots   {len(found.swarm_roots)} accepted")
     for token in found.standing_tokens:
         click.echo(f"token         {token.kind} {token.role}, {max(0, found.now - token.created) // _DAY} days old")
     click.echo(f"token         {found.open_limited_tokens} with limits")
+
+
+def _line(label: str, text: str) -> None:
+    """A line under its label, broken where it is wider than a terminal is at least."""
+    indent = " " * _LABEL
+    for line in textwrap.wrap(text, _WIDTH, initial_indent=label.ljust(_LABEL), subsequent_indent=indent):
+        click.echo(line)
+
+
+def _names(subjects: Sequence[str]) -> str:
+    from swarmsec.plaintext import plain_text
+
+    more = f" and {len(subjects) - _LISTED} more: see ca list" if len(subjects) > _LISTED else ""
+    return f"{plain_text(', '.join(subjects[:_LISTED]))}{more}" if subjects else "nobody"
 
 
 def _crl(state: ListState | None, now: int) -> str:

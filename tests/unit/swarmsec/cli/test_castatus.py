@@ -97,3 +97,14 @@ def test_looking_leaves_nothing(program: Program) -> None:
 
 def test_without_a_home_there_is_no_status(homeless: Program) -> None:
     assert homeless("ca", "status").code == 2
+
+
+def test_many_names_are_cut_and_broken_at_eighty_columns(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{number:02}{'x' * 23}" for number in range(22)]
+    monkeypatch.setattr("swarmsec.services.authority_status._subjects", lambda items: names)
+    lines = program.good("ca", "status").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    assert [name in text for name in names] == [True] * 20 + [False] * 2
+    assert "and 2 more: see ca list" in text
+    assert program.good("ca", "status", "--json").document["overdue"] == names
