@@ -59,16 +59,14 @@ def rotate(
       swarmsec ca rotate --key-type p384 --detach
       swarmsec ca rotate --import-cert root.pem --import-key root.key
     """
-    from swarmsec.errors import UsageProblem
 
     options = RootOptions(**root)
+    # Before anything is read or set down for a root that is not to be.
+    _verify_one(abort, follow, not options.is_plain)
     wanted = wanted_root(context, options)
     with opened_home(context) as home:
         leads = home.store.read(leads_a_swarm)
-        if abort + follow + (bool(finish_without) and not leads) + (not options.is_plain) > 1:
-            raise UsageProblem(
-                "expected one of --abort, --follow, --finish-without and what the new root is to be, got several"
-            )
+        _verify_one(abort, follow, bool(finish_without) and not leads, not options.is_plain)
         if leads:
             swarm_options = SwarmRotationOptions(
                 finish_without=finish_without,
@@ -98,6 +96,15 @@ def rotate(
         print_json(document | ({} if left is None else {"left_out": list(left.nodes)}))
     else:
         _print(status, others)
+
+
+def _verify_one(*asked: bool) -> None:
+    from swarmsec.errors import UsageProblem
+
+    if sum(asked) > 1:
+        raise UsageProblem(
+            "expected one of --abort, --follow, --finish-without and what the new root is to be, got several"
+        )
 
 
 def _begin(home: Home, keys: SealedKeys, wanted: WantedRoot, *, begins: bool) -> tuple[RotationRecord, bool]:
