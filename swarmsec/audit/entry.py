@@ -238,13 +238,27 @@ def parse_entry(data: bytes) -> dict[str, object]:
     return entry
 
 
+UUID_RANDOM_BYTES: Final = 10
+"""How many random bytes a version 7 UUID takes, of which 74 bits are used."""
+
+
 def uuid7(unix_ms: int, random: bytes) -> str:
     """A version 7 UUID (RFC 9562 section 5.7).
 
     Args:
         unix_ms: milliseconds since the epoch.
-        random: 10 random bytes, of which 74 bits are used.
+        random: ``UUID_RANDOM_BYTES`` random bytes.
     """
-    time, drawn = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}", random.hex()
-    variant = "89ab"[random[2] >> 4 & 0x3]
-    return f"{time[:8]}-{time[8:]}-7{drawn[1:4]}-{variant}{drawn[5:8]}-{drawn[8:]}"
+    return uuids7(unix_ms, random)[0]
+
+
+def uuids7(unix_ms: int, random: bytes) -> list[str]:
+    """Version 7 UUIDs of one time, one for each ``UUID_RANDOM_BYTES`` random bytes."""
+    time = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}"
+    head = f"{time[:8]}-{time[8:]}-7"
+    drawn = [random[at : at + UUID_RANDOM_BYTES] for at in range(0, len(random), UUID_RANDOM_BYTES)]
+    return [_uuid7(head, one.hex(), "89ab"[one[2] >> 4 & 0x3]) for one in drawn]
+
+
+def _uuid7(head: str, drawn: str, variant: str) -> str:
+    return f"{head}{drawn[1:4]}-{variant}{drawn[5:8]}-{drawn[8:]}"

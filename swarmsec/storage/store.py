@@ -8,9 +8,8 @@ must do nothing but what the transaction undoes. A unit that raises ``Refusal`` 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -20,22 +19,18 @@ from swarmsec.audit.entry import Event
 from swarmsec.clock import Clock
 from swarmsec.errors import SwarmsecError
 from swarmsec.services.ports import Refusal
-from swarmsec.storage.database import LOCK_WAIT_SECONDS, WRITE, driver_of
+from swarmsec.storage.database import LOCK_WAIT_SECONDS, driver_of
 from swarmsec.storage.errors import DiskHung, translated
 from swarmsec.storage.log import LogAppender, LogHead, read_head
 from swarmsec.storage.schema import migrate, read_revisions, verify_known
 from swarmsec.storage.transaction import Transaction
-from swarmsec.storage.writerlock import WriterLock
+from swarmsec.storage.writingturn import WritingTurn
 
 T = TypeVar("T")
 Unit = Callable[[Transaction], T]
 """What one caller wants done in a transaction."""
 
 ANCHOR_INTERVAL_US: Final = 1_000_000
-_BEGIN_SQLITE: Final = "BEGIN IMMEDIATE"
-_BEGIN_POSTGRESQL: Final = "SELECT pg_advisory_xact_lock(7091870)"
-"""Its driver begins a transaction with the first statement; this one waits for the writer's turn."""
-_NO_LOCK: Final = nullcontext(False)
 
 
 class Anchor(Protocol):
@@ -70,22 +65,14 @@ class Store:
     ) -> None:
         self._engine = engine
         self.clock = clock
-        self._begin = _BEGIN_SQLITE if self.is_sqlite else _BEGIN_POSTGRESQL
-        self._lock = WriterLock(lock_path, lock_wait) if lock_path else None
-        # One thread of this process at a time; the lock file and the database keep processes apart.
-        self._turn = threading.Lock()
-        self._writer: Connection | None = None
+        self.turn = WritingTurn(engine, clock, lock_path, lock_wait)
         self.anchor: Anchor | None = None
         self.conceal: Callable[[Event], Event] | None = None
         """Changes what is to be logged, where the settings ask for keyed hashes."""
         self._anchored = LogHead(size=0, last_hash=b"")
         self._anchored_at = -ANCHOR_INTERVAL_US
         self._anchor_failed = False
-        self.busy_since: int | None = None
-        """When the step to disk began that is under way, in microseconds since boot; None while there is none."""
         self._head: LogHead | None = None
-        # The head that this store wrote last, while nobody else has written since.
-        self._written: LogHead | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -135,7 +122,7 @@ class Store:
     def migrate(self, event: Event | None = None) -> None:
         """Bring the schema to this version's, in one transaction; ``event`` is its entry, None for a new store."""
         head = None
-        with self._locked_connection() as (connection, _):
+        with self.turn as connection:
             verify_known(read_revisions(connection))
             migrate(connection)
             if event is not None:
@@ -159,7 +146,7 @@ class Store:
     @contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """A writing transaction for work on the database as a whole; the caller sees to the log."""
-        with self._locked_connection() as (connection, _):
+        with self.turn as connection:
             yield connection
 
     def truncate_write_ahead_log(self) -> bool:
@@ -196,7 +183,7 @@ class Store:
         Raises:
             DiskHung: the step under way began longer ago than this.
         """
-        begun = self.busy_since
+        begun = self.turn.busy_since
         if begun is not None and self.clock.monotonic_us() - begun > seconds * 1_000_000:
             raise DiskHung(seconds)
 
@@ -212,11 +199,11 @@ class Store:
             return
         time = self.clock.monotonic_us()
         if now or time - self._anchored_at >= ANCHOR_INTERVAL_US:
-            self.busy_since = time
+            self.turn.busy_since = time
             try:
                 self.anchor.advance(head)
             finally:
-                self.busy_since = None
+                self.turn.busy_since = None
             self._anchored, self._anchored_at, self._anchor_failed = head, time, False
 
     def _anchor_after_commit(self) -> None:
@@ -231,61 +218,27 @@ class Store:
         try:
             self.anchor_if_due(now=True)
         finally:
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            if self._lock is not None:
-                self._lock.close()
+            self.turn.close()
             self._engine.dispose()
 
     def _commit(
         self, units: Sequence[Unit[Any]], run: Callable[[Sequence[Unit[Any]], Connection, LogAppender], list[Outcome]]
     ) -> list[Outcome]:
-        with self._locked_connection() as (connection, known):
-            appender = LogAppender(connection, self.clock, known, self.conceal)
+        turn = self.turn
+        with turn as connection:
+            appender = LogAppender(connection, self.clock, turn.known, self.conceal, len(units))
             outcomes = run(units, connection, appender)
             appender.flush()
-            self._written = appender.head
-        self._head = appender.head
+            head = turn.written = appender.head
+        self._head = head
         return outcomes
-
-    @contextmanager
-    def _locked_connection(self) -> Iterator[tuple[Connection, LogHead | None]]:
-        """The writing connection inside a transaction, and the head of the log where it is known without a look."""
-        with translated(), self._turn, self._lock or _NO_LOCK as is_turn_kept:
-            # Taken away until it is set again: whoever writes otherwise makes it untrue.
-            known, self._written = self._written if is_turn_kept else None, None
-            connection = self._writing_connection()
-            try:
-                driver = driver_of(connection)
-                driver.execute(self._begin)
-                yield connection, known
-                # A commit on the way of the anchor is a part of that step.
-                outer, self.busy_since = self.busy_since, self.clock.monotonic_us()
-                driver.commit()
-                self.busy_since = outer
-                if connection.in_transaction():
-                    # Reading through SQLAlchemy made it believe in a transaction of its own, which is over now.
-                    connection.rollback()
-            except BaseException:
-                # A connection that failed may be in any state; the next unit gets a new one. Invalidated, because the
-                # pool would try to reset it, and say at length why a lost one cannot be.
-                self._writer, self._written, self.busy_since = None, None, None
-                connection.invalidate()
-                connection.close()
-                raise
-
-    def _writing_connection(self) -> Connection:
-        if self._writer is None:
-            self._writer = self._engine.connect().execution_options(**{WRITE: True})
-        return self._writer
 
     def _run_together(self, units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender) -> list[Outcome]:
         outcomes = []
         try:
             for unit in units:
                 transaction = Transaction(connection, appender, self.clock)
-                outcomes.append(Outcome(value=unit(transaction)))
+                outcomes.append(Outcome(unit(transaction)))
                 transaction.verify_logged()
             appender.inserts.flush()
         except Exception as error:

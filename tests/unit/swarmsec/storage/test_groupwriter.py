@@ -185,10 +185,10 @@ def test_who_waits_for_a_disk_that_hangs_is_told_and_written_later(
     write_group = store.write_group
 
     def hanging(units: Sequence[Unit[Any]]) -> list[Outcome]:
-        store.busy_since = -10_000_000
+        store.turn.busy_since = -10_000_000
         begun.set()
         goes_on.wait()
-        store.busy_since = None
+        store.turn.busy_since = None
         return write_group(units)
 
     monkeypatch.setattr(store, "write_group", hanging)
