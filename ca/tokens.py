@@ -87,12 +87,17 @@ class JoinToken:
 
     def is_same(self, other: JoinToken) -> bool:
         """Compare two tokens wholly, in constant time."""
-        return hmac.compare_digest(self.format().encode(), other.format().encode())
+        return hmac.compare_digest(self._octets(), other._octets())
 
     def __eq__(self, other: object) -> bool:
         return self.is_same(other) if isinstance(other, JoinToken) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # secrets are never dictionary keys
+
+    def _octets(self) -> bytes:
+        """All of the token, in lengths that are always the same."""
+        version = 0 if self.fips is None else 1 + self.fips
+        return bytes([version]) + self.digest + self.secret
 
     @classmethod
     def _of_parts(cls, digest: str, secret: str, *, fips: bool | None) -> JoinToken:

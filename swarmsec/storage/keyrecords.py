@@ -23,7 +23,7 @@ class Sealed:
 
     def get(self, name: str) -> SealedRow | None:
         """The record, or None."""
-        row = self._transaction.find(tables.sealed_records, name=name)
+        row = self._transaction.find_once(tables.sealed_records, name=name)
         return None if row is None else SealedRow(**{field: row[field] for field in SealedRow.__slots__})
 
     def put(self, row: SealedRow) -> None:

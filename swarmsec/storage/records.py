@@ -185,7 +185,7 @@ class Tokens:
 
     def standing(self, role: str) -> TokenRecord | None:
         """The active standing token of a role."""
-        row = self._transaction.find(tables.join_tokens, role=role, kind="standing", state=ACTIVE)
+        row = self._transaction.find_once(tables.join_tokens, role=role, kind="standing", state=ACTIVE)
         return None if row is None else TokenRecord(**_values(row))
 
     def retire(self, record: TokenRecord) -> None:

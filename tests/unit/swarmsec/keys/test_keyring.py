@@ -11,6 +11,7 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import SystemClock
 from swarmsec.config import Config
+from swarmsec.errors import NotFound
 from swarmsec.keys.keyring import KeyRing
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.ports import Transaction
@@ -64,3 +65,26 @@ def test_what_another_process_rotated_opens_here(store: Store, ring: KeyRing) ->
     store.write(lambda transaction: _seal_under_a_new_term(other, transaction))
 
     assert store.read(lambda transaction: ring.get(transaction, "record")) == VALUE
+
+
+def test_a_token_that_is_kept_open_is_the_newest_one_and_nobody_can_wipe_it(store: Store, ring: KeyRing) -> None:
+    def put(transaction: Transaction, value: bytes) -> None:
+        ring.put(transaction, "ca/token/worker", SecretBytes(value))
+        transaction.log(SERVICE.event(Action.KEY_CREATE, ObjectRef(type="key-term")))
+
+    def opened() -> SecretBytes:
+        return store.read(lambda transaction: ring.get(transaction, "ca/token/worker"))
+
+    store.write(lambda transaction: _seal_under_a_new_term(ring, transaction))
+    for number in range(8):
+        store.write(lambda transaction, value=b"%d" % number: put(transaction, value))  # type: ignore[misc]  # a default argument
+        opened().wipe()
+        assert opened().reveal() == b"%d" % number
+    store.write(_remove)
+    with pytest.raises(NotFound):
+        opened()
+
+
+def _remove(transaction: Transaction) -> None:
+    transaction.sealed.remove("ca/token/worker")
+    transaction.log(SERVICE.event(Action.KEY_CREATE, ObjectRef(type="key-term")))
