@@ -53,6 +53,8 @@ class Outcome:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    again: int = 0
+    """Calls that were lost with their connection and made once more."""
 
 
 def send(load: Load, *, core: int | None = None) -> Outcome:
@@ -71,6 +73,7 @@ class Tally:
     latencies: list[float] = field(default_factory=list)
     errors: int = 0
     first_error: str = ""
+    again: int = 0
 
     def fail(self, why: str) -> None:
         """Count a failure; the first is remembered in words."""
@@ -167,6 +170,7 @@ def outcome_of(seconds: float, tally: Tally) -> Outcome:
         p50_ms=part(0.5),
         p99_ms=part(0.99),
         max_ms=part(1.0),
+        again=tally.again,
     )
 
 

@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.nodes`` reads what to do from its argument, makes keys and signing requests, says ``ready``, and
 begins with the next line of its input. It prints as JSON how it went. A node does what ``swarmsec node`` does, without
-starting a process for each: it asks which roots to trust, takes the bundle, says so, and renews when it is told to. It
-believes the answer because of its TLS connection alone, so the cost of checking cross-certificates is not in here.
+starting a process for each: it asks which roots to trust, takes the bundle, says so, renews when it is told to, and
+calls again where a connection ends before the answer. It believes the answer because of its TLS connection alone, so
+the cost of checking cross-certificates is not in here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from benchmarks.load import Outcome, Tally, outcome_of
 
 _WAIT_SECONDS: Final = 1.0
 _MOST_ROUNDS: Final = 1000
+_MOST_LOST: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,9 @@ class _Node:
     has_renewed: bool = False
     is_done: bool = False
     context: ssl.SSLContext | None = None
-    retry_after: float = field(default=0.0)
+    retry_after: float = 0.0
+    lost: int = 0
+    """Connections in a row that ended before an answer."""
 
 
 class _Refused(Exception):
@@ -89,9 +93,16 @@ async def _until_done(
                 async with _Connection(crowd, node) as connection:
                     await do(crowd, node, connection)
             except (OSError, EOFError, _Refused) as error:
-                tally.fail(f"{node.file.name}: {type(error).__name__} {error}")
-                return
-            tally.latencies.append(time.perf_counter() - begun)
+                node.lost += 1
+                if isinstance(error, _Refused) or node.lost > _MOST_LOST:
+                    tally.fail(f"{node.file.name}: {type(error).__name__} {error}")
+                    return
+                # The server ends handshakes that are under way while its roots change.
+                tally.again += 1
+                node.retry_after = _WAIT_SECONDS
+            else:
+                node.lost = 0
+                tally.latencies.append(time.perf_counter() - begun)
         if node.is_done:
             return
         await asyncio.sleep(node.retry_after)

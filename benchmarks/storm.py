@@ -90,7 +90,8 @@ def _crowd(home: ServedHome, directory: Path, token: str, begin: Callable[[], No
 def _time(name: str, outcome: Outcome, seconds: float, aim: float) -> Figure:
     if outcome.errors:
         raise RuntimeError(f"{outcome.errors} calls failed, the first: {outcome.first_error}")
-    words = f"{NODES:,} nodes {name} (calls: p50 {outcome.p50_ms:,.0f} ms, p99 {outcome.p99_ms:,.0f} ms, no error)"
+    calls = f"p50 {outcome.p50_ms:,.0f} ms, p99 {outcome.p99_ms:,.0f} ms, {outcome.again} made again, no error"
+    words = f"{NODES:,} nodes {name} (calls: {calls})"
     return _once(words, "SwarmKit's pace", "s", seconds, PACE_SECONDS, aim * NODES / 4700)
 
 
