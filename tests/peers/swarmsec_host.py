@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -70,13 +72,36 @@ class SwarmsecHost:
             raise PeerProblem(f"swarmsec {' '.join(arguments[:3])} ended with {done.returncode}: {done.stderr}")
         return done
 
+    def typed(
+        self, line: str, places: Mapping[str, str] | None = None, *further: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command line as a page of the documentation has it, in this home.
+
+        Args:
+            line: begins with ``swarmsec``.
+            places: what stands here for names of the page.
+            further: put behind it, such as ``--yes`` where there is no terminal to ask on.
+        """
+        return self.run(*self._words(line, places or {}), *further, check=check)
+
+    def _words(self, line: str, places: Mapping[str, str]) -> list[str]:
+        program, *words = shlex.split(line)
+        if program != "swarmsec":
+            raise PeerProblem(f"expected a command line of swarmsec, got {line!r}")
+        return [places.get(word, word) for word in (words[2:] if words[0] == "--home" else words)]
+
     def json(self, *arguments: str) -> Any:
         """Run a command and parse its JSON."""
         return json.loads(self.run("--json", *arguments).stdout)
 
-    def serve(self) -> None:
-        """Start the server and wait until it listens."""
-        command = [*PROGRAM, "--home", str(self.home), "serve", "--listen", f"{self.host.address}:{PORT}"]
+    def serve(self, line: str = "") -> None:
+        """Start the server and wait until it listens.
+
+        Args:
+            line: as a page has it; without it the server listens on the host's one address.
+        """
+        words = self._words(line, {}) if line else ["serve", "--listen", f"{self.host.address}:{PORT}"]
+        command = [*PROGRAM, "--home", str(self.home), *words]
         process = ManagedProcess(
             self.host.command(command), log=self.directory / "serve.log", environment=self.environment
         )

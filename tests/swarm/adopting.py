@@ -40,21 +40,29 @@ def tasks(engines: Sequence[Engine]) -> frozenset[str]:
 
 def start_authority(authority: SwarmsecHost, settings: str = "") -> None:
     """Make an authority and serve it."""
-    authority.run("ca", "init", "--recovery-out", str(authority.directory / "recovery.key"))
+    recovery = {"./recovery.key": str(authority.directory / "recovery.key")}
+    authority.typed("swarmsec --home ./authority ca init --recovery-out ./recovery.key", recovery)
     if settings:
         with (authority.home / "swarmsec.toml").open("a") as file:
             file.write(settings)
-    authority.serve()
+    authority.serve("swarmsec --home ./authority serve --listen 0.0.0.0:8443 --name ca.example.internal")
 
 
-def adopt(authority: SwarmsecHost, manager: Engine, *options: str) -> subprocess.CompletedProcess[str]:
-    """``swarm adopt`` without questions."""
-    return authority.run("swarm", "adopt", "--docker", manager.url, "--url", authority.url, "--yes", *options)
+def adopt(authority: SwarmsecHost, docker: str) -> None:
+    """``swarm adopt`` as its page has it, without questions.
+
+    Args:
+        docker: the address of a manager's engine.
+    """
+    here, options = {"https://ca.example.internal:8443": authority.url}, ("--docker", docker, "--yes")
+    line = "swarmsec --home ./authority swarm adopt --url https://ca.example.internal:8443"
+    authority.typed(line, here, *options)
 
 
 def status_of(authority: SwarmsecHost) -> dict[str, dict[str, Any]]:
     """Nodes of ``swarm status`` by host name."""
-    return {node["hostname"]: node for node in authority.json("swarm", "status")["nodes"]}
+    shown = json.loads(authority.typed("swarmsec swarm status --json").stdout)
+    return {node["hostname"]: node for node in shown["nodes"]}
 
 
 def verify_with_openssl(root: Path, engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -54,16 +55,20 @@ def test_a_swarm_is_adopted_watched_locked_and_cleaned_up(engines: StartEngines,
     start_authority(authority)
     before = tasks([m1, m2, w1])
 
+    here = {"https://ca.example.internal:8443": authority.url}
+    line = "swarmsec --home ./authority swarm adopt --url https://ca.example.internal:8443 --dry-run"
+    seen = authority.typed(line, here, "--docker", m1.url)
+    assert "nothing was changed" in seen.stderr
     refused = authority.run("swarm", "adopt", "--docker", m1.url, "--url", authority.url, check=False)
     assert (refused.returncode, "expected --yes" in refused.stderr) == (2, True)
-    with EngineProxy(authority.directory / "docker.sock", m1.socket) as line:
+    with EngineProxy(authority.directory / "docker.sock", m1.socket) as wire:
         # From here on it is this home's Docker.
-        authority.run("swarm", "adopt", "--docker", line.url, "--url", authority.url, "--yes")
+        adopt(authority, wire.url)
         _verify_adopted([m1, m2, w1], w2, before, authority)
         _ask_the_swarm_itself(m1, w1, authority)
         _demote(m1, m2, authority)
-        _evict_while_it_is_down(w1, m1, line, authority)
-        _lock(m1, line, authority)
+        _evict_while_it_is_down(w1, m1, wire, authority)
+        _lock(m1, wire, authority)
     _meet_what_does_not_answer(w2, authority)
     authority.run("audit", "verify")
 
@@ -77,7 +82,10 @@ def _verify_adopted(every: list[Engine], further: Engine, before: frozenset[str]
     listed = m1.docker("node", "ls", "--format", "{{.Status}} {{.TLSStatus}}").stdout.splitlines()
     assert listed == ["Ready Ready"] * 3
 
-    further.swarm_join(m1)
+    token = m1.docker(*shlex.split("docker swarm join-token worker")[1:], "--quiet").stdout.strip()
+    there = {"SWMTKN-1-…": token, "m1.example.internal:2377": f"{m1.address}:2377"}
+    join = shlex.split("docker swarm join --token SWMTKN-1-… m1.example.internal:2377")[1:]
+    further.docker(*(there.get(word, word) for word in join))
     m1.wait_for_nodes("m1", "m2", "w1", "w2")
     seen = status_of(authority)
     for engine in (*every, further):
@@ -88,9 +96,10 @@ def _verify_adopted(every: list[Engine], further: Engine, before: frozenset[str]
 
 def _ask_the_swarm_itself(m1: Engine, w1: Engine, authority: SwarmsecHost) -> None:
     """With a certificate made for it when told so, which is named until it ends; a worker's opens nothing."""
-    asked = authority.json("swarm", "status", "--issue-manager-cert")
-    assert asked["control_api"] == {"address": f"{m1.address}:2377", "certificates": 4, "problem": None}
-    assert {node["source"] for node in asked["nodes"]} == {"issued"}
+    asked = authority.typed("swarmsec swarm status --issue-manager-cert").stdout
+    assert f"control   {m1.address}:2377: 4 certificates" in asked
+    assert asked.count("\tissued\n") == 4
+    assert "m1" in authority.typed("swarmsec swarm status").stdout
     (own,) = authority.json("swarm", "status")["obsolete_manager_certificates"]
     assert own["node_id"].startswith("swarmsec-status-")
     two_doors = ("--issue-manager-cert", "--data-root", str(m1.data_root))
@@ -118,33 +127,34 @@ def _demote(m1: Engine, m2: Engine, authority: SwarmsecHost) -> None:
     assert post_signing_request(authority, old, {}) == "401"
 
 
-def _evict_while_it_is_down(w1: Engine, m1: Engine, line: EngineProxy, authority: SwarmsecHost) -> None:
+def _evict_while_it_is_down(w1: Engine, m1: Engine, wire: EngineProxy, authority: SwarmsecHost) -> None:
     """It is gone from both, and does not come back."""
     node_id = w1.node_certificate().node_id
     w1.kill()
-    done = authority.json("swarm", "evict", "w1", "--yes", "--reason", "stolen")
-    assert (done["id"], len(done["unexpired_certificates"]) >= 1) == (node_id, True)
+    evict = authority.typed('swarmsec swarm evict w3 --reason "the machine was stolen"', {"w3": "w1"}, "--yes")
+    assert evict.stdout.strip() == node_id
+    assert "certificate" in evict.stderr, "what Docker believes until it expires is named"
     assert "w1" not in m1.node_states()
     w1.start()
     w1.wait_ready()
-    _meet_an_engine_that_stops_answering(line, authority)
+    _meet_an_engine_that_stops_answering(wire, authority)
     wait_for(lambda: "was removed from swarm" in w1.log_tail(), timeout=SETTLED_SECONDS, what="the refusal")
     assert "w1" not in m1.node_states()
 
 
-def _meet_an_engine_that_stops_answering(line: EngineProxy, authority: SwarmsecHost) -> None:
+def _meet_an_engine_that_stops_answering(wire: EngineProxy, authority: SwarmsecHost) -> None:
     """In the middle of a command: each ends in time, says so, and leaves the Swarm as it was."""
-    line.stalls = lambda method, path: method == "POST" or path in {"/nodes", "/swarm"}
+    wire.stalls = lambda method, path: method == "POST" or path in {"/nodes", "/swarm"}
     for command, done in _run_each(authority, (*COMMANDS, ("ca", "rotate"))):
         assert (done.returncode, "did not answer in time" in done.stderr) == (3, True), (command, done.stderr)
-    line.stalls = lambda method, path: False
+    wire.stalls = lambda method, path: False
     authority.run("ca", "rotate", "--abort")
 
 
-def _lock(m1: Engine, line: EngineProxy, authority: SwarmsecHost) -> None:
+def _lock(m1: Engine, wire: EngineProxy, authority: SwarmsecHost) -> None:
     """A locked manager is told to be one, and opens with the kept key; somebody else's change is kept, too."""
-    _change_meanwhile(m1, line, times=1)
-    authority.run("swarm", "autolock", "on")
+    _change_meanwhile(m1, wire, times=1)
+    authority.typed("swarmsec swarm autolock on")
     spec = m1.api("GET", "/swarm").json()["Spec"]
     assert spec["Orchestration"]["TaskHistoryRetentionLimit"] == OTHERS_LIMIT
     assert spec["EncryptionConfig"]["AutoLockManagers"] is True
@@ -152,22 +162,23 @@ def _lock(m1: Engine, line: EngineProxy, authority: SwarmsecHost) -> None:
     m1.restart()
     for command, done in _run_each(authority, (*COMMANDS, ("ca", "rotate"))):
         assert (done.returncode, "swarm autolock unlock" in done.stderr) == (3, True), (command, done.stderr)
-    authority.run("swarm", "autolock", "unlock")
+    there = {"tcp://m2.example.internal:2376": m1.url}
+    authority.typed("swarmsec swarm autolock unlock --docker tcp://m2.example.internal:2376", there)
     wait_for(
         lambda: authority.run("swarm", "status", check=False).returncode == 0,
         timeout=SETTLED_SECONDS,
         what="the manager to lead again",
     )
-    authority.run("swarm", "autolock", "rotate")
+    authority.typed("swarmsec swarm autolock rotate")
     shown = authority.run("swarm", "autolock", "on", "--show-key").stdout.strip()
     assert shown == m1.docker("swarm", "unlock-key", "--quiet").stdout.strip()
-    _change_meanwhile(m1, line, times=2)
+    _change_meanwhile(m1, wire, times=2)
     refused = authority.run("swarm", "autolock", "off", check=False)
     assert (refused.returncode, "somebody else changed" in refused.stderr) == (2, True)
-    authority.run("swarm", "autolock", "off")
+    authority.typed("swarmsec swarm autolock off")
 
 
-def _change_meanwhile(m1: Engine, line: EngineProxy, *, times: int) -> None:
+def _change_meanwhile(m1: Engine, wire: EngineProxy, *, times: int) -> None:
     """Have another tool change the Swarm between our reading and our writing, so many times."""
     limits = iter([str(OTHERS_LIMIT + number) for number in range(times)])
 
@@ -176,7 +187,7 @@ def _change_meanwhile(m1: Engine, line: EngineProxy, *, times: int) -> None:
         if limit is not None:
             m1.docker("swarm", "update", "--task-history-limit", limit)
 
-    line.before = before
+    wire.before = before
 
 
 def _meet_what_does_not_answer(worker: Engine, authority: SwarmsecHost) -> None:
@@ -212,7 +223,7 @@ def test_an_adoption_that_everything_interrupts_is_taken_up(engines: StartEngine
     m1.start()
     m1.wait_ready()
     authority.serve()
-    adopt(authority, m1)
+    adopt(authority, m1.url)
 
     root = root_of(authority)
     m1.wait_for_nodes("m1", "m2", "w1")
@@ -229,28 +240,34 @@ def _verify_released_and_adopted_again(m1: Engine, every: list[Engine], authorit
     before = tasks(every)
     by_hand = m1.docker("swarm", "ca", "--rotate", "--quiet", check=False)
     assert "unable to generate a cross-signed certificate" in by_hand.stderr
+    assert "nothing was changed" in authority.typed("swarmsec swarm release --dry-run").stderr
     work = begin(authority, "swarm", "release", "--yes")
     wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the release to begin")
     work.send_signal(signal.SIGKILL)
     work.wait()
-    authority.run("swarm", "release", "--yes")
+    authority.typed("swarmsec swarm release", {}, "--yes")
 
     swarm = m1.api("GET", "/swarm").json()
     assert (swarm["RootRotationInProgress"], swarm["Spec"]["CAConfig"].get("ExternalCAs")) == (False, None)
     assert swarm["TLSInfo"]["TrustRoot"] != root_of(authority).read_text()
     assert {node["source"] for node in status_of(authority).values()} == {"none"}
-    _verify_told_by_the_swarm(every, authority, "--control-socket", str(m1.control_socket))
-    _verify_told_by_the_swarm(every, authority, "--data-root", str(m1.data_root))
-    adopt(authority, m1)
+    there = {"/var/run/docker/swarm/control.sock": str(m1.control_socket), "/var/lib/docker": str(m1.data_root)}
+    for line in (
+        "swarmsec swarm status --control-socket /var/run/docker/swarm/control.sock",
+        "swarmsec swarm status --data-root /var/lib/docker",
+    ):
+        _verify_told_by_the_swarm(every, authority.typed(line, there).stdout)
+    adopt(authority, m1.url)
     assert tasks(every) == before
     assert {node["source"] for node in status_of(authority).values()} == {"issued"}
     authority.run("audit", "verify")
 
 
-def _verify_told_by_the_swarm(every: list[Engine], authority: SwarmsecHost, *door: str) -> None:
+def _verify_told_by_the_swarm(every: list[Engine], shown: str) -> None:
     """The control API's certificate of each node is the one in the node's own file."""
-    told = {node["hostname"]: node for node in authority.json("swarm", "status", *door)["nodes"]}
+    rows = {row[0]: row for row in (line.split("\t") for line in shown.splitlines())}
     for engine in every:
-        leaf, node = engine.node_certificate().leaf, told[engine.host.name]
-        assert (node["source"], node["serial"]) == ("swarm", f"{leaf.serial_number:x}")
-        assert node["not_after"] == leaf.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+        leaf = engine.node_certificate().leaf
+        day = leaf.not_valid_after_utc.strftime("%Y-%m-%d")
+        told = (rows[engine.host.name][3], rows[engine.host.name][5], rows[engine.host.name][6])
+        assert told == (day, f"{leaf.serial_number:x}"[:12], "swarm")

@@ -51,7 +51,7 @@ def test_a_dead_swarm_with_locked_managers_comes_back(engines: StartEngines, aut
     m1, m2, w1 = every = engines("m1", "m2", "w1")
     form_swarm(m1, (m2, "manager"), (w1, "worker"))
     start_authority(authority, SHORT)
-    adopt(authority, m1)
+    adopt(authority, m1.url)
     authority.run("swarm", "autolock", "on")
     before = {engine.host.name: load_node_files(engine.data_root).node_id for engine in every}
     # Switching autolock on gives the managers another certificate; after this there is no newer one.
@@ -70,7 +70,8 @@ def test_a_dead_swarm_with_locked_managers_comes_back(engines: StartEngines, aut
     assert (running.returncode, "is running" in running.stderr) == (3, True)
 
     stop(*every)
-    authority.run("node", "recover", "--data-root", str(m1.data_root), "--home", str(authority.home))
+    here = {"/var/lib/docker": str(m1.data_root), "./authority": str(authority.home)}
+    authority.typed("swarmsec node recover --data-root /var/lib/docker --home ./authority", here)
     authority.serve()
     for engine in (m2, w1):
         _recover_by_token(engine, before[engine.host.name], authority)
@@ -86,9 +87,17 @@ def test_a_dead_swarm_with_locked_managers_comes_back(engines: StartEngines, aut
 def _recover_by_token(engine: Engine, node_id: str, authority: SwarmsecHost) -> None:
     """The way for a machine that has not the home; a locked manager's key stays as it is."""
     key = (certificates_directory(engine.data_root) / "swarm-node.key").read_bytes()
-    token = authority.run("ca", "token", "create", "--role", "recover", "--node-name", node_id).stdout.strip()
-    by_token = ("--server", authority.url, "--token", token)
-    authority.run("node", "recover", "--data-root", str(engine.data_root), *by_token)
+    create = "swarmsec ca token create --role recover --node-name 4l5z7ma00k44cuk0ug4d10ngs"
+    token = authority.typed(create, {"4l5z7ma00k44cuk0ug4d10ngs": node_id}).stdout.strip()
+    places = {
+        "/var/lib/docker": str(engine.data_root),
+        "https://ca.example.internal:8443": authority.url,
+        "SWMTKN-1-…": token,
+    }
+    line = (
+        "swarmsec node recover --data-root /var/lib/docker --server https://ca.example.internal:8443 --token SWMTKN-1-…"
+    )
+    authority.typed(line, places)
     assert (certificates_directory(engine.data_root) / "swarm-node.key").read_bytes() == key
 
 
