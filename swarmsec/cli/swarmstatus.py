@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,8 @@ def _access(
         return None
     from swarmsec.wiring.swarm.controlling import ControlAccess, issue_for_ourselves
 
-    issued = issue_for_ourselves(home, keys_of(context, home), local_requester()) if issue else None
-    return ControlAccess(control_socket=control_socket, data_root=data_root, issued=issued)
+    issuing = partial(issue_for_ourselves, home, keys_of(context, home), local_requester()) if issue else None
+    return ControlAccess(control_socket=control_socket, data_root=data_root, issue=issuing)
 
 
 def _print(found: SwarmStatus) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from swarmsec.services.swarm_status import Told
 from swarmsec.wiring.authority import served_lifetime_of
 from swarmsec.wiring.authorityclient import KeyPair, spki_of, tls_context
 from swarmsec.wiring.home import Home
-from swarmsec.wiring.nodefiles import open_node_files
+from swarmsec.wiring.nodefiles import locked_node, open_node_files
 
 MANAGERS: Final = "the managers"
 
@@ -34,26 +34,31 @@ class ControlAccess:
     Args:
         control_socket: an engine's own.
         data_root: of a manager's engine on this machine, whose certificate is shown at the managers' port.
-        issued: a certificate that was issued for this.
+        issue: makes a manager's certificate for this; called once the engine has answered.
     """
 
     control_socket: Path | None = None
     data_root: Path | None = None
-    issued: KeyPair | None = None
+    issue: Callable[[], KeyPair] | None = None
 
     def ask(self, state: SwarmState, nodes: Sequence[SwarmNode]) -> Told:
-        """Ask, and tell what came of it; a door that stays shut is told, too."""
+        """Ask, and tell what came of it; a door that stays shut is told, too.
+
+        Raises:
+            what ``issue`` does.
+        """
+        issued = self.issue() if self.issue else None
         where = str(self.control_socket or MANAGERS)
         try:
             door = ControlDoor(place=self.control_socket) if self.control_socket else _port_of(nodes)
             where = str(door)
-            told = list_certificates(door, tls_context(state.root_pem.encode(), self._pair()))
+            told = list_certificates(door, tls_context(state.root_pem.encode(), issued or self._pair()))
         except (SwarmsecError, ValueError) as error:
             return Told(where=where, certificates={}, problem=str(error) or "it cannot be used")
         return Told(where=where, certificates=told)
 
     def _pair(self) -> KeyPair | None:
-        return self.issued or (_manager_s(self.data_root) if self.data_root else None)
+        return _manager_s(self.data_root) if self.data_root else None
 
 
 def issue_for_ourselves(home: Home, keys: SealedKeys, requester: Requester) -> KeyPair:
@@ -81,7 +86,10 @@ def _port_of(nodes: Sequence[SwarmNode]) -> ControlDoor:
 
 
 def _manager_s(data_root: Path) -> KeyPair:
-    files = open_node_files(data_root / "swarm" / "certificates")
+    directory = data_root / "swarm" / "certificates"
+    if locked_node(directory) is not None:
+        raise Unavailable(f"the manager's key below {data_root} is locked", hint="take another door: its own socket")
+    files = open_node_files(directory)
     if files.identity.role is not NodeRole.MANAGER:
         raise UsageProblem(f"expected a manager's certificate below {data_root}, got a worker's")
     return files.pair

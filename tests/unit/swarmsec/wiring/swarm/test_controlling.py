@@ -24,6 +24,7 @@ from swarmsec.wiring.swarm.reporting import report_swarm
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import new_key, spki_of
 from tests.unit.swarmsec.wiring.foreignroots import build_root
+from tests.unit.swarmsec.wiring.nodes import make_node
 from tests.unit.swarmsec.wiring.swarm.conftest import World
 
 DAYS_90 = 90
@@ -135,6 +136,23 @@ def test_a_door_that_stays_shut_is_told_with_the_rest(world: World, tmp_path: Pa
     found = report_swarm(world.desk.home, world.swarm, ControlAccess(data_root=tmp_path))
     assert found.told is not None
     assert found.told.problem.startswith("no /")
+
+
+def test_a_locked_key_and_a_workers_open_no_door(world: World, tmp_path: Path) -> None:
+    directory = tmp_path / "swarm" / "certificates"
+    directory.mkdir(parents=True)
+    make_node(world.desk, directory, "n3")
+    for item in world.manager.nodes:
+        if "ManagerStatus" in item:
+            item["ManagerStatus"]["Addr"] = "127.0.0.1:1"
+
+    def problem() -> str:
+        told = report_swarm(world.desk.home, world.swarm, ControlAccess(data_root=tmp_path)).told
+        return told.problem if told else ""
+
+    assert problem() == f"expected a manager's certificate below {tmp_path}, got a worker's"
+    (directory / "swarm-node.key").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    assert problem() == f"the manager's key below {tmp_path} is locked"
 
 
 def test_without_a_manager_that_is_ready_there_is_no_port(world: World) -> None:
