@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.commands import SOAK
 from tests.peers.engines import Engine, StartEngines
 from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
@@ -15,7 +16,7 @@ from tests.peers.swarm_files import certificates_directory, load_node_files
 from tests.peers.swarmsec_host import SwarmsecHost
 from tests.swarm.adopting import SETTLED_SECONDS, adopt, form_swarm, sleep_until, start_authority, status_of, tasks
 
-MINUTES = 2
+MINUTES = 4 if SOAK else 2
 SHORT = f"\n[ca]\nallow_short_lifetimes = true\ncertificate_minutes = {MINUTES}\n"
 EXPIRED = "error while loading TLS certificate"
 

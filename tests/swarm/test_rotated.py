@@ -33,6 +33,8 @@ from tests.swarm.adopting import (
 AWAY_SECONDS = 60 if SOAK else 11
 """How long our endpoint is away; SwarmKit asks again every ten seconds."""
 END_SECONDS = 150.0
+REFUSALS = ("certificate signed by unknown authority", "was removed from swarm")
+"""What an engine says whose node was left out: it trusts the old root, or it is told that it was removed."""
 
 
 @pytest.fixture
@@ -153,6 +155,7 @@ def _leave_a_dead_node_out(every: list[Engine], authority: SwarmsecHost) -> None
     _verify_all_ours(every[:-1], authority)
     w1.start()
     w1.wait_ready()
+    wait_for(lambda: any(word in w1.log_tail() for word in REFUSALS), timeout=SETTLED_SECONDS, what="the refusal")
     assert "w1" not in m1.node_states()
 
 
