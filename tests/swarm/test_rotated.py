@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -72,7 +73,8 @@ def test_a_rotation_outlives_its_leader_its_endpoint_and_a_node(engines: StartEn
 def _go_step_by_step_and_back(every: list[Engine], authority: SwarmsecHost) -> None:
     """Called off in its first move it ends under the root that it came from."""
     m1, before = every[0], root_of(authority).read_text()
-    assert "first move" in authority.typed("swarmsec ca rotate --detach").stderr
+    begun = json.loads(authority.typed("swarmsec ca rotate --detach", {}, "--json").stdout)
+    assert (begun["finished"], begun["part"], begun["nodes"]) == (False, "out", [])
     assert "3 certificates read back" in authority.typed("swarmsec ca rotate --abort").stderr
     assert root_of(authority).read_text() == before == m1.api("GET", "/swarm").json()["TLSInfo"]["TrustRoot"]
     _verify_all_ours(every, authority)

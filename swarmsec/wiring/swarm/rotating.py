@@ -168,7 +168,7 @@ class SwarmRotation:
             raise Denied("this home has no Swarm any more", hint="adopt it: swarmsec swarm adopt --url URL")
         url = SigningUrl.parse(swarm.link.url)
         self._wait_served(url)
-        self.watcher.says("second move: to our new root")
+        self.watcher.says("second move: to our root")
         adoption = Adoption(home=self.home, keys=self.keys, swarm=swarm, url=url, sleep=self.sleep)
         return adoption.carry_out(adoption.look(), self.requester, self.watcher, self.timeout)
 
