@@ -64,7 +64,7 @@ def agent(context: click.Context, every: timedelta, once: bool, show: bool, pid_
 
     with kept_renewed(found.server, found.identity, tell=tell):
         say(f"reporting to {found.server} every {int(every.total_seconds())}s")
-        keep_reporting(found, every=every, stop=stop, tell=tell)
+        keep_reporting(found.report, every=every, stop=stop, tell=tell)
 
 
 def _agent(context: click.Context, pid_file: str) -> Agent:

@@ -69,11 +69,13 @@ class Agent:
         return _changed(answer)
 
 
-def keep_reporting(agent: Agent, *, every: timedelta, stop: threading.Event, tell: Callable[[str], None]) -> None:
+def keep_reporting(
+    report: Callable[[], bool], *, every: timedelta, stop: threading.Event, tell: Callable[[str], None]
+) -> None:
     """Report until told to stop; what fails is tried again within a minute.
 
     Args:
-        agent: the agent.
+        report: ``Agent.report``.
         every: how often.
         stop: ends the work after what is under way.
         tell: called with each line for the operator; a problem that stays is told once.
@@ -82,7 +84,7 @@ def keep_reporting(agent: Agent, *, every: timedelta, stop: threading.Event, tel
     while not stop.is_set():
         line, pause = "", every
         try:
-            if agent.report():
+            if report():
                 line = "reported: something is not as it was"
         except Exception as error:
             description = describe(error)
