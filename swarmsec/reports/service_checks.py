@@ -5,6 +5,7 @@ Names, labels and values of services are a stranger's text. Where a value may be
 
 from __future__ import annotations
 
+import base64
 import math
 import posixpath
 import re
@@ -31,6 +32,14 @@ _CREDENTIAL: Final = re.compile(
 _HARMLESS: Final = re.compile(r"(?i)_file$|_path$|_url$|_name$|_id$")
 _JOIN_TOKEN: Final = re.compile(r"SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}|SWMKEY-1-[A-Za-z0-9+/]{43}")
 _RANDOM: Final = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
+_PRIVATE_KEY: Final = re.compile(r"-----BEGIN (?:[A-Z]{1,16} ){0,3}PRIVATE KEY-----")
+_SETTING: Final = re.compile(
+    r"""^[ \t]{0,40}["']?([A-Za-z0-9_.-]{1,64})["']?[ \t]{0,9}[=:]"""
+    r"""[ \t]{0,9}["']?([^\s"'$<{/][^\s"']{5,})""",
+    re.MULTILINE,
+)
+"""A name and the value that a line gives it; what stands for a value (``$NAME``, ``{{ … }}``, a path) is none."""
+MAX_CONFIG: Final = 1 << 19
 _MIN_ENTROPY: Final = 4.0
 _CHOOSES_NODES: Final = re.compile(r"\s*(?:node\.labels\.|engine\.labels\.|node\.id\b|node\.hostname\b)[^=!]*==")
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -74,6 +83,10 @@ def _entropy(value: str) -> float:
     """Bits a character (Shannon)."""
     counts = Counter(value)
     return -sum(count / len(value) * math.log2(count / len(value)) for count in counts.values())
+
+
+def _is_named_credential(name: str) -> bool:
+    return _CREDENTIAL.search(name) is not None and _HARMLESS.search(name) is None
 
 
 def _is_credential(name: str, value: str) -> bool:
@@ -183,13 +196,12 @@ def secrets_go_to_labelled_nodes(facts: Facts) -> Iterable[Finding]:
 
 @checks("SWS-10", CONFIGS)
 def configs_are_no_secrets(facts: Facts) -> Iterable[Finding]:
-    """What is called like a credential is no config, whose content every manager shows."""
+    """What is called like a credential, or holds one, is no config, whose content every manager shows."""
     for config in facts.objects(CONFIGS):
         name = text(config, "Spec", "Name")
         resource = Resource(type="config", id=text(config, "ID"), name=name)
-        suspicious = _CREDENTIAL.search(name) is not None
-        observed = "its name is that of a credential" if suspicious else "nothing suspicious in its name"
-        yield judged(not suspicious, resource, observed, "credentials as secrets")
+        found = "its name is that of a credential" if _CREDENTIAL.search(name) else _held(text(config, "Spec", "Data"))
+        yield judged(not found, resource, found or "nothing suspicious in name or content", "credentials as secrets")
 
 
 @checks("CIS-4.1", SERVICES)
@@ -244,6 +256,20 @@ def no_new_privileges(facts: Facts) -> Iterable[Finding]:
     for _, container, resource in _with_containers(facts):
         is_good = part(container, "Privileges", "NoNewPrivileges") is True
         yield judged(is_good, resource, "set" if is_good else "not set", "no-new-privileges")
+
+
+def _held(data: str) -> str:
+    """What a config's content holds that should be a secret, without showing it; empty for nothing."""
+    try:
+        content = base64.b64decode(data, validate=True)[:MAX_CONFIG].decode("utf-8", "replace")
+    except ValueError:
+        return ""
+    if _PRIVATE_KEY.search(content):
+        return "it holds a private key"
+    if _JOIN_TOKEN.search(content):
+        return "it holds a token or key of the Swarm"
+    named = [name for name, _ in _SETTING.findall(content) if _CREDENTIAL.search(name) and not _HARMLESS.search(name)]
+    return f"it sets {_shown(named)}" if named else ""
 
 
 def _normal(path: str) -> str:

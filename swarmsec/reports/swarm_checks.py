@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
+
+from cryptography import x509
 
 from swarmsec.reports.checks import checks, for_a_person, judged, not_applicable
 from swarmsec.reports.facts import Facts, Json, Unknown, labels, listed, part, text
@@ -20,6 +23,9 @@ NODES: Final = "/nodes"
 NETWORKS: Final = "/networks"
 DAY_NS: Final = 86_400 * 10**9
 MAX_CERTIFICATE_DAYS: Final = 90
+MIN_ROOT_DAYS: Final = 365
+"""Docker refuses to move to a root with less."""
+MAX_ROOTS_TEXT: Final = 65_536
 FIXED_OVERLAY: Final = ((20, 10, 24), (23, 0, 3))
 """First versions without CVE-2023-28840, 28841 and 28842 (overlay traffic in the clear)."""
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -106,15 +112,30 @@ def node_certificates_are_short(facts: Facts) -> Iterable[Finding]:
 
 @checks("CIS-7.8", SWARM)
 def root_is_rotated(facts: Facts) -> Iterable[Finding]:
-    """No rotation hangs. Whether the root is old enough to go is for its owner to say."""
+    """No rotation hangs, and no root is about to end. Whether it is old enough to go is for its owner to say."""
     swarm = facts.object(SWARM)
     if part(swarm, "RootRotationInProgress") is True:
         yield judged(
             False, _swarm(facts), "a rotation is under way", "no unfinished rotation", "it may wait for a node"
         )
         return
-    reason = "Docker does not say when the root was rotated last"
-    yield for_a_person(_swarm(facts), "no rotation is under way", "rotated as often as your policy says", reason)
+    begun, ends = _root_dates(text(swarm, "TLSInfo", "TrustRoot"))
+    if ends is not None and ends.timestamp() - facts.home.now <= MIN_ROOT_DAYS * 86_400:
+        expected = f"a root that lasts for more than {MIN_ROOT_DAYS} days"
+        yield judged(False, _swarm(facts), f"the root ends on {ends:%Y-%m-%d}", expected)
+        return
+    observed = f"the root is of {begun:%Y-%m-%d}, no rotation is under way" if begun else "no rotation is under way"
+    reason = "how old a root may be is for its owner to say"
+    yield for_a_person(_swarm(facts), observed, "rotated as often as your policy says", reason)
+
+
+def _root_dates(pem: str) -> tuple[datetime | None, datetime | None]:
+    """When the newest of the roots that nodes trust begins, and when the first of them ends; None if untold."""
+    try:
+        roots = x509.load_pem_x509_certificates(pem[:MAX_ROOTS_TEXT].encode("ascii", "replace"))
+        return max(root.not_valid_before_utc for root in roots), min(root.not_valid_after_utc for root in roots)
+    except ValueError:
+        return None, None
 
 
 @checks("SWS-13", NODES)

@@ -49,7 +49,7 @@ _NO_PLACES: Final = DaemonPlaces(
     tls_key="",
 )
 _ENGINE_PORTS: Final = frozenset({2375, 2376, 2377, 7946})
-_MAX_PROC: Final = 4 << 20
+_MAX_PROC: Final = 16 << 20
 _MAX_PID: Final = 1 << 22
 Found = TypeVar("Found")
 

@@ -19,6 +19,7 @@ from swarmsec.reports.assembling import assemble_report
 from swarmsec.reports.facts import Answer, Answers, Facts, Unknown
 from swarmsec.reports.image_checks import images_of_services
 from swarmsec.reports.model import Evidence, Report
+from swarmsec.reports.service_checks import CONFIGS
 from swarmsec.services.report_facts import EntryKind, Surroundings, collect_home_facts, newest_times
 from swarmsec.storage.checking import verify_store
 from swarmsec.wiring.home import Home
@@ -99,13 +100,15 @@ def ask_manager(manager: Manager, where: str, advance: Advance) -> Mapping[str, 
     answers = {}
     for path in PATHS:
         try:
-            document = _without_secrets(manager.get(path))
+            answered = manager.get(path)
+            document = _without_secrets(answered)
         except SwarmsecError as error:
             answers[path] = Answer(problem=str(error))
         else:
             raw = msgspec.json.encode(document, order="sorted")
             evidence = Evidence(source=where, query=f"GET {path}", sha256=hashlib.sha256(raw).hexdigest())
-            answers[path] = Answer(document=document, evidence=evidence)
+            # What a config holds is looked at, and goes no further: neither it nor its digest is evidence.
+            answers[path] = Answer(document=answered if path == CONFIGS else document, evidence=evidence)
         advance(1)
     return answers
 

@@ -181,7 +181,12 @@ class SimulatedManager:
         state = "locked" if self.is_locked else "active"
         now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         swarm = {"LocalNodeState": state, "NodeID": "n1", "ControlAvailable": not self.is_locked}
-        return {"ServerVersion": "20.10.24+dfsg1", "SystemTime": f"{now}.123456789Z", "Swarm": swarm}
+        return {
+            "ServerVersion": "20.10.24+dfsg1",
+            "Driver": "overlay2",
+            "SystemTime": f"{now}.123456789Z",
+            "Swarm": swarm,
+        }
 
     def _swarm(self) -> Json:
         return {

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from policies.controls import Means
 from swarmsec.reports.checks import registered
@@ -275,3 +282,52 @@ def test_a_socket_comes_with_its_directories(mount: dict[str, object], state: St
     container(answers)["Mounts"] = [mount]
 
     assert states(report(answers), "SWS-03") == [state]
+
+
+def _root(ends: int) -> str:
+    """A root that is to end then, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swarm-ca")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.not_valid_before(datetime(2026, 5, 4, tzinfo=UTC)).serial_number(7)
+    made = builder.not_valid_after(datetime.fromtimestamp(ends, UTC)).sign(key, hashes.SHA256())
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+@pytest.mark.parametrize(
+    ("pem", "state", "said"),
+    [
+        (_root(NOW + 364 * DAY), State.FAIL, "the root ends on 2028-01-14"),
+        (_root(NOW + 366 * DAY), State.MANUAL, "the root is of 2026-05-04, no rotation is under way"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", State.MANUAL, "no rotation is under way"),
+        ("\ud800" * 9, State.MANUAL, "no rotation is under way"),
+    ],
+)
+def test_the_swarm_s_own_root_is_read(pem: str, state: State, said: str) -> None:
+    answers = swarm()
+    answers["/swarm"]["TLSInfo"] = {"TrustRoot": pem}
+    (found,) = results(report(answers), "CIS-7.8")
+
+    assert (found.state, found.observed) == (state, said)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("server { listen 80; }", ""),
+        ("password: ${DB_PASSWORD}\nsecret_file: /run/secrets/x\ntoken: {{ token }}", ""),
+        ("db:\n  password: hunter2-very-secret\n", "it sets password"),
+        ('{"a": 1,\n "api_key": "hunter2-very-secret"}', "it sets api_key"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nhunter2", "it holds a private key"),
+        ("-----BEGIN PRIVATE KEY-----\nhunter2", "it holds a private key"),
+        (f"SWMTKN-1-{'a' * 50}-{'b' * 25}", "it holds a token or key of the Swarm"),
+    ],
+)
+def test_what_a_config_holds_is_looked_at_and_never_shown(content: str, said: str) -> None:
+    answers = swarm()
+    answers["/configs"][0]["Spec"]["Data"] = base64.b64encode(content.encode()).decode()
+    (found,) = results(report(answers), "SWS-10")
+
+    assert found.state is (State.FAIL if said else State.PASS)
+    assert found.observed == (said or "nothing suspicious in name or content")
+    assert "hunter2" not in found.observed + found.reason
