@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.commands import DURABLE_CALLS, SOAK, Commands, kills
+from tests.integration.fulldisk import fill, small_disk
 from tests.integration.storefixtures import Place, make_home, verify_whole
 
 POLICIES = """\
@@ -97,6 +98,32 @@ def test_files_killed_at_any_step_can_be_withdrawn_and_made_again(
     # Nothing, and some of the files; each way to be unfinished is met only where no step is left out.
     unfinished = {frozenset(issued.files[:count]) for count in range(3)}
     assert unfinished <= files_seen if SOAK else len(unfinished & files_seen) > 1
+
+
+@pytest.mark.parametrize("free", range(0, 24, 1 if SOAK else 6))
+def test_on_a_full_disk_a_certificate_is_issued_whole_or_not_and_made_again(
+    free: int, commands: Commands, finished: Place, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        place, ballast, out = finished.copy(disk / "place"), disk / "ballast", disk / "out"
+        make = ("--home", str(place.home), "ca", *SERVICE.make, "--out", str(out))
+        listing = ("--home", str(place.home), "ca", "list", "--json")
+        fill(ballast, leave=free)
+        tried = commands.run(*make, state=place.state)
+        assert tried.status in {0, 3}, tried
+        ballast.unlink()
+        verify_whole(place)
+        valid = [
+            item
+            for item in json.loads(commands.run(*listing, state=place.state).verify(0).stdout)
+            if item["status"] == "valid"
+        ]
+        written = {path.name for path in out.glob("[!.]*")}
+        assert (len(valid), written) == ((1, set(SERVICE.files)) if tried.status == 0 else (0, set())), tried
+        if tried.status:
+            commands.run(*make, state=place.state).verify(0)
+            verify_whole(place)
+        assert {path.name for path in out.iterdir()} == set(SERVICE.files)
 
 
 def test_policies_killed_at_any_step_are_in_force_together_or_not_at_all(

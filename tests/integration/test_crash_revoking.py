@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.integration.commands import DURABLE_CALLS, SOAK, WRITING_CALLS, Commands, kills
+from tests.integration.fulldisk import fill, small_disk
 from tests.integration.storefixtures import Place, make_home, verify_whole
 from tests.integration.test_crash_commands import actions
 
@@ -99,26 +98,10 @@ def test_a_list_killed_at_any_step_is_made_again_with_a_higher_number(
         assert number(place) == second, kill
 
 
-@contextmanager
-def small_disk(path: Path) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", str(path)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
 def test_on_a_full_disk_nothing_is_revoked_and_it_is_said(commands: Commands, issued: Place, tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir(mode=0o700)
-    with small_disk(tmp_path / "disk"):
-        place = issued.copy(tmp_path / "disk" / "place")
-        ballast = tmp_path / "disk" / "ballast"
-        with ballast.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-            except OSError:
-                pass
+    with small_disk(tmp_path / "disk") as disk:
+        place, ballast = issued.copy(disk / "place"), disk / "ballast"
+        fill(ballast)
         refused = commands.run("--home", str(place.home), "ca", "revoke", "db", state=place.state)
         assert refused.status == 3, refused
         assert refused.stdout == ""

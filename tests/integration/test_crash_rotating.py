@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from swarmsec.storage.checking import verify_store
 from swarmsec.storage.tables import leases
 from swarmsec.wiring.authority import lifetime_of
 from tests.integration.commands import DURABLE_CALLS, Commands, kills
+from tests.integration.fulldisk import fill, small_disk
 from tests.integration.rotating_nodes import daemons, join, status_of, wait_ended, wait_roots
 from tests.integration.serve_world import ServedHome
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
@@ -157,10 +157,7 @@ def test_calling_it_off_killed_at_any_step_is_finished_by_the_same_command(
 def test_on_a_full_disk_it_is_refused_and_goes_on_when_there_is_room(
     free: int, commands: Commands, finished: Place, tmp_path: Path
 ) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs", str(disk)], check=True)
-    try:
+    with small_disk(tmp_path / "disk") as disk:
         place = finished.copy(disk / "place")
         enrol(place)
         fill(disk / "ballast", leave=free)
@@ -178,19 +175,6 @@ def test_on_a_full_disk_it_is_refused_and_goes_on_when_there_is_room(
         commands.run(*rotate(place, "--follow"), state=place.state).verify(0)
         assert roots_of(place) == ["retired", "active"]
         verify_whole(place)
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def fill(path: Path, *, leave: int) -> None:
-    """Fill a disk but for some pages."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            pass
-        file.truncate(max(0, file.tell() - leave * 4096))
 
 
 @pytest.mark.parametrize("at", range(3, 60, 4) if SOAKING else (5, 11))

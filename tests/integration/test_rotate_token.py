@@ -24,19 +24,6 @@ from tests.peers.softhsm import SoftHsm
 
 
 @pytest.fixture
-def hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
-    made = SoftHsm(tmp_path / "hsm")
-    monkeypatch.setenv("SOFTHSM2_CONF", str(made.configuration))
-    monkeypatch.setenv("SWARMSEC_STATE", str(tmp_path / "state"))
-    return made
-
-
-@pytest.fixture
-def token(hsm: SoftHsm) -> Path:
-    return hsm.make_token("swarm")
-
-
-@pytest.fixture
 def home(tmp_path: Path) -> Iterator[ServedHome]:
     with ServedHome(tmp_path) as made:
         yield made

@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,25 @@ def test_who_never_calls_is_named_left_out_and_refused(served: ServedHome, tmp_p
     assert served.status("GET", "/api/v1/whoami", former) is None
     refused = follow(served, away)
     assert (refused.returncode, "joins again" in refused.stderr) == (1, True)
+
+
+def test_a_node_that_is_slow_is_named_and_holds_up_nobody_else(served: ServedHome, tmp_path: Path) -> None:
+    """Its request comes in halves, on several connections; the others have followed before it has spoken."""
+    quick, slow = join(served, tmp_path, "a"), join(served, tmp_path, "slow")
+    head = b"POST /api/v1/node/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with ExitStack() as stack:
+        for _ in range(5):
+            connection = stack.enter_context(served.connect(bearer_of(slow)))
+            connection.http.sock.sendall(head + b"Content-Length: 84\r\n\r\n{")
+        with daemons(served, quick):
+            waited = served.run("ca", "rotate", "--timeout", "5s")
+            assert (waited.returncode, "worker slow" in waited.stderr) == (3, True)
+            wait_for(lambda: status_of(served).counts["acknowledged"] == 1, timeout=SECONDS, what="the quick node")
+    with daemons(served, quick, slow):
+        wait_ended(served)
+        assert status_of(served).record.phase == "retired"
+        for node in (quick, slow):
+            wait_roots(node, served.roots)
 
 
 def test_nobody_follows_for_another(served: ServedHome, tmp_path: Path) -> None:

@@ -25,19 +25,6 @@ from tests.unit.swarmsec.homes import open_values
 
 
 @pytest.fixture
-def hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
-    made = SoftHsm(tmp_path / "hsm")
-    monkeypatch.setenv("SOFTHSM2_CONF", str(made.configuration))
-    monkeypatch.setenv("SWARMSEC_STATE", str(tmp_path / "state"))
-    return made
-
-
-@pytest.fixture
-def token(hsm: SoftHsm) -> Path:
-    return hsm.make_token("swarm")
-
-
-@pytest.fixture
 def home(hsm: SoftHsm, token: Path, tmp_path: Path) -> Iterator[ServedHome]:
     """An authority with its root key in the token."""
     with ServedHome(tmp_path) as made:

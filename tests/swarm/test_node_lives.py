@@ -92,3 +92,5 @@ def test_a_demoted_managers_former_certificate_gets_nothing(
     before = authority.json("ca", "list")
     assert status_for(authority, root, former, tmp_path) == "401"
     assert authority.json("ca", "list") == before
+    taken = next(each for each in before if each["serial"] == f"{former.leaf.serial_number:x}")
+    assert (taken["status"], taken["reason"]) == ("revoked", "privilegeWithdrawn")
