@@ -54,6 +54,7 @@ def _members(found: AuthorityStatus) -> dict[str, object]:
         "certificates": found.certificates,
         "due": list(found.due),
         "overdue": list(found.overdue),
+        "expired": list(found.expired),
         "short_lived": list(found.short_lived),
         "waiting": list(found.waiting),
         "crl": lists[0] and {name: lists[0][name] for name in ("number", "next_update")},
@@ -90,6 +91,8 @@ def _print(found: AuthorityStatus) -> None:
     click.echo(f"certificates  {', '.join(f'{count} {state}' for state, count in found.certificates.items())}")
     for label, subjects in (("due", found.due), ("overdue", found.overdue)):
         _line(label, _names(subjects))
+    if found.expired:
+        _line("expired", _names(found.expired))
     if found.waiting:
         _line("waiting", _names(found.waiting))
     for number, (sha256, state) in enumerate(found.revocation_lists):

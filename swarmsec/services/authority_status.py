@@ -36,6 +36,8 @@ class AuthorityStatus:
     """Whose newest certificate may be renewed now."""
     overdue: Sequence[str]
     """Whose newest certificate should have been renewed."""
+    expired: Sequence[str]
+    """Who had a certificate that has ended, and has none now; those who are gone for good are among them."""
     short_lived: Sequence[str]
     """Whose newest certificate lives for less than an hour."""
     waiting: Sequence[str]
@@ -62,7 +64,8 @@ def authority_status(transaction: Transaction) -> AuthorityStatus:
         raise NotFound("this home has no certificate authority", hint="make one with: swarmsec ca init")
     now, listed = unix_seconds(transaction.clock), list(list_certificates(transaction))
     states = Counter(item.status for item in listed)
-    newest = _newest_valid(listed)
+    newest_of_all = _newest(listed)
+    newest = [item for item in newest_of_all if item.status == CertificateStatus.VALID]
     return AuthorityStatus(
         now=now,
         cluster_id=transaction.settings.get("cluster_id") or "",
@@ -71,6 +74,7 @@ def authority_status(transaction: Transaction) -> AuthorityStatus:
         certificates={state: states[state] for state in (*map(str, CertificateStatus), EXPIRED)},
         due=_subjects(item for item in newest if item.renew_after <= now and not item.overdue),
         overdue=_subjects(item for item in newest if item.overdue),
+        expired=_expired(newest_of_all, newest),
         short_lived=_subjects(item for item in newest if item.is_short_lived),
         waiting=[held.node_id for held in list_held_nodes(transaction) if held.state is HeldState.PENDING],
         revocation_lists=_lists(transaction),
@@ -86,10 +90,15 @@ def _lists(transaction: Transaction) -> Sequence[tuple[str, ListState | None]]:
     return [(fingerprint(root.certificate), known.get(root.generation)) for root in listed_roots(transaction)]
 
 
-def _newest_valid(listed: Iterable[ListedCertificate]) -> Iterable[ListedCertificate]:
-    """The newest certificate of each subject and profile, where it counts: who has a newer one needs no renewal."""
-    newest = {(item.record.subject_id, item.record.profile): item for item in listed}
-    return [item for item in newest.values() if item.status == CertificateStatus.VALID]
+def _newest(listed: Iterable[ListedCertificate]) -> Sequence[ListedCertificate]:
+    """The newest certificate of each subject and profile: who has a newer one needs no renewal."""
+    return list({(item.record.subject_id, item.record.profile): item for item in listed}.values())
+
+
+def _expired(newest: Iterable[ListedCertificate], valid: Iterable[ListedCertificate]) -> Sequence[str]:
+    """Who let theirs end, and was not given another in another role."""
+    ended = (item for item in newest if item.status == EXPIRED and item.record.status is CertificateStatus.VALID)
+    return sorted({*_subjects(ended)} - {*_subjects(valid)})
 
 
 def _subjects(items: Iterable[ListedCertificate]) -> Sequence[str]:

@@ -58,7 +58,10 @@ def test_who_is_due_and_who_is_late_is_named(program: Program, monkeypatch: pyte
     assert (found["due"], found["overdue"], found["certificates"]["valid"]) == ([], [], 2)
     later(monkeypatch, 24)
     found = program.good("ca", "status", "--json").document
-    assert (found["certificates"]["expired"], found["overdue"]) == (2, [])
+    assert (found["certificates"]["expired"], found["overdue"], found["expired"]) == (2, [], ["early"])
+    assert "expired       early" in program.good("ca", "status").out.splitlines()
+    program.good(*ISSUE, "--san", "early", "--out", "back")
+    assert program.good("ca", "status", "--json").document["expired"] == []
 
 
 def test_the_newest_list_is_shown(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
