@@ -7,13 +7,14 @@ what the home has published when it is opened again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.commands import DURABLE_CALLS, WRITING_CALLS, Commands, kills
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
+from tests.peers.oci_layouts import LayoutWriter
 from tests.unit.swarmsec.services.trustdesk import HomeFetcher
 
 CALLS = WRITING_CALLS if os.environ.get("SWARMSEC_SOAK") else DURABLE_CALLS
@@ -32,7 +33,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return make_home(tmp_path_factory.mktemp("plain") / "place")
 
 
-def versions(place: Place, cache: Path) -> dict[str, int] | None:
+Found = dict[str, int | str | None]
+
+
+def versions(place: Place, cache: Path) -> Found | None:
     """What a stock client that starts from the first root finds; None where there is no repository yet."""
     from tuf.ngclient import Updater
 
@@ -45,18 +49,32 @@ def versions(place: Place, cache: Path) -> dict[str, int] | None:
         cache.mkdir(exist_ok=True)
         updater = Updater(str(cache), "https://trust.example/tuf/", fetcher=fetcher, bootstrap=root)
         updater.refresh()
-        updater.get_targetinfo(f"{APP}/1")
+        image = updater.get_targetinfo(f"{APP}/1")
         trusted = updater._trusted_set
         return {
             "root": trusted.root.version,
             "targets": trusted.targets.version,
             "snapshot": trusted.snapshot.version,
             "timestamp": trusted.timestamp.version,
+            "image": None if image is None else image.hashes["sha256"],
         }
 
 
-def sweep(commands: Commands, before: Place, tmp_path: Path, *words: str) -> None:
-    """Kill a command at each step; its outcome is all or nothing, and the same command then says or does the rest."""
+def everything(found: Found | None) -> object:
+    return found
+
+
+def sweep(
+    commands: Commands,
+    before: Place,
+    tmp_path: Path,
+    *words: str,
+    settled: Callable[[Found | None], object] = everything,
+) -> None:
+    """Kill a command at each step; its outcome is all or nothing, and the same command then says or does the rest.
+
+    ``settled`` is what the command leaves the same when it is done twice.
+    """
 
     def arguments(place: Place) -> list[str]:
         return ["--home", str(place.home), *words]
@@ -77,7 +95,7 @@ def sweep(commands: Commands, before: Place, tmp_path: Path, *words: str) -> Non
         assert found == after or not killed.stdout, kill
         seen.append(found)
         again = commands.run(*arguments(place), state=place.state)
-        assert versions(place, tmp_path / f"cache-{number}") == after, (kill, again)
+        assert settled(versions(place, tmp_path / f"cache-{number}")) == settled(after), (kill, again)
     assert former in seen
     assert after in seen
 
@@ -85,7 +103,17 @@ def sweep(commands: Commands, before: Place, tmp_path: Path, *words: str) -> Non
 def test_a_publication_killed_at_any_step(commands: Commands, plain: Place, tmp_path: Path) -> None:
     place = plain.copy(tmp_path / "ready")
     commands.run("--home", str(place.home), "trust", "init", "--yes", state=place.state).verify(0)
-    sweep(commands, place, tmp_path, "trust", "delegate", "add", APP)
+    commands.run("--home", str(place.home), "trust", "delegate", "add", APP, state=place.state).verify(0)
+    layout = LayoutWriter(tmp_path / "image")
+    digest = layout.add("1", "one")
+
+    def image(found: Found | None) -> object:
+        assert found is not None
+        return found["image"]
+
+    sign = ("image", "sign", f"oci:{layout.directory}:1", "--as", f"{APP}:1")
+    sweep(commands, place, tmp_path, *sign, settled=image)
+    assert image(versions(Place(root=tmp_path / "place"), tmp_path / "last")) == digest.removeprefix("sha256:")
 
 
 def test_the_first_root_of_a_home_killed_at_any_step(commands: Commands, plain: Place, tmp_path: Path) -> None:
