@@ -18,6 +18,7 @@ SUITES = (
     "startup",
     "swarm",
     "reports",
+    "secrets",
     "audit_log",
 )
 

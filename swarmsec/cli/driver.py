@@ -18,6 +18,7 @@ from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
     from swarmsec.keys.signers import SealedKeys
+    from swarmsec.services.delivery_ports import TaskReader
     from swarmsec.wiring.driving import Decisions
     from swarmsec.wiring.home import Home
 
@@ -127,6 +128,7 @@ async def _serve(opening: Any, path: Path, docker: str, metrics: str | None) -> 
     from swarmsec.docker.engine import EngineApi
     from swarmsec.docker.plugin_socket import PluginSocket
     from swarmsec.docker.service_engine import DockerServices
+    from swarmsec.docker.socket_reader import SocketReader
     from swarmsec.docker.task_check import ManagerTaskChecker
     from swarmsec.server.driver_metrics import DriverMetrics, parse_loopback
     from swarmsec.wiring.driving import MANAGER_SECONDS, DriverParts, SecretDriver
@@ -138,7 +140,9 @@ async def _serve(opening: Any, path: Path, docker: str, metrics: str | None) -> 
         loop.add_signal_handler(number, stop.set)
     endpoint, supervisor, counts = DockerEndpoint.parse(docker), Supervisor.of(os.environ), DriverMetrics()
 
-    def open_manager() -> DockerServices:
+    def open_manager() -> TaskReader:
+        if endpoint.url.startswith("unix://"):
+            return SocketReader(endpoint.url.removeprefix("unix://"), MANAGER_SECONDS)
         return DockerServices(EngineApi(endpoint, answer_seconds=MANAGER_SECONDS))
 
     async with AsyncExitStack() as stack:

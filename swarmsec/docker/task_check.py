@@ -9,7 +9,7 @@ from typing import Final
 
 from swarmsec.errors import NotFound, UsageProblem
 from swarmsec.services.deliver_secret import checked_labels
-from swarmsec.services.delivery_ports import ServiceReader
+from swarmsec.services.delivery_ports import TaskReader
 from swarmsec.services.delivery_records import CheckedTask, SecretRequest
 
 MAX_HOSTNAMES: Final = 10_000
@@ -24,14 +24,14 @@ class ManagerTaskChecker:
         open_reader: opens the manager; each thread that checks has one of its own.
     """
 
-    def __init__(self, open_reader: Callable[[], ServiceReader]) -> None:
+    def __init__(self, open_reader: Callable[[], TaskReader]) -> None:
         self._open_reader = open_reader
         self._opened = threading.local()
         self._hostnames: dict[str, str] = {}
 
     @property
-    def _reader(self) -> ServiceReader:
-        reader: ServiceReader | None = getattr(self._opened, "reader", None)
+    def _reader(self) -> TaskReader:
+        reader: TaskReader | None = getattr(self._opened, "reader", None)
         if reader is None:
             reader = self._opened.reader = self._open_reader()
         return reader

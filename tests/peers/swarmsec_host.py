@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -105,9 +104,10 @@ class SwarmsecHost:
         process = ManagedProcess(
             self.host.command(command), log=self.directory / "serve.log", environment=self.environment
         )
+        said = self.log.count("listening on ")
         process.start()
         self._process = process
-        process.wait_ready(lambda: bool(re.search("listening on ", self.log)), timeout=START_SECONDS, what="serve")
+        process.wait_ready(lambda: self.log.count("listening on ") > said, timeout=START_SECONDS, what="serve")
 
     def stop(self) -> None:
         """Stop the server."""

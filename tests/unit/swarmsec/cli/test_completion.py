@@ -37,9 +37,9 @@ def completions(program: Program, monkeypatch: pytest.MonkeyPatch, words: str) -
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("swarmsec a", ["access", "audit"]),
+        ("swarmsec au", ["audit"]),
         ("swarmsec audit v", ["verify"]),
-        ("swarmsec policy explain ", ["image", "secret"]),
+        ("swarmsec policy explain ", ["image", "rotation", "secret"]),
         ("swarmsec completion ", ["bash", "zsh", "fish"]),
         ("swarmsec audit verify --js", ["--json"]),
         ("swarmsec --acc", ["--accept-rollback"]),

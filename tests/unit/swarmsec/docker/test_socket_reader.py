@@ -1,0 +1,93 @@
+"""The driver's own way to the manager: the same objects, one kept connection, and an end to every wait."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from swarmsec.docker.socket_reader import SocketReader
+from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
+from tests.peers.one_service_manager import NODE, SERVICE
+from tests.peers.processes import wait_for
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="ss-", dir="/tmp") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def manager(directory: Path) -> Iterator[str]:
+    path = directory / "manager.sock"
+    with subprocess.Popen([sys.executable, "-m", "tests.peers.one_service_manager", str(path)]) as process:
+        wait_for(path.exists, timeout=30, what="the manager")
+        yield str(path)
+        process.kill()
+
+
+def test_objects_are_read_over_one_connection_which_may_end_meanwhile(manager: str) -> None:
+    reader = SocketReader(manager, 5.0)
+    assert (reader.task("t1").id, reader.task("t2").service_id) == ("t1", SERVICE)
+    assert (reader.service(SERVICE).name, reader.hostname(NODE)) == ("shop_api", "m1")
+    kept = reader._kept
+    assert kept is not None
+    kept.sock.shutdown(socket.SHUT_RDWR)
+    assert reader.task("t3").node_id == NODE
+    with pytest.raises(NotFound, match="knows no node other"):
+        reader.hostname("other")
+    reader.close()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "x" * 65, "a?b", "ü"])
+def test_what_is_no_id_is_not_asked_for(name: str) -> None:
+    with pytest.raises(UsageProblem):
+        SocketReader("/nowhere", 1.0).task(name)
+
+
+def test_nobody_there_is_said() -> None:
+    with pytest.raises(Unavailable, match="is away"):
+        SocketReader("/nowhere/at/all", 1.0).task("t1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "in time|away"),
+        (b"HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n", "HTTP status 503"),
+        (b"HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n{", "expected JSON"),
+        (b"HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\n[]", "expected"),
+        (b"no http at all\r\n\r\n", "away"),
+    ],
+)
+def test_whatever_else_answers_ends_in_a_reason(answer: bytes, reason: str, directory: Path) -> None:
+    path = str(directory / "other.sock")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+
+        def serve() -> None:
+            with listening.accept()[0] as peer:
+                peer.recv(4096)
+                peer.sendall(answer)
+                if not answer:
+                    ended.wait(10)
+
+        ended = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        reader = SocketReader(path, 0.3)
+        try:
+            with pytest.raises(SwarmsecError, match=reason):
+                reader.task("t1")
+        finally:
+            reader.close()
+            ended.set()
+            thread.join()
