@@ -110,9 +110,13 @@ def _age(
 
 def due_rotations(transaction: Transaction) -> Sequence[DueRotation]:
     """The secrets whose value is to be replaced now, by name."""
-    now = unix_seconds(transaction.clock)
+    return due_among(secret_ages(transaction), unix_seconds(transaction.clock))
+
+
+def due_among(ages: Sequence[SecretAge], now: int) -> Sequence[DueRotation]:
+    """Those of them whose value is to be replaced now, Unix seconds."""
     found = []
-    for item in secret_ages(transaction):
+    for item in ages:
         if item.requirement is not None and _is_due(item, item.requirement, now):
             rule = item.requirement.rule
             found.append(DueRotation(name=SecretName.parse(item.kept.record.name), length=rule.length, keep=rule.keep))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from swarmsec.clock import unix_seconds
-from swarmsec.errors import Changed, SwarmsecError
+from swarmsec.errors import Changed, NotFound, SwarmsecError, UsageProblem
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.attach_intents import conclude_attempt, find_attempt
@@ -96,7 +96,8 @@ class Attaching:
         with self._attempt(requester) as going:
             going.has_secret = False
             secret_id = self._docker_secret(plan, driver)
-            self.carrier.change_service(service.id, lambda state, spec: attached_spec(state, spec, plan, secret_id))
+            with going.asking():
+                self.carrier.change_service(service.id, lambda state, spec: attached_spec(state, spec, plan, secret_id))
             going.has_secret = True
             self._wait_for_tasks(service.id, secret_id)
         return plan
@@ -115,7 +116,10 @@ class Attaching:
             lambda transaction: begin_detach(transaction, self.keys, name, service, requester, turn=self._turn())
         )
         with self._attempt(requester) as going:
-            self.carrier.change_service(service.id, lambda state, spec: detached_spec(spec, found.docker_secret, label))
+            with going.asking():
+                self.carrier.change_service(
+                    service.id, lambda state, spec: detached_spec(spec, found.docker_secret, label)
+                )
             self._wait_for_tasks(service.id, None)
             going.has_secret = False
             remove_unused(self.carrier, found.docker_secret)
@@ -130,7 +134,10 @@ class Attaching:
 
     @contextmanager
     def _attempt(self, requester: Requester) -> Iterator[_Going]:
-        """Put the outcome of an attempt on record, however it ends; who dies here leaves that to others."""
+        """Put the outcome of an attempt on record, however it ends.
+
+        Who dies here leaves that to others, and so does who got no answer of Docker to the change itself.
+        """
         going = _Going()
 
         def conclude(failure: str) -> None:
@@ -141,6 +148,8 @@ class Attaching:
         try:
             yield going
         except (Exception, KeyboardInterrupt) as error:
+            if going.is_asking and not isinstance(error, NotFound | UsageProblem | Changed):
+                raise
             conclude(str(error) if isinstance(error, SwarmsecError) else "interrupted")
             raise
         conclude("")
@@ -168,9 +177,22 @@ class Attaching:
 
 @dataclass(slots=True)
 class _Going:
-    """How far an attempt came: whether the service has the secret."""
+    """How far an attempt came.
+
+    Args:
+        has_secret: whether the service has the secret.
+        is_asking: whether Docker was asked to change the service and did not answer.
+    """
 
     has_secret: bool = True
+    is_asking: bool = False
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While Docker is asked to change the service."""
+        self.is_asking = True
+        yield
+        self.is_asking = False
 
 
 def _conclude(transaction: Transaction, requester: Requester, failure: str, *, has_secret: bool) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from time import monotonic
 from typing import Final, TypeVar
 
+from policies.documents import Kind
 from swarmsec.clock import unix_seconds
 from swarmsec.docker.engine import EngineApi
 from swarmsec.docker.service_engine import DockerServices
@@ -22,9 +23,10 @@ from swarmsec.errors import SwarmsecError, describe
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretstore.names import SecretName
 from swarmsec.server.metrics import Metrics
+from swarmsec.services.apply_policy import active_documents
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
-from swarmsec.services.secret_ages import DueRotation, due_rotations, secret_ages
+from swarmsec.services.secret_ages import DueRotation, due_among, secret_ages
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
 from swarmsec.wiring.attachattempts import abandoned_attempts, resolve_attempts
@@ -145,16 +147,22 @@ class SecretWork:
 
     def _look(self, transaction: Transaction) -> Work:
         now = unix_seconds(transaction.clock)
-        ages = secret_ages(transaction)
-        self._metrics.secret_rotation_overdue.set(sum(item.is_overdue for item in ages))
-        self._metrics.secret_rotations_open.set(sum(item.rotation is not None for item in ages))
+        rotations = transaction.secret_rotations.all()
+        self._metrics.secret_rotations_open.set(len(rotations))
         abandoned = [
-            SecretName.parse(item.kept.record.name)
-            for item in ages
-            if item.rotation is not None and is_abandoned(transaction.leases.find(lease_of(item.kept.record.name)), now)
+            SecretName.parse(rotation.name)
+            for rotation in rotations
+            if is_abandoned(transaction.leases.find(lease_of(rotation.name)), now)
         ]
         attempts = len(abandoned_attempts(transaction))
-        return Work(abandoned=abandoned, attempts=attempts, due=due_rotations(transaction))
+        return Work(abandoned=abandoned, attempts=attempts, due=self._due(transaction))
+
+    def _due(self, transaction: Transaction) -> Sequence[DueRotation]:
+        # Looking at every secret costs something, and without a rule there is nothing to find.
+        has_rules = any(document.kind is Kind.ROTATION for document in active_documents(transaction))
+        ages = secret_ages(transaction) if has_rules else ()
+        self._metrics.secret_rotation_overdue.set(sum(item.is_overdue for item in ages))
+        return due_among(ages, unix_seconds(transaction.clock))
 
     def _try(self, name: SecretName, do: Callable[[Rotating], object], store: WrittenStore) -> None:
         """Do one thing; what goes wrong is told once, and the other secrets' turn comes all the same."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from swarmsec.errors import Unavailable
 from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE
 from swarmsec.wiring.attachattempts import GONE, resolve_attempts
 from swarmsec.wiring.attaching import Attaching
@@ -122,6 +123,30 @@ def test_what_a_later_attempt_put_on_record_stays(world: World) -> None:
     resolve_attempts(world.home.store, lambda: world.swarm)
     assert (world.attached(), open_intents(world)) == (["shop_api"], 0)
     assert world.read_by("shop_api") == b"old"
+
+
+@pytest.mark.parametrize("do", [attach, detach])
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_change_that_docker_did_not_answer_is_found_out(
+    world: World, do: Callable[[Attaching, str], None], is_done: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if do is detach:
+        attach(world.attaching, DRIVER_MODE)
+    change = world.swarm.change_service
+
+    def unanswered(*arguments: Any) -> None:
+        if is_done:
+            change(*arguments)
+        raise Unavailable("no answer")
+
+    with monkeypatch.context() as patch, pytest.raises(Unavailable, match="no answer"):
+        patch.setattr(world.swarm, "change_service", unanswered)
+        do(world.attaching, DRIVER_MODE)
+    assert open_intents(world) == 1
+    world.lose_power()
+    resolve_attempts(world.home.store, lambda: world.swarm)
+    assert bool(world.references("shop_api")) == (is_done == (do is attach))
+    verify_resolved(world, f"secret.{do.__name__}")
 
 
 def test_a_service_that_went_away_has_nothing(world: World) -> None:
