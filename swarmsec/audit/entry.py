@@ -254,11 +254,13 @@ def uuid7(unix_ms: int, random: bytes) -> str:
 
 def uuids7(unix_ms: int, random: bytes) -> list[str]:
     """Version 7 UUIDs of one time, one for each ``UUID_RANDOM_BYTES`` random bytes."""
-    time = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}"
+    time, drawn = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}", random.hex()
     head = f"{time[:8]}-{time[8:]}-7"
-    drawn = [random[at : at + UUID_RANDOM_BYTES] for at in range(0, len(random), UUID_RANDOM_BYTES)]
-    return [_uuid7(head, one.hex(), "89ab"[one[2] >> 4 & 0x3]) for one in drawn]
+    return [
+        f"{head}{drawn[at + 1 : at + 4]}-{_VARIANTS[drawn[at + 4]]}{drawn[at + 5 : at + 8]}-{drawn[at + 8 : at + 20]}"
+        for at in range(0, len(drawn), 2 * UUID_RANDOM_BYTES)
+    ]
 
 
-def _uuid7(head: str, drawn: str, variant: str) -> str:
-    return f"{head}{drawn[1:4]}-{variant}{drawn[5:8]}-{drawn[8:]}"
+_VARIANTS: Final = {f"{digit:x}": "89ab"[digit & 0x3] for digit in range(16)}
+"""The digit with the variant's two bits, for each that was drawn."""
