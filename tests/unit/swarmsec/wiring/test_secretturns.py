@@ -68,6 +68,7 @@ def test_only_who_dies_or_hands_over_leaves_the_work_to_others(
         ("process 99999999 on elsewhere (00000000)", False),
         ("somebody", False),
     ],
+    ids=["ourselves", "gone", "no number of a process", "the first", "none", "elsewhere", "unnamed"],
 )
 def test_a_process_of_this_machine_that_is_gone_is_not_waited_for(world: World, holder: str, is_left: bool) -> None:
     world.home.store.write(lambda transaction: transaction.leases.take(lease_of(NAME.text), holder, LEASE_SECONDS))
