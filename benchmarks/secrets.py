@@ -139,8 +139,10 @@ async def _held(socket: Path) -> float:
         async def ask_again(number: int) -> None:
             nonlocal count
             while time.monotonic() < ends:
-                # One that was refused for want of time was asked in vain.
-                count += await _ask(session, f"held{number}x{time.monotonic_ns()}")
+                # One that was refused for want of time was asked in vain. NOTE: ``count += await ...`` would read the
+                # count before the others have raised it.
+                came = await _ask(session, f"held{number}x{time.monotonic_ns()}")
+                count += came
 
         began = time.monotonic()
         await asyncio.gather(*map(ask_again, range(CONNECTIONS)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from policies.checking import check_set
@@ -87,6 +88,9 @@ def active_documents(transaction: Transaction) -> Sequence[Document]:
     return [read_document(record) for record in transaction.policies.active()]
 
 
+# A delivery asks for every document in force; reading YAML costs more than everything else that it does. The record is
+# the whole key, its text included, so what is in the database decides each time which document that is.
+@lru_cache(maxsize=256)
 def read_document(record: PolicyRecord) -> Document:
     """Read a kept document.
 
