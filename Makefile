@@ -11,8 +11,9 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 PYTEST_ARGS ?=
-# Tests without peers share nothing and run in a process a core; those with peers would take each other's time.
+# A process a core. Files stay whole where tests share a server or a database; engines would take each other's time.
 PARALLEL := --numprocesses=auto
+BY_FILE := $(PARALLEL) --dist=loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -48,7 +49,7 @@ test-unit: $(DEV) ## unit and fuzz tests: no root, no network, no services
 	$(BIN)/pytest tests/unit tests/fuzz $(PARALLEL) $(PYTEST_ARGS)
 
 test-integration: $(DEV) ## against PostgreSQL, a registry, openssl and other real peers
-	$(BIN)/pytest tests/integration $(PYTEST_ARGS)
+	$(BIN)/pytest tests/integration $(BY_FILE) $(PYTEST_ARGS)
 
 test-swarm: $(DEV) ## against real Docker Engines in swarm mode (root)
 	$(BIN)/pytest tests/swarm $(PYTEST_ARGS)
