@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from swarmsec.http import Request, Response, Route
+from swarmsec.services.delivery_records import DELIVERED, RefusalKind
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bucket bounds in seconds."""
@@ -96,6 +97,9 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        for result in (DELIVERED, *RefusalKind):
+            # What comes into being at 1 has not increased for Prometheus: the first refusal would raise no alert.
+            self.secret_deliveries.labels(result)
         self.secret_rotation_overdue = Gauge(
             "swarmsec_secret_rotation_overdue",
             "Secrets whose value is older than a rotation policy allows",

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+DELIVERED: Final = "delivered"
+"""What became of a request that no ``RefusalKind`` tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

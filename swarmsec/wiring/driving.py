@@ -20,7 +20,7 @@ from swarmsec.errors import Kind, NotFound, SwarmsecError, Unavailable, UsagePro
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.deliver_secret import DeliveryDenied
 from swarmsec.services.delivery_ports import TaskChecker
-from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
+from swarmsec.services.delivery_records import DELIVERED, CheckedTask, RefusalKind, SecretRequest
 
 ANSWER_SECONDS: Final = 0.45
 """From the last byte of a request to the first of its answer; the contract says 0.5."""
@@ -29,7 +29,6 @@ MANAGER_SECONDS: Final = 0.2
 MAX_CHECKS: Final = 8
 """Requests that are held against the manager at one time."""
 MAX_WAITING: Final = 512
-DELIVERED: Final = "delivered"
 RECORD_SECONDS: Final = 2.0
 """How long a driver that is told to stop waits for the entries of its last refusals."""
 _UNREADABLE: Final = SecretRequest(

@@ -16,6 +16,7 @@ from swarmsec.config import Config
 from swarmsec.errors import Unavailable
 from swarmsec.server.app import Server
 from swarmsec.server.metrics import Metrics
+from swarmsec.services.delivery_records import DELIVERED
 from swarmsec.services.requester import SERVICE
 from swarmsec.services.rotation_roots import EPOCH
 from swarmsec.services.trust_swarm import drop_left_roots
@@ -194,7 +195,7 @@ class Upkeep:
         fields = entry.get("fields")
         if action == Action.SECRET_DELIVER:
             kind = str(fields.get("kind", "")) if isinstance(fields, dict) else ""
-            self.metrics.secret_deliveries.labels("delivered" if outcome == Outcome.SUCCESS else kind or "other").inc()
+            self.metrics.secret_deliveries.labels(DELIVERED if outcome == Outcome.SUCCESS else kind or "other").inc()
         if action == Action.CA_ISSUE:
             profile = str(fields.get("profile", "")) if isinstance(fields, dict) else ""
             result = "issued" if outcome == Outcome.SUCCESS else "refused"

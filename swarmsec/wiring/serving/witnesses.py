@@ -58,6 +58,11 @@ class ServedWitnesses:
     _failures: dict[str, tuple[Result, str]] = field(default_factory=dict)
     _holder: str = field(default_factory=lambda: f"server {os.getpid()} on {os.uname().nodename}")
 
+    def __post_init__(self) -> None:
+        for result in Result:
+            # What comes into being at 1 has not increased for Prometheus: the first contradiction would raise no alert.
+            self.metrics.witness_answers.labels(result)
+
     @property
     def detail(self) -> str:
         """What is wrong with witnesses now, for those who look after the server; empty if nothing is."""

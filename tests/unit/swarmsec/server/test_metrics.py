@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from swarmsec.http import ANONYMOUS, Caller, Request, Response
+from swarmsec.server.driver_metrics import DriverMetrics
 from swarmsec.server.metrics import Metrics
+from swarmsec.services.delivery_records import DELIVERED, RefusalKind
 
 
 def shown(metrics: Metrics) -> str:
@@ -45,6 +49,12 @@ def test_every_family_is_ours_and_parses() -> None:
     families = list(text_string_to_metric_families(shown(Metrics(version="1"))))
     assert families
     assert all(re.fullmatch(r"swarmsec_[a-z_]+", family.name) for family in families)
+
+
+@pytest.mark.parametrize("registry", [Metrics(version="1").registry, DriverMetrics().registry], ids=["serve", "driver"])
+def test_refusals_of_secrets_begin_at_0_so_that_the_first_one_is_an_increase(registry: CollectorRegistry) -> None:
+    for result in (DELIVERED, *RefusalKind):
+        assert registry.get_sample_value("swarmsec_secret_deliveries_total", {"result": result}) == 0
 
 
 def test_two_servers_in_one_process_do_not_share() -> None:

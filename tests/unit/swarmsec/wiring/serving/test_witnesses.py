@@ -25,7 +25,7 @@ from swarmsec.wiring import witnessclient
 from swarmsec.wiring.checkpointing import sign_log
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.serving import witnesses
-from swarmsec.wiring.serving.witnesses import LEASE, ServedWitnesses
+from swarmsec.wiring.serving.witnesses import LEASE, Result, ServedWitnesses
 from swarmsec.wiring.witnessdir import Witness
 from swarmsec.wiring.witnessserver import WitnessServer
 from tests.unit.swarmsec.homes import OPERATOR, make_home
@@ -289,6 +289,12 @@ def test_one_server_asks_at_a_time(log: Log) -> None:
             assert log.sizes()[NAME] > 0
 
     asyncio.run(work())
+
+
+def test_answers_begin_at_0_so_that_the_first_contradiction_is_an_increase(log: Log) -> None:
+    name = "swarmsec_audit_witness_answers_total"
+
+    assert [log.metrics.registry.get_sample_value(name, {"result": result}) for result in Result] == [0, 0, 0, 0]
 
 
 def test_zero_seconds_ask_nobody(log: Log) -> None:
