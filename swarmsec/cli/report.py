@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from swarmsec.wiring.home import Home
     from swarmsec.wiring.reporting import Wanted
 
-FORMATS: Final = ("text", "json", "html", "markdown", "sarif", "junit")
+FORMATS: Final = ("text", "json", "html", "markdown", "sarif", "junit", "prometheus")
 SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
 DEFAULT_PROFILE: Final = "swarmsec-baseline"
 MAX_PROFILE_BYTES: Final = 65_536
 MAX_WAIVER_BYTES: Final = 524_288
+_MODES: Final = {"prometheus": 0o644}
+"""Metrics name nothing of the Swarm, and node_exporter reads them under an account of its own."""
 
 
 @click.command()
@@ -82,6 +84,7 @@ def report(
       swarmsec audit report --no-swarm --profile swarmsec-strict --format html -o report.html
       swarmsec audit report --docker unix:///var/run/docker.sock --fail-on high
       swarmsec audit report --since yesterday.json --diff
+      swarmsec audit report --no-swarm --format prometheus -o swarmsec.prom
     """
     from swarmsec.plaintext import plain
     from swarmsec.reports.difference import compare_reports
@@ -97,7 +100,7 @@ def report(
         moves = compare_reports(former, made) if former else ()
         data = _moved(former, moves, chosen) if former and diff else _rendered(made, chosen)
         _record(home, made, data, on_record)
-    _deliver(data, output)
+    _deliver(data, output, mode=_MODES.get(chosen, 0o600))
     if former and not diff:
         say(f"since {plain(former.created, 40)}: {len(moves)} results moved; see them with --diff")
     for notice in made.notices if output is not None else ():
@@ -189,6 +192,8 @@ def _rendered(made: Report, chosen: str) -> bytes:
             from swarmsec.reports.sarif_report import render_sarif as render
         case "junit":
             from swarmsec.reports.junit_report import render_junit as render
+        case "prometheus":
+            from swarmsec.reports.prometheus_report import render_prometheus as render
         case _:
             from swarmsec.reports.text_report import render_text as render
     return render(made)
@@ -208,7 +213,7 @@ def _record(home: Home, made: Report, data: bytes, more: dict[str, str]) -> None
     )
 
 
-def _deliver(data: bytes, output: Path | None) -> None:
+def _deliver(data: bytes, output: Path | None, *, mode: int) -> None:
     from swarmsec.atomicfile import write_atomically
     from swarmsec.errors import Unavailable
 
@@ -217,7 +222,7 @@ def _deliver(data: bytes, output: Path | None) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        write_atomically(output, data, mode=0o600)
+        write_atomically(output, data, mode=mode)
     except OSError as error:
         raise Unavailable(f"{output} could not be written: {error.strerror}", hint="check its directory") from None
     say(f"wrote {output}")

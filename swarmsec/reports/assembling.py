@@ -41,4 +41,5 @@ def assemble_report(
         checkpoint=facts.home.checkpoint,
         log_size=facts.home.log_size,
         results=tuple(results),
+        quorum_margin=swarm_checks.quorum_margin(facts),
     )

@@ -77,6 +77,8 @@ class Result:
     reason: str = ""
     evidence: tuple[Evidence, ...] = ()
     waiver_id: str = ""
+    waiver_expires: int = 0
+    """When the waiver ends, Unix seconds; 0 without one."""
 
     @property
     def fingerprint(self) -> str:
@@ -97,6 +99,7 @@ class Report:
         log_size: entries of the log when it was made.
         results: in the order of the catalogue.
         notices: what has to be said of the waivers.
+        quorum_margin: managers that may be lost before the Swarm loses its quorum; None where they were not read.
     """
 
     created: str
@@ -108,6 +111,7 @@ class Report:
     log_size: int
     results: tuple[Result, ...]
     notices: tuple[str, ...] = ()
+    quorum_margin: int | None = None
 
     @property
     def counts(self) -> Mapping[State, int]:

@@ -69,11 +69,25 @@ def managers_are_few_and_odd(facts: Facts) -> Iterable[Finding]:
 @checks("SWS-14", SWARM, NODES)
 def quorum_has_a_margin(facts: Facts) -> Iterable[Finding]:
     """One more manager may be lost without losing the Swarm."""
+    managers, reachable, needed = _quorum(facts)
+    observed = f"{reachable} of {managers} managers are reachable, {needed} are needed"
+    yield judged(reachable > needed, _swarm(facts), observed, "at least one more than are needed")
+
+
+def quorum_margin(facts: Facts) -> int | None:
+    """How many managers may be lost before the Swarm loses its quorum; None where they could not be read."""
+    try:
+        _, reachable, needed = _quorum(facts)
+    except Unknown:
+        return None
+    return reachable - needed
+
+
+def _quorum(facts: Facts) -> tuple[int, int, int]:
+    """How many managers there are, how many of them are reachable, and how many are needed."""
     managers = _managers(facts)
     reachable = sum(text(node, "ManagerStatus", "Reachability") == "reachable" for node in managers)
-    needed = len(managers) // 2 + 1
-    observed = f"{reachable} of {len(managers)} managers are reachable, {needed} are needed"
-    yield judged(reachable > needed, _swarm(facts), observed, "at least one more than are needed")
+    return len(managers), reachable, len(managers) // 2 + 1
 
 
 @checks("CIS-7.3", NETWORKS)

@@ -70,7 +70,8 @@ def _is_about(item: Waiver | Attestation, result: Result, cluster_id: str) -> bo
 def _closed(result: Result, given: WaiverSet, matched: Mapping[str, Sequence[Result]], now: int) -> Result:
     if result.state is State.FAIL and result.control.id != LOG_CONTROL:
         waivers = [item for item in given.waivers if result in matched[item.id] and item.created <= now]
-        valid = next((item for item in waivers if now < item.expires), None)
+        # The one that lasts longest: with it the failure is a failure again.
+        valid = max((item for item in waivers if now < item.expires), key=lambda item: item.expires, default=None)
         return _waived(result, valid) if valid else _with_expired(result, waivers)
     if result.state is State.MANUAL:
         for item in given.attestations:
@@ -82,7 +83,13 @@ def _closed(result: Result, given: WaiverSet, matched: Mapping[str, Sequence[Res
 def _waived(result: Result, waiver: Waiver) -> Result:
     ticket = f" ({waiver.ticket})" if waiver.ticket else ""
     said = f"{waiver.owner} answers for it until {_day(waiver.expires)}: {waiver.reason}{ticket}"
-    return replace(result, state=State.WAIVED, reason=_joined(result.reason, said), waiver_id=waiver.id)
+    return replace(
+        result,
+        state=State.WAIVED,
+        reason=_joined(result.reason, said),
+        waiver_id=waiver.id,
+        waiver_expires=waiver.expires,
+    )
 
 
 def _with_expired(result: Result, waivers: Sequence[Waiver]) -> Result:

@@ -10,12 +10,19 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
+from swarmsec.reports.prometheus_report import render_prometheus
+from swarmsec.server.driver_metrics import DriverMetrics
 from swarmsec.server.metrics import Metrics
+from tests.unit.swarmsec.reports.facts import container, report, swarm
+from tests.unit.swarmsec.reports.test_prometheus_report import waived_report
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "docs" / "prometheus" / "alerts.yaml"
 DAY = 86_400
+LABEL = re.compile(r'(\w+)="([^"]*)"')
 EVALUATED = 2 * 3600
 """Seconds from the start of the series until alerts are looked at; promtool's clock starts at 0."""
 
@@ -77,10 +84,6 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             'swarmsec_audit_checkpoint_size{instance="a"}': "9x180",
         },
     ),
-    "SwarmsecLogNotWitnessed": (
-        {'swarmsec_audit_unwitnessed_entries{instance="a"}': "3x180"},
-        {'swarmsec_audit_unwitnessed_entries{instance="a"}': "0x180"},
-    ),
     "SwarmsecRevocationListOld": (
         {'swarmsec_crl_next_update_timestamp_seconds{instance="a"}': "3600x180"},
         {'swarmsec_crl_next_update_timestamp_seconds{instance="a"}': "0x180"},
@@ -94,12 +97,38 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'swarmsec_ca_rotation_started_timestamp_seconds{instance="a"}': "0x180"},
     ),
     "SwarmsecDeliveriesFail": (
-        {'swarmsec_audit_entries_total{instance="a",action="secret.deliver",outcome="denied"}': "0+1x180"},
-        {'swarmsec_audit_entries_total{instance="a",action="secret.deliver",outcome="success"}': "0+1x180"},
+        {'swarmsec_secret_deliveries_total{instance="a",result="unavailable"}': "0+1x180"},
+        {
+            'swarmsec_secret_deliveries_total{instance="a",result="delivered"}': "0+1x180",
+            'swarmsec_secret_deliveries_total{instance="a",result="policy"}': "7x180",
+        },
     ),
     "SwarmsecAgentsSilent": (
         {'swarmsec_agents{instance="a",state="silent"}': "1x180"},
         {'swarmsec_agents{instance="a",state="silent"}': "0x180"},
+    ),
+    "SwarmsecQuorumMargin": (
+        {'swarmsec_swarm_quorum_margin{instance="a"}': "0x180"},
+        {'swarmsec_swarm_quorum_margin{instance="a"}': "1x180"},
+    ),
+    "SwarmsecControlFails": (
+        {'swarmsec_check_results{instance="a",control="SWS-14",status="fail",severity="high"}': "1x180"},
+        {
+            'swarmsec_check_results{instance="a",control="SWS-12",status="fail",severity="medium"}': "1x180",
+            'swarmsec_check_results{instance="a",control="SWS-14",status="waived",severity="high"}': "1x180",
+        },
+    ),
+    "SwarmsecWaiverEnds": (
+        {'swarmsec_waivers_expiring_timestamp_seconds{instance="a",control="SWS-14"}': f"{14 * DAY}x180"},
+        {'swarmsec_waivers_expiring_timestamp_seconds{instance="a",control="SWS-14"}': f"{15 * DAY}x180"},
+    ),
+    "SwarmsecReportIncomplete": (
+        {'swarmsec_check_results{instance="a",control="SWS-14",status="error",severity="high"}': "1x180"},
+        {'swarmsec_check_results{instance="a",control="SWS-14",status="not_checked",severity="high"}': "1x180"},
+    ),
+    "SwarmsecReportOld": (
+        {'swarmsec_report_timestamp_seconds{instance="a"}': f"{-2 * DAY}x180"},
+        {'swarmsec_report_timestamp_seconds{instance="a"}': f"{-DAY}x180"},
     ),
 }
 
@@ -126,7 +155,9 @@ def test_every_rule_has_a_case_and_says_what_to_do() -> None:
 
 
 def test_they_speak_of_metrics_that_exist() -> None:
-    families = {family.name for family in Metrics(version="0").registry.collect()}
+    registries = Metrics(version="0").registry, DriverMetrics().registry
+    families = {family.name for registry in registries for family in registry.collect()}
+    families |= {family.name for family in text_string_to_metric_families(render_prometheus(waived_report()).decode())}
     used = {name for rule in rules() for name in re.findall(r"swarmsec_[a-z_]+", rule["expr"])}
 
     assert used
@@ -141,25 +172,67 @@ def test_a_rule_fires_when_it_should_and_not_else(alert: str, fires: bool, tmp_p
     known = tmp_path / "rules.yaml"
     # Texts of alerts hold what only Prometheus fills in; what is tested is whether they fire.
     known.write_text(json.dumps({"groups": [{"name": "one", "rules": [{**rule, "annotations": {}}]}]}))
-    labels = dict(rule["labels"])
-    if not rule["expr"].startswith("max("):
-        labels["instance"] = "a"
-    for name in series if not rule["expr"].startswith(("max(", "sum by")) else ():
-        labels |= dict(re.findall(r'(\w+)="([^"]*)"', name))
-    expected = [{"exp_labels": labels}] if fires else []
-    test = {
-        "rule_files": [str(known)],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in series.items()],
-                "alert_rule_test": [{"eval_time": f"{EVALUATED}s", "alertname": alert, "exp_alerts": expected}],
-            }
-        ],
-    }
-    cases = tmp_path / "cases.yaml"
-    cases.write_text(json.dumps(test))
+    of_series = dict(label for name in series for label in LABEL.findall(name))
+    kept = re.search(r"\bby \(([a-z, ]+)\)", rule["expr"])
+    if kept:
+        of_series = {name: of_series[name] for name in kept[1].split(", ")}
+
+    judge(tmp_path, known, series, {alert: [{**of_series, **rule["labels"]}] if fires else []})
+
+
+def test_what_a_report_writes_raises_its_alerts(tmp_path: Path) -> None:
+    answers = swarm()
+    answers["/nodes"][0]["ManagerStatus"]["Reachability"] = "unreachable"
+    container(answers)["Env"] = ["DB_PASSWORD=hunter2"]
+    del answers["/networks"]
+    families = list(text_string_to_metric_families(render_prometheus(report(answers)).decode()))
+    samples = [sample for family in families for sample in family.samples]
+    series = {series_of(sample): f"{sample.value}x180" for sample in samples}
+    failing = [
+        {"control": sample.labels["control"], "status": "fail", "severity": "warning"}
+        for sample in samples
+        if sample.labels.get("status") == "fail" and sample.labels["severity"] in {"critical", "high"}
+    ]
+    assert {"SWS-14", "CIS-7.4"} <= {labels["control"] for labels in failing}
+
+    known = tmp_path / "rules.yaml"
+    known.write_text(
+        json.dumps({"groups": [{"name": "all", "rules": [{**rule, "annotations": {}} for rule in rules()]}]})
+    )
+    judge(
+        tmp_path,
+        known,
+        series,
+        {
+            "SwarmsecQuorumMargin": [{"severity": "critical"}],
+            "SwarmsecControlFails": failing,
+            "SwarmsecReportIncomplete": [{"severity": "warning"}],
+            "SwarmsecReportOld": [],
+            "SwarmsecWaiverEnds": [],
+        },
+    )
+
+
+def series_of(sample: Sample) -> str:
+    """A sample's name and labels as Prometheus writes them."""
+    labels = ",".join(f'{name}="{text}"' for name, text in sample.labels.items())
+    return f"{sample.name}{{{labels}}}"
+
+
+def judge(directory: Path, known: Path, series: dict[str, str], alerts: dict[str, list[dict[str, str]]]) -> None:
+    """Have promtool say whether exactly these alerts, with these labels, come of the series."""
+    expected = [
+        {
+            "eval_time": f"{EVALUATED}s",
+            "alertname": alert,
+            "exp_alerts": [{"exp_labels": labels} for labels in found],
+        }
+        for alert, found in alerts.items()
+    ]
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    case = {"interval": "1m", "input_series": inputs, "alert_rule_test": expected}
+    cases = directory / "cases.yaml"
+    cases.write_text(json.dumps({"rule_files": [str(known)], "evaluation_interval": "1m", "tests": [case]}))
 
     done = promtool("test", "rules", str(cases))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,6 @@
-"""Reports for machines, read by programs that others wrote: SARIF by the standard's schema, JUnit as CI reads it."""
+"""Reports for machines, read by programs that others wrote: SARIF by the standard's schema, JUnit as CI reads it,
+metrics as Prometheus does.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,14 @@ from pydantic_sarif.model import (  # type: ignore[import-untyped]  # it ships n
 
 from swarmsec.reports.junit_report import render_junit
 from swarmsec.reports.model import Report, State
+from swarmsec.reports.prometheus_report import render_prometheus
 from swarmsec.reports.sarif_report import render_sarif
 from tests.unit.swarmsec.reports.facts import report, swarm
 from tests.unit.swarmsec.reports.test_formats import HOSTILE, hostile_report
 from tests.unit.swarmsec.reports.test_schema import REPORTS
 
 JUNITPARSER = "/usr/bin/junitparser"
+PROMTOOL = "/usr/bin/promtool"
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -62,6 +66,14 @@ def test_junit_is_read_and_judged_as_ci_does(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:24])
 def test_junit_of_hostile_names_is_too(text: str, tmp_path: Path) -> None:
     assert _verified(hostile_report(text), tmp_path)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_promtool_finds_nothing_to_mend_in_metrics(name: str) -> None:
+    made = render_prometheus(REPORTS[name]())
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=made, capture_output=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def _by_schema(data: bytes) -> Any:

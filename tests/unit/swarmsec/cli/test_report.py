@@ -40,6 +40,22 @@ def test_the_same_inputs_give_the_same_bytes(chosen: str, program: Program, monk
         ElementTree.fromstring(made)
 
 
+def test_metrics_are_for_another_account_to_read(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    call = ("audit", "report", "--no-swarm", "--format")
+    program.good(*call, "prometheus", "-o", "swarmsec.prom")
+    program.good(*call, "json", "-o", "report.json")
+    made = program.directory / "swarmsec.prom"
+
+    assert made.read_text() == program.good(*call, "prometheus").out
+    assert "swarmsec_report_timestamp_seconds 1.7e+09" in made.read_text()
+    assert 'swarmsec_check_results{control="SWS-12",severity="high",status="fail"} 1.0' in made.read_text()
+    assert "quorum" not in made.read_text()
+    assert made.stat().st_mode & 0o777 == 0o644
+    assert (program.directory / "report.json").stat().st_mode & 0o777 == 0o600
+    assert program(*call, "prometheus", "--since", "report.json", "--diff").code == 2
+
+
 def test_codes(program: Program) -> None:
     assert program("audit", "report", "--no-swarm", "--fail-on", "high").code == 1
     assert program("audit", "report", "--no-swarm", "--fail-on", "critical").code == 0

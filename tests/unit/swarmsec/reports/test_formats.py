@@ -15,6 +15,7 @@ from swarmsec.reports.json_report import render_json
 from swarmsec.reports.junit_report import render_junit
 from swarmsec.reports.markdown_report import MAX_CHARACTERS, render_markdown
 from swarmsec.reports.model import Report, State
+from swarmsec.reports.prometheus_report import render_prometheus
 from swarmsec.reports.sarif_report import render_sarif
 from swarmsec.reports.text_report import WIDTH, render_text
 from tests.unit.swarmsec.reports.facts import container, report, swarm
@@ -26,6 +27,7 @@ RENDERERS: dict[str, Callable[[Report], bytes]] = {
     "markdown": render_markdown,
     "sarif": render_sarif,
     "junit": render_junit,
+    "prometheus": render_prometheus,
 }
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -90,6 +92,8 @@ def test_hostile_names_reach_no_reader(name: str, text: str) -> None:
             assert "49" not in re.findall(r"service [^<]*", data)
         case "markdown":
             assert "](javascript" not in data
+        case "prometheus":
+            assert data == render_prometheus(hostile_report("shop_api")).decode()
         case _:
             assert max(map(len, data.splitlines())) <= WIDTH
 
