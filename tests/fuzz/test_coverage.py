@@ -96,7 +96,8 @@ def parsers(module: ModuleType) -> Iterator[str]:
     for name, value in vars(module).items():
         if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
             continue
-        if inspect.isfunction(value) and FUNCTION.fullmatch(name):
+        # A parser that remembers what it read is one all the same.
+        if inspect.isfunction(inspect.unwrap(value)) and FUNCTION.fullmatch(name):
             yield f"{module.__name__}.{name}"
         if inspect.isclass(value):
             methods = {method for method, member in vars(value).items() if isinstance(member, classmethod)}
