@@ -74,7 +74,12 @@ def test_a_join_that_was_stopped_goes_on_with_the_same_key(served: ServedHome, t
     assert "node approve" in first.stderr
     key = (node / "swarm-node.key").read_bytes()
     (name,) = pending(served)
-    stopped = subprocess.Popen(join_command(served, node), stderr=subprocess.PIPE, text=True)
+    # A shell hides the interrupt from what it starts in the background, and children inherit that.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        stopped = subprocess.Popen(join_command(served, node), stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert stopped.stderr is not None
     assert "waits for approval" in stopped.stderr.readline()
     stopped.send_signal(signal.SIGINT)
