@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ca.issuing import Signer
-from swarmsec.errors import IntegrityFailure
+from swarmsec.errors import IntegrityFailure, KeyUnavailable, NotFound
 from swarmsec.keys.keyring import KeyRing
 from swarmsec.keys.tokenaccess import TokenAccess
 from swarmsec.keys.tokens import Tokens
@@ -83,11 +83,15 @@ class SealedKeys:
         """Open a private key.
 
         Raises:
-            KeyUnavailable: it is in a token, which cannot be used now.
+            KeyUnavailable: it is in a token, which cannot be used now or does not show it.
             IntegrityFailure: what is kept under the name is not a private key that signs here.
         """
         if is_token_key(name):
-            return self.tokens.signer(parse_token_uri(name))
+            try:
+                return self.tokens.signer(parse_token_uri(name))
+            except NotFound as error:
+                # A token that is being pulled may show nothing for a moment before it is gone.
+                raise KeyUnavailable(str(error), hint=error.hint) from None
         opened = self.ring.get(transaction, name)
         try:
             key = serialization.load_der_private_key(opened.reveal(), password=None)

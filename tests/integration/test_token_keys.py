@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from swarmsec.errors import AlreadyExists, KeyUnavailable, NotFound, UsageProblem
 from swarmsec.keys import tokens as module
 from swarmsec.keys.errors import WrongUnlock
+from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokenaccess import TokenAccess
 from swarmsec.keys.tokens import Tokens
 from swarmsec.keys.tokenuri import TokenKeyUri, parse_token_uri
@@ -87,6 +88,15 @@ def test_a_name_is_made_once(hsm: SoftHsm, tokens: Tokens) -> None:
         tokens.create(ROOT, KeyKind.P256)
     with pytest.raises(NotFound, match="no private key"):
         tokens.signer(parse_token_uri("pkcs11:token=swarm;object=other"))
+
+
+def test_a_key_that_is_kept_in_a_token_which_does_not_show_it_is_unavailable(hsm: SoftHsm, tokens: Tokens) -> None:
+    hsm.make_token("swarm")
+    unasked: Any = None  # where a key is in a token, neither ring nor database is looked at
+
+    with pytest.raises(KeyUnavailable, match="no private key") as raised:
+        SealedKeys(unasked, tokens).signer(unasked, ROOT.key_name)
+    assert raised.value.hint == "put in the token that has it"
 
 
 def make_pair(
