@@ -106,6 +106,8 @@ class Tokens:
         """
         key = self.find(uri)
         if key is None:
+            # A session that was opened while the token was being pulled shows nothing for as long as it lives.
+            self.close()
             raise NotFound(f"the token has no private key {uri}", hint="put in the token that has it")
         return TokenSigner(self, key)
 

@@ -17,7 +17,7 @@ from swarmsec.keys import tokens as module
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokenaccess import TokenAccess
-from swarmsec.keys.tokens import Tokens
+from swarmsec.keys.tokens import Tokens, TokenSigner
 from swarmsec.keys.tokenuri import TokenKeyUri, parse_token_uri
 from swarmsec.services.records import KeyKind
 from tests.peers.softhsm import MODULE, SoftHsm
@@ -97,6 +97,22 @@ def test_a_key_that_is_kept_in_a_token_which_does_not_show_it_is_unavailable(hsm
     with pytest.raises(KeyUnavailable, match="no private key") as raised:
         SealedKeys(unasked, tokens).signer(unasked, ROOT.key_name)
     assert raised.value.hint == "put in the token that has it"
+
+
+def test_a_key_that_was_not_shown_once_is_looked_for_anew(hsm: SoftHsm, tokens: Tokens) -> None:
+    token = hsm.make_token("swarm")
+    made = tokens.create(ROOT, KeyKind.P256)
+    tokens.close()
+    objects = [path for path in token.glob("*.object") if path.name != "token.object"]
+    for path in objects:
+        path.rename(path.with_suffix(".away"))
+    with pytest.raises(NotFound):
+        tokens.signer(ROOT)
+    for path in objects:
+        path.with_suffix(".away").rename(path)
+
+    verifies(tokens.signer(ROOT), b"a", tokens.signer(ROOT).sign(b"a"))
+    assert tokens.signer(ROOT).public_key_der == TokenSigner(tokens, made).public_key_der
 
 
 def make_pair(
