@@ -31,6 +31,24 @@ class Figure:
         return self.ratio >= self.aim if self.at_least else self.ratio <= self.aim
 
 
+def single_figure(
+    name: str, peer: str, unit: str, ours: float, theirs: float, *, aim: float = 1.0, at_least: bool = False
+) -> Figure:
+    """A figure of one run, held against a bound rather than against a peer's rounds."""
+    ratio = ours / theirs
+    return Figure(
+        name=name,
+        peer=peer,
+        unit=unit,
+        ours=ours,
+        theirs=theirs,
+        ratio=ratio,
+        spread=(ratio, ratio),
+        aim=aim,
+        at_least=at_least,
+    )
+
+
 def measure_pairs(
     name: str,
     peer: str,

@@ -22,7 +22,7 @@ from pathlib import Path
 import aiohttp
 import uvloop
 
-from benchmarks.measure import Figure
+from benchmarks.measure import Figure, single_figure
 from tests.integration.serve_world import ServedHome
 from tests.integration.test_serve_enrolling import enrol, token
 from tests.peers.engines import Engine, kill_engines
@@ -107,28 +107,13 @@ def _deliveries(socket: Path, name: str) -> list[Figure]:
         held = runner.run(_held(socket))
         answers = runner.run(_paced(socket))
     refused, paced = sum(not came for came, _ in answers), sorted(took for _, took in answers)
-    figures = [_figure(f"deliveries, {name}", "1,000 a second", "a second", held, HELD_AIM, at_least=True)]
+    figures = [single_figure(f"deliveries, {name}", "1,000 a second", "a second", held, HELD_AIM, at_least=True)]
     late = f", {refused} of {len(paced)} late"
     for part in (50, 99):
         took = paced[min(len(paced) - 1, len(paced) * part // 100)] * 1000
         what = f"p{part} at {RATE} a second, {name}{late}"
-        figures.append(_figure(what, "500 ms", "ms", took, CONTRACT_MS, at_least=False))
+        figures.append(single_figure(what, "500 ms", "ms", took, CONTRACT_MS, at_least=False))
     return figures
-
-
-def _figure(name: str, peer: str, unit: str, ours: float, theirs: float, *, at_least: bool) -> Figure:
-    ratio = ours / theirs
-    return Figure(
-        name=name,
-        peer=peer,
-        unit=unit,
-        ours=ours,
-        theirs=theirs,
-        ratio=ratio,
-        spread=(ratio, ratio),
-        aim=1.0,
-        at_least=at_least,
-    )
 
 
 async def _held(socket: Path) -> float:

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.load import Outcome
-from benchmarks.measure import Figure
+from benchmarks.measure import Figure, single_figure
 from tests.integration.serve_world import PROGRAM, ServedHome
 
 NODES = int(os.environ.get("SWARMSEC_BENCH_NODES", "4700"))
@@ -92,27 +92,12 @@ def _time(name: str, outcome: Outcome, seconds: float, aim: float) -> Figure:
         raise RuntimeError(f"{outcome.errors} calls failed, the first: {outcome.first_error}")
     calls = f"p50 {outcome.p50_ms:,.0f} ms, p99 {outcome.p99_ms:,.0f} ms, {outcome.again} made again, no error"
     words = f"{NODES:,} nodes {name} (calls: {calls})"
-    return _once(words, "SwarmKit's pace", "s", seconds, PACE_SECONDS, aim * NODES / 4700)
+    bound = round(aim * NODES / 4700 / PACE_SECONDS, 4)
+    return single_figure(words, "SwarmKit's pace", "s", seconds, PACE_SECONDS, aim=bound)
 
 
 def _memory(megabytes: float) -> Figure:
-    return _once("memory of the server meanwhile", "the bound", "MB at most", megabytes, MEMORY_MB, MEMORY_MB)
-
-
-def _once(name: str, peer: str, unit: str, ours: float, theirs: float, aim: float) -> Figure:
-    """A figure of one run, held against a bound rather than against the peer."""
-    ratio, bound = ours / theirs, round(aim / theirs, 4)
-    return Figure(
-        name=name,
-        peer=peer,
-        unit=unit,
-        ours=ours,
-        theirs=theirs,
-        ratio=ratio,
-        spread=(ratio, ratio),
-        aim=bound,
-        at_least=False,
-    )
+    return single_figure("memory of the server meanwhile", "the bound", "MB at most", megabytes, MEMORY_MB)
 
 
 def _peak_memory_mb(pid: int) -> float:

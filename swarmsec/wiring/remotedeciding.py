@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
-from swarmsec.errors import SwarmsecError, Unavailable
+from swarmsec.errors import SwarmsecError, Unavailable, describe
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.deliver_secret import DeliveryDenied
 from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
@@ -59,19 +58,30 @@ class RemoteDecisions:
         self._use(await asyncio.to_thread(self._load))
 
     async def keep_fresh(self) -> None:
-        """Take up another identity when its files change, for as long as this runs."""
+        """Take up another identity when its files change, for as long as this runs; one that does not fit is said."""
+        told = ""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            with suppress(SwarmsecError, OSError):
-                state = self._look()
-                if state != self._state:
-                    former = self._session
-                    self._use(await asyncio.to_thread(self._load))
-                    self._state = state
-                    if former is not None:
-                        ending = asyncio.create_task(_end(former))
-                        self._ending.add(ending)
-                        ending.add_done_callback(self._ending.discard)
+            try:
+                await self._take_up()
+                told = ""
+            except (SwarmsecError, OSError) as error:
+                # Files may be half way through a renewal; the former identity goes on, and the next look tries again.
+                if (words := describe(error).text) != told:
+                    told = words
+                    self._report(f"the identity in {self._directory} cannot be taken up: {words}")
+
+    async def _take_up(self) -> None:
+        state = self._look()
+        if state == self._state:
+            return
+        former = self._session
+        self._use(await asyncio.to_thread(self._load))
+        self._state = state
+        if former is not None:
+            ending = asyncio.create_task(_end(former))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
         """End the connections."""

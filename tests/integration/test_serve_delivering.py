@@ -217,6 +217,20 @@ def test_a_renewed_identity_is_taken_up_while_the_driver_runs(served: ServedHome
     asking(served, identity, work)
 
 
+def test_an_identity_that_does_not_fit_is_said_once_and_the_former_goes_on(served: ServedHome, identity: Path) -> None:
+    async def work(decisions: RemoteDecisions) -> bytes:
+        upkeep = asyncio.create_task(decisions.keep_fresh())
+        (identity / "swarmsec.crt").write_text("no certificate")
+        await asyncio.sleep(3.5)
+        upkeep.cancel()
+        return (await decisions.deliver(REQUEST, TASK)).reveal()
+
+    value, said = asking(served, identity, work)
+
+    assert value == MARKER.encode()
+    assert len([line for line in said if "cannot be taken up" in line]) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [
