@@ -133,8 +133,30 @@ def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) ->
     Raises:
         EntryInvalid: the entry would be longer than ``MAX_ENTRY_BYTES`` or holds a value with no canonical form.
     """
+    fields = event.fields
     try:
-        entry = _entry(event, place, state)
+        if fields:
+            _check_fields(fields)
+        # In the order of the members: named arguments take four times as long.
+        entry = _Entry(
+            event.action,
+            event.actor,
+            fields or None,
+            place.id,
+            place.mono,
+            event.object,
+            event.outcome,
+            event.policy,
+            place.prev.hex(),
+            event.reason,
+            event.request_id,
+            place.seq,
+            event.session,
+            None if event.source == _NOWHERE else event.source,
+            state or None,
+            place.time,
+            VERSION,
+        )
         data = _encoder.encode(entry)
         if len(data) > MAX_TEXT:
             # Only an entry longer than the longest text can hold a text that is too long.
@@ -148,36 +170,13 @@ def encode_entry(event: Event, place: Place, state: Sequence[RowChange] = ()) ->
     return data
 
 
-def _entry(event: Event, place: Place, state: Sequence[RowChange]) -> _Entry:
-    # In the order of the members: named arguments take four times as long.
-    return _Entry(
-        event.action,
-        event.actor,
-        _checked(event.fields) if event.fields else None,
-        place.id,
-        place.mono,
-        event.object,
-        event.outcome,
-        event.policy,
-        place.prev.hex(),
-        event.reason,
-        event.request_id,
-        place.seq,
-        event.session,
-        None if event.source == _NOWHERE else event.source,
-        state or None,
-        place.time,
-        VERSION,
-    )
-
-
-def _checked(fields: Mapping[str, Field]) -> Mapping[str, Field]:
+def _check_fields(fields: Mapping[str, Field]) -> None:
     if not "".join(fields).isascii():
         raise ValueError(f"expected ASCII member names, got {', '.join(fields)!r}")
     for value in fields.values():
+        # Nearly all are texts, which need no look.
         if type(value) is not str:
             _check_field(value)
-    return fields
 
 
 def _check_field(value: object) -> None:
@@ -249,15 +248,20 @@ def uuid7(unix_ms: int, random: bytes) -> str:
         unix_ms: milliseconds since the epoch.
         random: ``UUID_RANDOM_BYTES`` random bytes.
     """
-    return uuids7(unix_ms, random)[0]
+    return uuid7_head(unix_ms) + uuid7_tails(random)[0]
 
 
-def uuids7(unix_ms: int, random: bytes) -> list[str]:
-    """Version 7 UUIDs of one time, one for each ``UUID_RANDOM_BYTES`` random bytes."""
-    time, drawn = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}", random.hex()
-    head = f"{time[:8]}-{time[8:]}-7"
+def uuid7_head(unix_ms: int) -> str:
+    """What every version 7 UUID of one millisecond begins with, up to its version."""
+    time = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}"
+    return f"{time[:8]}-{time[8:]}-7"
+
+
+def uuid7_tails(random: bytes) -> list[str]:
+    """The rest of version 7 UUIDs, one for each ``UUID_RANDOM_BYTES`` random bytes."""
+    drawn = random.hex()
     return [
-        f"{head}{drawn[at + 1 : at + 4]}-{_VARIANTS[drawn[at + 4]]}{drawn[at + 5 : at + 8]}-{drawn[at + 8 : at + 20]}"
+        f"{drawn[at + 1 : at + 4]}-{_VARIANTS[drawn[at + 4]]}{drawn[at + 5 : at + 8]}-{drawn[at + 8 : at + 20]}"
         for at in range(0, len(drawn), 2 * UUID_RANDOM_BYTES)
     ]
 

@@ -15,17 +15,15 @@ from swarmsec.audit.chain import StoredEntry
 from swarmsec.audit.entry import (
     GENESIS,
     HASH_BYTES,
-    UUID_RANDOM_BYTES,
     Event,
     Place,
     RowChange,
     encode_entry,
     leaf_hash,
-    uuids7,
 )
 from swarmsec.audit.errors import EntryInvalid
-from swarmsec.clock import Clock, rfc3339
 from swarmsec.storage.insertbuffer import InsertBuffer
+from swarmsec.storage.stamps import Moment, Stamps
 from swarmsec.storage.statements import fetch_all
 from swarmsec.storage.tables import audit_entries
 
@@ -63,25 +61,21 @@ class LogAppender:
 
     Args:
         connection: of a writing transaction.
-        clock: time and randomness.
+        stamps: times and ids. The clocks are read once: all entries become true together, when the transaction is on
+            disk.
         head: the newest entry, where it is known without a look.
         conceal: changes what must not stand in an entry in clear.
-        expected: how many entries there will be, as far as one knows. The clocks are read once for as many: they become
-            true together, when the transaction is on disk.
     """
 
     def __init__(
         self,
         connection: Connection,
-        clock: Clock,
+        stamps: Stamps,
         head: LogHead | None = None,
         conceal: Callable[[Event], Event] | None = None,
-        expected: int = 1,
     ) -> None:
-        self._clock = clock
-        self._expected = expected
-        self._ids: list[str] = []
-        self._time, self._mono = "", 0
+        self._stamps = stamps
+        self._moment: Moment | None = None
         self._conceal = conceal
         self._size, self._last_hash = head or read_head(connection)
         self._pending: list[tuple[int, bytes, bytes]] = []
@@ -96,21 +90,17 @@ class LogAppender:
         """Place an entry and return its sequence number."""
         if self._conceal is not None:
             event = self._conceal(event)
-        if not self._ids:
-            self._read_clocks()
+        moment = self._moment
+        if moment is None:
+            moment = self._moment = self._stamps.moment()
+        id_head, time, mono = moment
         seq = self._size
-        place = Place(seq, self._ids.pop(), self._time, self._mono, self._last_hash)
+        place = Place(seq, id_head + self._stamps.id_tail(), time, mono, self._last_hash)
         data = encode_entry(event, place, state)
         hashed = leaf_hash(data)
         self._pending.append((seq, data, hashed))
         self._size, self._last_hash = seq + 1, hashed
         return seq
-
-    def _read_clocks(self) -> None:
-        clock = self._clock
-        now = clock.unix_ms()
-        self._time, self._mono = rfc3339(now), clock.monotonic_us()
-        self._ids = uuids7(now, clock.random(UUID_RANDOM_BYTES * self._expected))
 
     def mark(self) -> tuple[LogHead, int]:
         """Where to return to when a unit of a group fails."""

@@ -23,6 +23,7 @@ from swarmsec.storage.database import LOCK_WAIT_SECONDS, driver_of
 from swarmsec.storage.errors import DiskHung, translated
 from swarmsec.storage.log import LogAppender, LogHead, read_head
 from swarmsec.storage.schema import migrate, read_revisions, verify_known
+from swarmsec.storage.stamps import Stamps
 from swarmsec.storage.transaction import Transaction
 from swarmsec.storage.writingturn import WritingTurn
 
@@ -65,6 +66,7 @@ class Store:
     ) -> None:
         self._engine = engine
         self.clock = clock
+        self.stamps = Stamps(clock)
         self.turn = WritingTurn(engine, clock, lock_path, lock_wait)
         self.anchor: Anchor | None = None
         self.conceal: Callable[[Event], Event] | None = None
@@ -126,7 +128,7 @@ class Store:
             verify_known(read_revisions(connection))
             migrate(connection)
             if event is not None:
-                appender = LogAppender(connection, self.clock)
+                appender = LogAppender(connection, self.stamps)
                 appender.append(event, ())
                 appender.flush()
                 head = appender.head
@@ -226,7 +228,7 @@ class Store:
     ) -> list[Outcome]:
         turn = self.turn
         with turn as connection:
-            appender = LogAppender(connection, self.clock, turn.known, self.conceal, len(units))
+            appender = LogAppender(connection, self.stamps, turn.known, self.conceal)
             outcomes = run(units, connection, appender)
             appender.flush()
             head = turn.written = appender.head

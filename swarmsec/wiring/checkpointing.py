@@ -53,7 +53,7 @@ def sign_log(store: Store, keys: SealedKeys) -> tuple[LogHead, SignedHead]:
         the head that is signed, and its checkpoint.
     """
     with store.exclusive() as connection:
-        appender = LogAppender(connection, store.clock)
+        appender = LogAppender(connection, store.stamps)
         transaction = Transaction(connection, appender, store.clock)
         signer = open_log_key(transaction, keys)
         is_new = signer is None

@@ -39,6 +39,7 @@ from swarmsec.storage.checking import CheckReport, verify_database
 from swarmsec.storage.loading import Loader, make_tables
 from swarmsec.storage.log import LogAppender
 from swarmsec.storage.schema import migrate
+from swarmsec.storage.stamps import Stamps
 from swarmsec.storage.store import Store
 from swarmsec.storage.transaction import Transaction
 from swarmsec.wiring.backups import Watcher
@@ -252,7 +253,7 @@ def _load(
             found = verify_database(connection)
         except (IntegrityFailure, EntryInvalid) as error:
             raise BackupDamaged(f"the backup's content is not whole: {error}") from None
-        appender = LogAppender(connection, clock)
+        appender = LogAppender(connection, Stamps(clock))
         transaction = Transaction(connection, appender, clock)
         _verify_said(transaction, header, found, recovery)
         note_restored(transaction, requester, header, seal)
