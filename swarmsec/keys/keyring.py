@@ -28,8 +28,9 @@ ROOT_TERM: Final = 0
 ACTIVE: Final = "active"
 DECRYPT_ONLY: Final = "decrypt-only"
 DESTROYED: Final = "destroyed"
-_KEPT_OPEN: Final = frozenset({"ca/token/worker", "ca/token/manager", "ca/token-key"})
-"""What each node that joins is compared with: kept open as terms are, by the very row that was opened."""
+_KEPT_OPEN: Final = frozenset({"ca/token/worker", "ca/token/manager", "ca/token-key", "secrets/fingerprint-key"})
+"""What each node that joins is compared with, and what names a secret in the labels of services: kept open as terms
+are, by the very row that was opened."""
 NAMES_PER_ENTRY_BYTES: Final = 49_152
 """What the row changes of one rewrap may take of an entry, which is smaller than 64 KiB as a whole."""
 ROW_CHANGE_BYTES: Final = 96

@@ -61,7 +61,7 @@ class KeyTerms:
 
     def all(self) -> Sequence[KeyTermRow]:
         """Every term."""
-        rows = self._transaction.find_all(tables.key_terms)
+        rows = self._transaction.find_all_once(tables.key_terms)
         return [KeyTermRow(**{field: row[field] for field in KeyTermRow.__slots__}) for row in rows]
 
     def add(self, row: KeyTermRow) -> None:

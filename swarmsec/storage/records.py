@@ -137,7 +137,7 @@ class Certificates:
 
     def by_subject(self, subject_id: str) -> Sequence[CertificateRecord]:
         """Certificates of a node or named identity, oldest first."""
-        rows = self._transaction.find_all(tables.certificates, subject_id=subject_id)
+        rows = self._transaction.find_all_once(tables.certificates, subject_id=subject_id)
         return [_certificate(row) for row in rows]
 
     def by_public_key(self, spki_sha256: bytes) -> Sequence[CertificateRecord]:
@@ -282,7 +282,7 @@ class Policies:
 
     def active(self) -> Sequence[PolicyRecord]:
         """The versions in force."""
-        rows = self._transaction.select(tables.policy_documents, tables.policy_documents.c.state == ACTIVE)
+        rows = self._transaction.find_all_once(tables.policy_documents, state=ACTIVE)
         return [PolicyRecord(**_values(row)) for row in rows]
 
     def versions(self, kind: str, name: str) -> Sequence[PolicyRecord]:

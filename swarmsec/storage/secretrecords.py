@@ -24,7 +24,7 @@ class Secrets:
 
     def get(self, name: str) -> SecretRecord | None:
         """The secret, or None."""
-        row = self._transaction.find(tables.secrets, name=name)
+        row = self._transaction.find_once(tables.secrets, name=name)
         return None if row is None else SecretRecord(**{field: row[field] for field in SecretRecord.__slots__})
 
     def put(self, record: SecretRecord) -> None:
@@ -42,7 +42,7 @@ class Secrets:
 
     def versions(self, name: str) -> Sequence[SecretVersionRecord]:
         """The versions of a secret, oldest first."""
-        rows = self._transaction.find_all(tables.secret_versions, name=name)
+        rows = self._transaction.find_all_once(tables.secret_versions, name=name)
         return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
 
     def all_versions(self) -> Sequence[SecretVersionRecord]:
@@ -86,7 +86,7 @@ class Attachments:
 
     def get(self, name: str, service_id: str) -> Attachment | None:
         """The attachment of a secret to a service, or None."""
-        row = self._transaction.find(tables.secret_attachments, name=name, service_id=service_id)
+        row = self._transaction.find_once(tables.secret_attachments, name=name, service_id=service_id)
         return None if row is None else Attachment(**{field: row[field] for field in Attachment.__slots__})
 
     def put(self, record: Attachment) -> None:

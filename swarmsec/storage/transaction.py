@@ -217,7 +217,11 @@ class Transaction:
 
     def find_once(self, table: Table, **equals: Any) -> Row | None:
         """As ``find``, for what every unit of a group asks for: the database is asked once until the table changes."""
-        return self._inserts.once(table, tuple(equals.items()), lambda: self.find(table, **equals))
+        return next(iter(self.find_all_once(table, **equals)), None)
+
+    def find_all_once(self, table: Table, **equals: Any) -> Sequence[Row]:
+        """As ``find_all``, asked as ``find_once`` asks."""
+        return self._inserts.once(table, tuple(equals.items()), lambda: self.find_all(table, **equals))
 
     def is_empty(self, table: Table) -> bool:
         """Whether a table has no rows, asked as ``find_once`` asks."""
