@@ -81,7 +81,8 @@ class PluginSocket:
         if request.path != SECRET_PATH:
             return _response(b'{"Err":"expected SecretProvider.GetSecret"}', status=404)
         try:
-            body = await asyncio.wait_for(_body(request), BODY_SECONDS)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(request)
         except TimeoutError:
             return _response(answer_with_error("the request did not arrive in time"), status=408)
         if body is None:

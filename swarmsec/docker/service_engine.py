@@ -9,15 +9,15 @@ import base64
 import copy
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
 from swarmsec.docker.engine import EngineApi
-from swarmsec.docker.service_objects import parse_secret, parse_service, parse_task
+from swarmsec.docker.service_objects import parse_each, parse_secret, parse_service, parse_task
 from swarmsec.docker.swarm_engine import again_if_changed
 from swarmsec.docker.swarm_objects import members_of, parse_node, required_text
-from swarmsec.errors import NotFound, Unavailable, UsageProblem
+from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.service_records import DockerSecret, ServiceState, TaskState
 
@@ -47,13 +47,13 @@ class DockerServices:
         """Every service."""
         return [parse_service(item) for item in self._list("/services")]
 
-    def task(self, task_id: str) -> TaskState:
-        """One task.
+    def find_tasks(self, ids: Collection[str]) -> Mapping[str, TaskState | SwarmsecError]:
+        """The tasks with these ids, in one question."""
+        return parse_each(self._list("/tasks", {"id": dict.fromkeys(ids, True)}), ids, parse_task)
 
-        Raises:
-            NotFound: there is none.
-        """
-        return parse_task(self._api.get(f"/tasks/{_path(task_id, 'task')}"))
+    def find_services(self, ids: Collection[str]) -> Mapping[str, ServiceState | SwarmsecError]:
+        """The services with these ids, in one question."""
+        return parse_each(self._list("/services", {"id": dict.fromkeys(ids, True)}), ids, parse_service)
 
     def tasks(self, service_id: str) -> Sequence[TaskState]:
         """The tasks of a service, those that ended included as long as the Swarm keeps them."""

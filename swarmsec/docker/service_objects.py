@@ -5,11 +5,14 @@ Shapes: Docker Engine API 1.40 and later, ``GET /services``, ``/tasks`` and ``/s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 from swarmsec.docker.swarm_objects import members_of, object_version, required_text, sub_members, text_of
+from swarmsec.errors import SwarmsecError, Unavailable
 from swarmsec.services.service_records import DockerSecret, SecretReference, ServiceState, TaskState
+
+T = TypeVar("T")
 
 
 def parse_service(document: object) -> ServiceState:
@@ -57,6 +60,33 @@ def parse_task(document: object) -> TaskState:
         force_update=force if isinstance(force, int) and not isinstance(force, bool) else 0,
         error=text_of(status, "Err"),
     )
+
+
+def parse_each(answer: object, ids: Collection[str], parse: Callable[[object], T]) -> dict[str, T | SwarmsecError]:
+    """The objects of a list that have these ids.
+
+    Docker takes an id in a filter for the beginning of one, so others may be among them.
+
+    Args:
+        answer: ``GET /tasks`` or ``GET /services``; None for an empty list.
+        ids: whole ones.
+        parse: of one object; what it raises stands in the place of that object alone.
+
+    Raises:
+        Unavailable: it is no list.
+    """
+    if not isinstance(answer, list | None):
+        raise Unavailable("expected a list as Docker Engine gives it, got something else")
+    found: dict[str, T | SwarmsecError] = {}
+    for item in answer or ():
+        members = item if isinstance(item, dict) else {}
+        object_id = text_of(members, "ID")
+        if object_id in ids:
+            try:
+                found[object_id] = parse(item)
+            except SwarmsecError as error:
+                found[object_id] = error
+    return found
 
 
 def parse_secret(document: object) -> DockerSecret:

@@ -1,7 +1,7 @@
 """Looking at tasks of a Swarm over the manager's own socket, as quickly as Python can: for the secret driver alone.
 
-Every delivery asks twice, within a fifth of a second each, so what the general client does beside (``engine``) would
-be most of the work. The answers are read by the same parsers.
+Deliveries wait for it, a fifth of a second for each answer at most, so what the general client does beside (``engine``)
+would be most of the work. The answers are read by the same parsers.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import http.client
 import json
 import re
 import socket
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Final
+from urllib.parse import quote
 
-from swarmsec.docker.service_objects import parse_service, parse_task
+import msgspec
+
+from swarmsec.docker.service_objects import parse_each, parse_service, parse_task
 from swarmsec.docker.swarm_objects import parse_node
-from swarmsec.errors import NotFound, Unavailable, UsageProblem
+from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
+from swarmsec.services.delivery_ports import AnswerTooLong
 from swarmsec.services.service_records import ServiceState, TaskState
 
 API: Final = "/v1.41"
@@ -37,21 +42,18 @@ class SocketReader:
         self._seconds = seconds
         self._kept: _Connection | None = None
 
-    def task(self, task_id: str) -> TaskState:
-        """One task.
+    def find_tasks(self, ids: Collection[str]) -> Mapping[str, TaskState | SwarmsecError]:
+        """The tasks with these ids, in one question.
 
         Raises:
-            NotFound: there is none.
+            AnswerTooLong: there is more to say of them than one answer may hold.
+            Unavailable: no answer that can be used.
         """
-        return parse_task(self._get("tasks", task_id))
+        return parse_each(self._list("tasks", ids), ids, parse_task)
 
-    def service(self, service_id: str) -> ServiceState:
-        """One service.
-
-        Raises:
-            NotFound: there is none.
-        """
-        return parse_service(self._get("services", service_id))
+    def find_services(self, ids: Collection[str]) -> Mapping[str, ServiceState | SwarmsecError]:
+        """The services with these ids, in one question; errors as ``find_tasks``."""
+        return parse_each(self._list("services", ids), ids, parse_service)
 
     def hostname(self, node_id: str) -> str:
         """What a node calls itself.
@@ -59,24 +61,31 @@ class SocketReader:
         Raises:
             NotFound: there is no such node.
         """
-        return parse_node(self._get("nodes", node_id)).hostname
+        _verify_ids((node_id,))
+        status, body = self._get(f"{API}/nodes/{node_id}")
+        if status == http.HTTPStatus.NOT_FOUND:
+            raise NotFound(f"the manager knows no node {node_id}")
+        return parse_node(self._decoded(status, body)).hostname
 
-    def _get(self, kind: str, object_id: str) -> object:
-        if _ID.fullmatch(object_id) is None:
-            raise UsageProblem(f"expected an id as Docker writes them, got {object_id!r:.80}")
+    def _list(self, kind: str, ids: Collection[str]) -> object:
+        _verify_ids(ids)
+        filters = json.dumps({"id": dict.fromkeys(ids, True)}, separators=(",", ":"))
+        return self._decoded(*self._get(f"{API}/{kind}?filters={quote(filters)}"))
+
+    def _get(self, target: str) -> tuple[int, bytes]:
         try:
-            status, body = self._ask(f"{API}/{kind}/{object_id}")
+            return self._ask(target)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             what = "did not answer in time" if isinstance(error, TimeoutError) else "is away"
             raise Unavailable(f"the Docker Engine at unix://{self._path} {what}", hint="check that it runs") from None
-        if status == http.HTTPStatus.NOT_FOUND:
-            raise NotFound(f"the manager knows no {kind.removesuffix('s')} {object_id}")
+
+    def _decoded(self, status: int, body: bytes) -> object:
         if status != http.HTTPStatus.OK:
             # One that is no manager, or waits for its unlock key; nobody may be told anything then.
             raise Unavailable(f"expected an answer of a manager at unix://{self._path}, got HTTP status {status}")
         try:
-            return json.loads(body)
+            return msgspec.json.decode(body)
         except (ValueError, RecursionError):
             raise Unavailable(f"expected JSON from unix://{self._path}, got something else") from None
 
@@ -94,7 +103,8 @@ class SocketReader:
         answer = connection.getresponse()
         body = answer.read(MAX_ANSWER + 1)
         if len(body) > MAX_ANSWER:
-            raise http.client.HTTPException("a longer answer than any object has")
+            self.close()
+            raise AnswerTooLong(f"expected at most {MAX_ANSWER} bytes from unix://{self._path}, got more")
         return answer.status, body
 
     def close(self) -> None:
@@ -102,6 +112,12 @@ class SocketReader:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+
+
+def _verify_ids(ids: Collection[str]) -> None:
+    for text in ids:
+        if _ID.fullmatch(text) is None:
+            raise UsageProblem(f"expected an id as Docker writes them, got {text!r:.80}")
 
 
 class _Connection(http.client.HTTPConnection):

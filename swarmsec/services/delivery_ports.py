@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from swarmsec.errors import SwarmsecError, Unavailable
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.delivery_records import CheckedTask, SecretRequest
 from swarmsec.services.service_records import DockerSecret, ServiceState, TaskState
@@ -14,27 +15,36 @@ ChangeService = Callable[[ServiceState, dict[str, Any]], dict[str, Any]]
 
 
 class TaskChecker(Protocol):
-    """Holds a request of the engine against the manager.
+    """Holds requests of the engine against the manager, with what it asks after ``check`` was called alone.
 
-    Raises ``NotFound`` for a task or service that is not there, ``UsageProblem`` for claims that are not so,
+    For each request, in order, it gives the task, or why not: ``NotFound`` for a task or service that is not there,
+    ``UsageProblem`` for claims that are not so, ``Unavailable`` for an answer that cannot be used. It raises
     ``Unavailable`` where the manager does not answer in time.
     """
 
-    def check(self, request: SecretRequest) -> CheckedTask: ...
+    def check(self, requests: Sequence[SecretRequest], /) -> Sequence[CheckedTask | SwarmsecError]: ...
     def warm_up(self) -> None: ...
 
 
-class TaskReader(Protocol):
-    """Looks at one task, its service and its node."""
+class AnswerTooLong(Unavailable):
+    """An answer that is longer than one may be; one about fewer objects may not be."""
 
-    def service(self, service_id: str, /) -> ServiceState: ...
-    def task(self, task_id: str, /) -> TaskState: ...
+
+class TaskReader(Protocol):
+    """Looks at tasks, their services and their nodes: one question for all that are named.
+
+    What the manager does not know is left out; an object that cannot be read comes as the error that says so.
+    """
+
+    def find_tasks(self, ids: Collection[str], /) -> Mapping[str, TaskState | SwarmsecError]: ...
+    def find_services(self, ids: Collection[str], /) -> Mapping[str, ServiceState | SwarmsecError]: ...
     def hostname(self, node_id: str, /) -> str: ...
 
 
-class ServiceReader(TaskReader, Protocol):
+class ServiceReader(Protocol):
     """Looks at services and their tasks."""
 
+    def service(self, service_id: str, /) -> ServiceState: ...
     def services(self) -> Sequence[ServiceState]: ...
     def tasks(self, service_id: str) -> Sequence[TaskState]: ...
 

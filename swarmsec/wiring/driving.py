@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -21,13 +20,12 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.deliver_secret import DeliveryDenied
 from swarmsec.services.delivery_ports import TaskChecker
 from swarmsec.services.delivery_records import DELIVERED, CheckedTask, RefusalKind, SecretRequest
+from swarmsec.wiring.taskquestions import TaskQuestions
 
 ANSWER_SECONDS: Final = 0.45
 """From the last byte of a request to the first of its answer; the contract says 0.5."""
 MANAGER_SECONDS: Final = 0.2
 """How long one answer of the manager's API may take."""
-MAX_CHECKS: Final = 8
-"""Requests that are held against the manager at one time."""
 MAX_WAITING: Final = 512
 RECORD_SECONDS: Final = 2.0
 """How long a driver that is told to stop waits for the entries of its last refusals."""
@@ -82,7 +80,7 @@ class SecretDriver:
 
     def __init__(self, parts: DriverParts) -> None:
         self._parts = parts
-        self._checks = ThreadPoolExecutor(MAX_CHECKS, thread_name_prefix="manager")
+        self._questions = TaskQuestions(parts.checker)
         self._waiting = 0
         self._recording: set[asyncio.Task[None]] = set()
 
@@ -90,10 +88,7 @@ class SecretDriver:
         """Load what the first request would wait for; a manager that does not answer yet is said and no failure."""
         loop = asyncio.get_running_loop()
         try:
-            await asyncio.gather(
-                *(loop.run_in_executor(self._checks, self._parts.checker.warm_up) for _ in range(MAX_CHECKS)),
-                loop.run_in_executor(None, self._parts.load),
-            )
+            await asyncio.gather(self._questions.warm_up(), loop.run_in_executor(None, self._parts.load))
         except SwarmsecError as error:
             self._parts.report(f"{error}; tasks get no secrets until it does")
 
@@ -113,7 +108,8 @@ class SecretDriver:
             return self._refused(request, Unavailable("too many requests are waiting"), RefusalKind.LATE)
         self._waiting += 1
         try:
-            value = await asyncio.wait_for(self._deliver(request), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                value = await self._deliver(request)
         except TimeoutError:
             late = Unavailable("the manager or the store did not answer in time")
             return self._refused(request, late, RefusalKind.LATE)
@@ -133,12 +129,11 @@ class SecretDriver:
             _, unwritten = await asyncio.wait(self._recording, timeout=RECORD_SECONDS)
             for task in unwritten:
                 task.cancel()
-        self._checks.shutdown(wait=False, cancel_futures=True)
+        self._questions.close()
 
     async def _deliver(self, request: SecretRequest) -> SecretBytes:
-        loop = asyncio.get_running_loop()
         try:
-            task: CheckedTask = await loop.run_in_executor(self._checks, self._parts.checker.check, request)
+            task = await self._questions.check(request)
         except (NotFound, UsageProblem) as error:
             await self._parts.decisions.refuse(request, str(error), RefusalKind.TASK)
             raise DeliveryDenied(str(error), RefusalKind.TASK) from None

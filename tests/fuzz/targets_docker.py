@@ -14,12 +14,13 @@ from swarmsec.docker.external_ca import parse_cross_sign_request
 from swarmsec.docker.grpc_call import parse_answer
 from swarmsec.docker.protobuf import MalformedMessage, parse_fields
 from swarmsec.docker.secret_driver import parse_secret_request
-from swarmsec.docker.service_objects import parse_secret, parse_service, parse_task
+from swarmsec.docker.service_objects import parse_each, parse_secret, parse_service, parse_task
 from swarmsec.docker.swarm_control import ControlDoor
 from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, parse_swarm
 from swarmsec.errors import Denied, Unavailable, UsageProblem
 from swarmsec.server.delivery_api import parse_delivery
 from swarmsec.server.driver_metrics import parse_loopback
+from swarmsec.services.service_records import TaskState
 from swarmsec.services.told_certificates import match_certificate
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl
 from tests.fuzz.engine import CheckFailed, Target
@@ -142,6 +143,13 @@ def _service(data: bytes) -> None:
 def _task(data: bytes) -> None:
     if not parse_task(_document(data)).id:
         raise CheckFailed("expected a task with its id")
+
+
+def _each(data: bytes) -> None:
+    task_id = str(_TASK["ID"])
+    for name, found in parse_each(_document(data), {task_id}, parse_task).items():
+        if name != task_id or (isinstance(found, TaskState) and found.id != task_id):
+            raise CheckFailed("expected the task that was asked for, or why it cannot be read")
 
 
 def _secret(data: bytes) -> None:
@@ -323,6 +331,14 @@ TARGETS = (
         seeds=(json.dumps(_TASK).encode(),),
         allowed=(Unavailable,),
         covers=("swarmsec.docker.service_objects.parse_task",),
+        words=_WORDS,
+    ),
+    Target(
+        name="docker-tasks",
+        run=_each,
+        seeds=(json.dumps([_TASK, {"ID": "another"}]).encode(), b"null"),
+        allowed=(Unavailable,),
+        covers=("swarmsec.docker.service_objects.parse_each",),
         words=_WORDS,
     ),
     Target(

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 from swarmsec.docker.secret_driver import parse_secret_request
-from swarmsec.errors import Unavailable
+from swarmsec.errors import SwarmsecError, Unavailable
 from swarmsec.services.deliver_secret import DeliveryDenied
 from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
 from swarmsec.wiring.driving import DriverParts, SecretDriver
@@ -61,8 +61,8 @@ HANGS_SECONDS = 5.0
 class Checker:
     """A manager that knows this one task."""
 
-    def check(self, request: SecretRequest) -> CheckedTask:
-        return TASK
+    def check(self, requests: Sequence[SecretRequest]) -> Sequence[CheckedTask | SwarmsecError]:
+        return [TASK] * len(requests)
 
     def warm_up(self) -> None:
         return

@@ -32,6 +32,16 @@ _SERVICE: Final = json.dumps(
         "Spec": {"Name": "shop_api", "Labels": {}, "TaskTemplate": {"ContainerSpec": _CONTAINER}},
     }
 ).encode()
+_TASK: Final = json.dumps(
+    {
+        "ID": "%s",
+        "ServiceID": SERVICE,
+        "NodeID": NODE,
+        "DesiredState": "running",
+        "Spec": {"ContainerSpec": _CONTAINER},
+        "Status": {"State": "assigned"},
+    }
+).encode()
 _NODE: Final = json.dumps(
     {
         "ID": NODE,
@@ -43,14 +53,18 @@ _NODE: Final = json.dumps(
 ).encode()
 
 
+def _task(name: str) -> bytes:
+    return _TASK % name.encode()
+
+
 async def _answer(request: web.BaseRequest) -> web.StreamResponse:
     # With or without the version of the API before it.
     kind, name = ["", "", *request.path.split("/")][-2:]
-    bodies = {"services": _SERVICE, "nodes": _NODE if name == NODE else b""}
-    body = _VERSION if name == "version" else bodies.get(kind, b"")
-    if kind == "tasks":
-        task = {"ID": name, "ServiceID": SERVICE, "NodeID": NODE, "DesiredState": "running"}
-        body = json.dumps(task | {"Spec": {"ContainerSpec": _CONTAINER}, "Status": {"State": "assigned"}}).encode()
+    if name == "tasks":
+        named = json.loads(request.query["filters"])["id"]
+        return web.Response(body=b"[%s]" % b",".join(map(_task, named)), content_type="application/json")
+    bodies = {"version": _VERSION, "services": b"[%s]" % _SERVICE}
+    body = _NODE if (kind, name) == ("nodes", NODE) else bodies.get(name, b"")
     if not body:
         return web.Response(status=404, body=b'{"message":"no such object"}', content_type="application/json")
     return web.Response(body=body, content_type="application/json")

@@ -96,6 +96,16 @@ def test_tasks_are_those_of_one_service() -> None:
     assert json.loads(cast(Mapping[str, str], api.calls[0][2])["filters"]) == {"service": {"id1": True}}
 
 
+def test_what_is_named_is_found_in_one_question_and_nothing_else_with_it() -> None:
+    """Docker takes an id in a filter for the beginning of one."""
+    items: list[dict[str, Any]] = [{"ID": name, "Spec": {}} for name in ("t1", "t12", "t3")]
+    docker, api = services({"GET /tasks": items, "GET /services": None})
+    assert list(docker.find_tasks(("t1", "t2", "t3"))) == ["t1", "t3"]
+    assert docker.find_services(("id1",)) == {}
+    asked = [json.loads(cast(Mapping[str, str], call[2])["filters"]) for call in api.calls]
+    assert asked == [{"id": {"t1": True, "t2": True, "t3": True}}, {"id": {"id1": True}}]
+
+
 @pytest.mark.parametrize("answer", [{}, "x", 5])
 def test_an_answer_that_is_no_list_is_told(answer: object) -> None:
     with pytest.raises(Unavailable, match="expected a list"):
@@ -105,7 +115,7 @@ def test_an_answer_that_is_no_list_is_told(answer: object) -> None:
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a?b", "a" * 256, "-a", "é"])
 def test_what_is_no_name_never_gets_into_a_path(name: str) -> None:
     docker, api = services({})
-    for ask in (docker.service, docker.task, docker.hostname, docker.remove_secret):
+    for ask in (docker.service, docker.hostname, docker.remove_secret):
         with pytest.raises(UsageProblem):
             ask(name)
     assert api.calls == []

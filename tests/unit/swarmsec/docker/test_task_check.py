@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
 
 from swarmsec.docker.task_check import ManagerTaskChecker
-from swarmsec.errors import NotFound, Unavailable, UsageProblem
-from swarmsec.services.delivery_records import SecretRequest
+from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
+from swarmsec.services.delivery_ports import AnswerTooLong
+from swarmsec.services.delivery_records import CheckedTask, SecretRequest
 from swarmsec.services.service_records import SecretReference, ServiceState, TaskState
 
 REFERENCE = SecretReference(secret_id="s1", secret_name="team.app.db", target="db", uid="0", gid="0", mode=0o400)
@@ -50,27 +51,26 @@ REQUEST = SecretRequest(
 
 
 class OneTask:
-    """A manager with one task."""
+    """A manager with one task, or with more of its kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, *tasks: TaskState, room: int = 100) -> None:
         self.asked: list[str] = []
+        self.questions: list[set[str]] = []
         self.is_away = False
+        self._tasks = {task.id: task for task in (TASK, *tasks)}
+        self._room = room
 
-    def service(self, id_or_name: str) -> ServiceState:
-        return SERVICE
-
-    def services(self) -> Sequence[ServiceState]:
-        return [SERVICE]
-
-    def task(self, task_id: str) -> TaskState:
+    def find_tasks(self, ids: Collection[str]) -> dict[str, TaskState | SwarmsecError]:
         if self.is_away:
             raise Unavailable("the Docker Engine did not answer")
-        if task_id != TASK.id:
-            raise NotFound(f"no task {task_id}")
-        return TASK
+        self.questions.append(set(ids))
+        if len(ids) > self._room:
+            raise AnswerTooLong("expected at most 8 bytes, got more")
+        return {name: task for name, task in self._tasks.items() if name in ids}
 
-    def tasks(self, service_id: str) -> Sequence[TaskState]:
-        return [TASK]
+    def find_services(self, ids: Collection[str]) -> dict[str, ServiceState | SwarmsecError]:
+        known: dict[str, ServiceState | SwarmsecError] = {SERVICE.id: SERVICE, "broken": Unavailable("no such form")}
+        return {name: service for name, service in known.items() if name in ids}
 
     def hostname(self, node_id: str) -> str:
         self.asked.append(node_id)
@@ -79,21 +79,28 @@ class OneTask:
         return "m1"
 
 
+def check(manager: OneTask, request: SecretRequest) -> CheckedTask:
+    (found,) = ManagerTaskChecker(lambda: manager).check([request])
+    if isinstance(found, SwarmsecError):
+        raise found
+    return found
+
+
 def test_what_the_manager_says_counts_and_not_what_the_request_claims() -> None:
-    found = ManagerTaskChecker(OneTask).check(REQUEST)
+    found = check(OneTask(), REQUEST)
     assert (found.service_name, found.image, found.hostname) == ("shop_api", "busybox:1", "m1")
     assert found.service_labels == {"v": "2"}
 
 
 def test_a_task_of_the_specification_before_has_its_labels() -> None:
-    assert ManagerTaskChecker(OneTask).check(replace(REQUEST, service_labels={"v": "1"})).service_labels == {"v": "1"}
+    assert check(OneTask(), replace(REQUEST, service_labels={"v": "1"})).service_labels == {"v": "1"}
 
 
 @pytest.mark.parametrize(
     ("request_", "error", "match"),
     [
         (replace(REQUEST, task_id=""), UsageProblem, "expected a task"),
-        (replace(REQUEST, task_id="task2"), NotFound, "no task"),
+        (replace(REQUEST, task_id="task2"), NotFound, "knows no task"),
         (replace(REQUEST, secret_name="other"), UsageProblem, "does not use the secret"),
         (replace(REQUEST, service_labels={"v": "3"}), UsageProblem, "not those of the service"),
         (replace(REQUEST, service_labels={}), UsageProblem, "not those of the service"),
@@ -101,16 +108,43 @@ def test_a_task_of_the_specification_before_has_its_labels() -> None:
 )
 def test_what_is_not_so_is_refused(request_: SecretRequest, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
-        ManagerTaskChecker(OneTask).check(request_)
+        check(OneTask(), request_)
 
 
 def test_a_manager_that_is_away_is_told_and_host_names_are_asked_once() -> None:
     manager = OneTask()
     checker = ManagerTaskChecker(lambda: manager)
     checker.warm_up()
-    checker.check(REQUEST)
-    checker.check(REQUEST)
+    checker.check([REQUEST])
+    checker.check([REQUEST])
     assert manager.asked == ["none", "node1"]
     manager.is_away = True
     with pytest.raises(Unavailable):
-        checker.check(REQUEST)
+        checker.check([REQUEST])
+
+
+def test_many_are_asked_about_at_once_and_each_has_its_own_answer() -> None:
+    lost = replace(TASK, id="task3", service_id="gone")
+    odd = replace(TASK, id="task4", service_id="broken")
+    manager = OneTask(replace(TASK, id="task2"), lost, odd)
+    names = ("task1", "task2", "task3", "task4", "task5", "", "task1")
+    found = ManagerTaskChecker(lambda: manager).check([replace(REQUEST, task_id=name) for name in names])
+    assert manager.questions == [{"task1", "task2", "task3", "task4", "task5"}]
+    assert [item.task_id if isinstance(item, CheckedTask) else str(item) for item in found] == [
+        "task1",
+        "task2",
+        "the manager knows no service gone",
+        "no such form",
+        "the manager knows no task task5",
+        "expected a task in the request; volumes get no secrets from here",
+        "task1",
+    ]
+
+
+def test_who_asks_for_too_much_is_alone_with_it() -> None:
+    manager = OneTask(*(replace(TASK, id=f"task{number}") for number in range(2, 8)), room=2)
+    requests = [replace(REQUEST, task_id=f"task{number}") for number in range(1, 8)]
+    found = ManagerTaskChecker(lambda: manager).check(requests)
+    assert [item.task_id for item in found if isinstance(item, CheckedTask)] == [item.task_id for item in requests]
+    (alone,) = ManagerTaskChecker(lambda: OneTask(room=0)).check([REQUEST])
+    assert isinstance(alone, AnswerTooLong)

@@ -7,7 +7,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -48,17 +48,21 @@ class Checker:
     def __init__(self, check: Callable[[SecretRequest], None] = lambda request: None) -> None:
         self._check = check
 
-    def check(self, request: SecretRequest) -> CheckedTask:
-        self._check(request)
-        return CheckedTask(
-            task_id=request.task_id,
-            service_id=request.service_id,
-            service_name="shop_api",
-            service_labels={},
-            image="busybox",
-            node_id=request.node_id,
-            hostname="m1",
-        )
+    def check(self, requests: Sequence[SecretRequest]) -> Sequence[CheckedTask | SwarmsecError]:
+        for request in requests:
+            self._check(request)
+        return [
+            CheckedTask(
+                task_id=request.task_id,
+                service_id=request.service_id,
+                service_name="shop_api",
+                service_labels={},
+                image="busybox",
+                node_id=request.node_id,
+                hostname="m1",
+            )
+            for request in requests
+        ]
 
     def warm_up(self) -> None:
         self._check(ANY_REQUEST)
