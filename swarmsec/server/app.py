@@ -28,7 +28,7 @@ from swarmsec.server.openapi import build_openapi_route
 from swarmsec.server.ports import AccessDecision, Identities, Readiness, RefusalLog, TlsSource
 from swarmsec.server.protocol import HttpConnection
 from swarmsec.server.refusals import WINDOW_SECONDS, RefusalRecorder
-from swarmsec.server.rendering import render, write
+from swarmsec.server.rendering import PlainAnswer, render, render_plain, write
 from swarmsec.server.request_ids import RandomParts, build_request_id
 from swarmsec.server.routes import RouteTable
 from swarmsec.server.settings import ServerSettings
@@ -222,7 +222,7 @@ class Server:
         try:
             exchange = self._begin(protocol.connection, raw.method)
             response = await self._dispatcher.answer(exchange, raw)
-            outgoing = self._render(response, exchange)
+            outgoing = self._render(response, exchange, raw)
             try:
                 await self._write(outgoing, response.body, raw, protocol.connection)
             finally:
@@ -238,12 +238,22 @@ class Server:
         self._dispatcher.finish(exchange, response.status)
         return self._render(response, exchange)
 
-    def _render(self, response: Response, exchange: Exchange) -> web.StreamResponse:
-        return render(response, exchange.request_id, closes=exchange.closes or self._is_stopping)
+    def _render(self, response: Response, exchange: Exchange, raw: web.BaseRequest | None = None) -> web.StreamResponse:
+        closes = exchange.closes or self._is_stopping
+        if raw is not None and not closes:
+            plain = render_plain(response, exchange.request_id, raw, int(time.time()))
+            if plain is not None:
+                return plain
+        return render(response, exchange.request_id, closes=closes)
 
     async def _write(
         self, outgoing: web.StreamResponse, body: bytes, raw: web.BaseRequest, connection: Connection
     ) -> None:
+        if isinstance(outgoing, PlainAnswer):
+            await raw.writer.write(outgoing.octets)
+            if not raw.protocol.writing_paused:
+                # The peer takes what comes, so there is nothing to wait for and no time to limit.
+                return
         try:
             async with asyncio.timeout(self._settings.write_timeout):
                 await write(outgoing, body, raw)

@@ -7,15 +7,18 @@ a caller passes. Everything that is not printable ASCII is escaped, so a line st
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
+import time
 import traceback
-from collections.abc import Iterator
-from contextlib import nullcontext
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final, TextIO
 
-LOGGER = logging.getLogger("swarmsec.server")
+import msgspec
+
+from swarmsec.clock import rfc3339
 
 FIELDS = (
     "request_id",
@@ -35,55 +38,61 @@ FIELDS = (
 """Fields of a line after ``time``, ``level`` and ``event``, in their order."""
 
 MAX_FRAMES = 40
-_encode: Final = json.JSONEncoder(ensure_ascii=True, default=str).encode
+_quick: Final = msgspec.json.Encoder(enc_hook=str).encode
+_encode: Final = json.JSONEncoder(ensure_ascii=True, default=str, separators=(",", ":")).encode
 
 
-class JsonLines(logging.Formatter):
-    """Formats records of ``log_event``; the fields of any other record are dropped."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return one line without its end."""
-        given = getattr(record, "fields", {})
-        line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "event": str(record.msg),
-        }
-        line.update((name, given[name]) for name in FIELDS if name in given)
-        return _encode(line).replace("\x7f", "\\u007f")
-
-
-class Lines(logging.StreamHandler[TextIO]):
+class Lines:
     """Writes the lines of one round of the event loop together, and those of warnings and errors at once.
 
-    Each write lets other threads have their turn at the interpreter, which costs more than the write does.
+    Each write lets other threads have their turn at the interpreter, which costs more than the write does. It is no
+    handler of ``logging``, whose records cost several times the line: there is one for each request.
+
+    Args:
+        stream: text, such as stderr.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+        self._stream = stream
         self._lines: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def take(self, line: str, *, at_once: bool) -> None:
         """Keep a line until the loop comes round, or write it where no loop runs."""
-        try:
-            self._lines.append(self.format(record) + self.terminator)
-            loop = _running_loop()
-            if loop is None or record.levelno > logging.INFO:
-                self.flush()
-            elif self._loop is not loop:
-                self._loop = loop
-                loop.call_soon(self.flush)
-        except Exception:  # noqa: BLE001  # as of every handler: a log that cannot be written stops nobody
-            self.handleError(record)
+        self._lines.append(line)
+        loop = _running_loop()
+        if loop is None or at_once:
+            self.flush()
+        elif self._loop is not loop:
+            self._loop = loop
+            loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write what is kept."""
-        with self.lock or nullcontext():
-            lines, self._lines, self._loop = self._lines, [], None
+        lines, self._lines, self._loop = self._lines, [], None
+        # A log that cannot be written stops nobody.
+        with suppress(OSError, ValueError):
             if lines:
-                self.stream.write("".join(lines))
-            super().flush()
+                self._stream.write("".join(lines))
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Write what is kept, and take no more."""
+        self.flush()
+        atexit.unregister(self.flush)
+        with suppress(ValueError):
+            _written_to.remove(self)
+
+
+_written_to: Final[list[Lines]] = []
+
+
+def write_logs_to(stream: TextIO) -> Lines:
+    """Send the server's log to a stream as JSON lines, until what is returned is closed or the process ends."""
+    lines = Lines(stream)
+    _written_to.append(lines)
+    atexit.register(lines.flush)
+    return lines
 
 
 def log_event(level: int, event: str, **fields: object) -> None:
@@ -94,24 +103,37 @@ def log_event(level: int, event: str, **fields: object) -> None:
         event: what happened, a fixed word.
         fields: values for ``FIELDS``; others are dropped.
     """
-    if LOGGER.isEnabledFor(level):
-        # Made by hand, because ``LOGGER.log`` looks up the calling line, which no line of ours shows.
-        LOGGER.handle(LOGGER.makeRecord(LOGGER.name, level, "", 0, event, (), None, extra={"fields": fields}))
+    if _written_to:
+        line = build_line(level, event, fields)
+        for lines in _written_to:
+            lines.take(line, at_once=level > logging.INFO)
+
+
+def build_line(level: int, event: str, fields: Mapping[str, object]) -> str:
+    """Word one line, its end included; arguments as of ``log_event``."""
+    members: dict[str, object] = {
+        "time": f"{rfc3339(time.time_ns() // 1_000_000)[:-1]}+00:00",
+        "level": logging.getLevelName(level).lower(),
+        "event": event,
+    }
+    for name in FIELDS:
+        if name in fields:
+            members[name] = fields[name]
+    return f"{_printable(members)}\n"
+
+
+def _printable(members: Mapping[str, object]) -> str:
+    """JSON of printable ASCII: the quick encoder's where that is, which leaves letters beyond ASCII as they are."""
+    with suppress(ValueError):
+        text = _quick(members).decode()
+        if text.isascii() and "\x7f" not in text:
+            return text
+    return _encode(members).replace("\x7f", "\\u007f")
 
 
 def log_defect(event: str, error: BaseException, **fields: object) -> None:
     """Write a line about an error that nobody worded: its types and frames, not its text, which may quote a secret."""
     log_event(logging.ERROR, event, error=_types(error), frames=list(_frames(error)), **fields)
-
-
-def write_logs_to(stream: TextIO, level: int = logging.INFO) -> logging.Handler:
-    """Send the server's log to a stream as JSON lines; returns the handler, for whoever removes it again."""
-    handler = Lines(stream)
-    handler.setFormatter(JsonLines())
-    LOGGER.addHandler(handler)
-    LOGGER.setLevel(level)
-    LOGGER.propagate = False
-    return handler
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -25,6 +25,8 @@ class Metrics:
         self._make_part_metrics()
         self._make_home_metrics()
         self._observed: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._entries: dict[tuple[str, str], Counter] = {}
+        self._issued: dict[tuple[str, str], Counter] = {}
         Info("swarmsec_build", "Version of swarmsec", registry=self.registry).info({"version": version})
 
     def _make_http_metrics(self) -> None:
@@ -149,6 +151,14 @@ class Metrics:
         count.inc()
         duration.observe(seconds)
 
+    def count_entry(self, action: str, outcome: str) -> None:
+        """Count one entry of the audit log."""
+        _child(self._entries, self.audit_entries, (action, outcome)).inc()
+
+    def count_issued(self, profile: str, result: str) -> None:
+        """Count one certificate that was issued or refused."""
+        _child(self._issued, self.certificates_issued, (profile, result)).inc()
+
     def route(self) -> Route:
         """Return the route that shows them; the access table keeps it to loopback for the anonymous."""
         return Route(
@@ -164,3 +174,10 @@ class Metrics:
 
     async def _show(self, request: Request) -> Response:
         return Response(body=generate_latest(self.registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _child(known: dict[tuple[str, str], Counter], counter: Counter, labels: tuple[str, str]) -> Counter:
+    child = known.get(labels)
+    if child is None:
+        child = known[labels] = counter.labels(*labels)
+    return child

@@ -3,16 +3,85 @@
 NOTE: a body handed to uvloop's TLS transport in one piece is encrypted and queued whole, and the transport does not
 say that the peer has stopped taking it. Large bodies are therefore written in pieces, each waiting for the one before,
 so that an answer nobody reads costs a piece and not its size, and the time limit of writing means something.
+
+The commonest answer, 200 with a small body on a connection that stays, is worded here as octets: aiohttp's way to the
+same octets takes 20 calls and as many objects.
 """
 
 from __future__ import annotations
 
-from aiohttp import hdrs, web
+from email.utils import formatdate
+from functools import lru_cache
+
+from aiohttp import HttpVersion11, hdrs, web
 
 from swarmsec.http import Response
 
 SERVER_NAME = "swarmsec"
 PIECE = 64 * 1024
+MAX_PLAIN = 32 * 1024
+"""Bytes of a body that is handed to the transport together with its head."""
+
+
+class PlainAnswer(web.StreamResponse):
+    """An answer that is octets already, and is written as such by whoever made it; aiohttp finds nothing left to do.
+
+    Args:
+        octets: head and body.
+    """
+
+    def __init__(self, octets: bytes) -> None:
+        super().__init__()
+        self.octets = octets
+
+    @property
+    def keep_alive(self) -> bool:
+        """Always: another answer ends the connection."""
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to write."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write."""
+
+
+def render_plain(response: Response, request_id: str, raw: web.BaseRequest, unix: int) -> PlainAnswer | None:
+    """Render an answer as octets, or return None where it is not of the commonest kind.
+
+    Args:
+        response: status, body and headers.
+        request_id: as of ``render``.
+        raw: the request that is answered.
+        unix: the time in seconds, for ``Date``.
+    """
+    body = response.body
+    if response.status != 200 or response.headers or not 0 < len(body) <= MAX_PLAIN:
+        return None
+    if raw.version != HttpVersion11 or raw.method == hdrs.METH_HEAD or not raw.keep_alive:
+        return None
+    parts = (_plain_head(response.content_type), _date(unix), request_id.encode("ascii"))
+    return PlainAnswer(b"%b%b\r\nX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (*parts, len(body), body))
+
+
+@lru_cache(maxsize=64)
+def _plain_head(content_type: str) -> bytes:
+    if not (content_type.isascii() and content_type.isprintable()):
+        raise ValueError(f"expected a content type, got {content_type!r:.40}")
+    head = (
+        "HTTP/1.1 200 OK",
+        f"{hdrs.SERVER}: {SERVER_NAME}",
+        f"{hdrs.CACHE_CONTROL}: no-store",
+        "X-Content-Type-Options: nosniff",
+        f"{hdrs.CONTENT_TYPE}: {content_type}",
+        f"{hdrs.DATE}: ",
+    )
+    return "\r\n".join(head).encode("ascii")
+
+
+@lru_cache(maxsize=2)
+def _date(unix: int) -> bytes:
+    return formatdate(unix, usegmt=True).encode("ascii")
 
 
 def render(response: Response, request_id: str, *, closes: bool) -> web.StreamResponse:
@@ -44,7 +113,7 @@ async def write(outgoing: web.StreamResponse, body: bytes, raw: web.BaseRequest)
     """Write a rendered answer and wait until the peer has taken nearly all of it.
 
     Args:
-        outgoing: from ``render``.
+        outgoing: from ``render``; of a ``PlainAnswer`` the octets are written already.
         body: of the same answer, bytes.
         raw: the request that is answered.
 
@@ -52,7 +121,7 @@ async def write(outgoing: web.StreamResponse, body: bytes, raw: web.BaseRequest)
         ConnectionError: the peer went away.
     """
     await outgoing.prepare(raw)
-    if not isinstance(outgoing, web.Response) and raw.method != hdrs.METH_HEAD:
+    if not isinstance(outgoing, web.Response | PlainAnswer) and raw.method != hdrs.METH_HEAD:
         view = memoryview(body)
         for start in range(0, len(view), PIECE):
             await outgoing.write(view[start : start + PIECE])

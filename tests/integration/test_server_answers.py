@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 from openapi_spec_validator import validate
@@ -15,7 +16,7 @@ from openapi_spec_validator import validate
 from swarmsec.errors import Changed, NotFound, Unavailable
 from swarmsec.http import Request, Response, RoleKind, Route
 from swarmsec.server.connections import State
-from swarmsec.server.logs import LOGGER, write_logs_to
+from swarmsec.server.logs import write_logs_to
 from swarmsec.server.ports import Check
 from tests.integration.server_world import (
     ECHO,
@@ -34,11 +35,9 @@ SECRET = "correct horse battery staple"  # what must not appear where it does no
 @pytest.fixture
 def log_lines() -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    handler = write_logs_to(stream)
+    lines = write_logs_to(stream)
     yield stream
-    LOGGER.removeHandler(handler)
-    LOGGER.propagate = True
-    LOGGER.setLevel(logging.NOTSET)
+    lines.close()
 
 
 def failing(error: Exception) -> Route:
@@ -145,7 +144,28 @@ def test_head_has_the_headers_and_no_body() -> None:
     run(main)
 
 
-@pytest.mark.parametrize("size", [64 * 1024, 64 * 1024 + 1, 1_000_000])
+def test_an_answer_worded_here_has_the_headers_of_one_that_aiohttp_words() -> None:
+    async def main() -> None:
+        async with serving() as world:
+            client = await world.connect()
+            plain = await client.ask("GET /healthz")
+            worded = await client.ask("HEAD /healthz")
+            changing = {"date", "x-request-id"}
+            assert plain.headers.keys() == worded.headers.keys()
+            assert {name: plain.headers[name] for name in plain.headers.keys() - changing} == {
+                name: worded.headers[name] for name in worded.headers.keys() - changing
+            }
+            sent = [parsedate_to_datetime(answer.headers["date"]) for answer in (plain, worded)]
+            assert abs(sent[1] - sent[0]) < timedelta(minutes=1)
+            await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await client.answer()
+            assert (answer.headers["connection"], answer.body) == ("close", plain.body)
+            assert await client.until_closed() == b""
+
+    run(main)
+
+
+@pytest.mark.parametrize("size", [32 * 1024, 32 * 1024 + 1, 64 * 1024, 64 * 1024 + 1, 1_000_000])
 def test_large_answers_arrive_whole(size: int) -> None:
     async def large(request: Request) -> Response:
         return Response(body=bytes(size), content_type="application/octet-stream")

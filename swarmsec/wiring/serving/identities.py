@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
@@ -21,6 +21,8 @@ from swarmsec.services.trust_swarm import issued_under
 from swarmsec.storage.store import Store
 
 MAX_KNOWN: Final = 65_536
+MAX_ADDRESSES: Final = 4
+"""That a certificate's bearer is remembered at; from others it is only slower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,23 @@ class Known:
     former_root: str | None = None
     row_id: int | None = None
     """Its row of the issuance table; None where it has none."""
+    _callers: dict[str, Caller] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def caller_at(self, address: str, sha256: str, der: bytes) -> Caller:
+        """Who asks from this address with this certificate; the same object for the same question."""
+        caller = self._callers.get(address)
+        if caller is None:
+            caller = Caller(
+                role=self.role,
+                name=self.name,
+                address=address,
+                certificate_sha256=sha256,
+                certificate_der=der,
+                cluster_id=self.cluster_id,
+            )
+            if len(self._callers) < MAX_ADDRESSES:
+                self._callers[address] = caller
+        return caller
 
 
 class IssuedIdentities:
@@ -76,14 +95,7 @@ class IssuedIdentities:
         self._verify_usable(known)
         if known.former_root is not None:
             self._last_use[known.former_root] = self._clock.monotonic_us()
-        return Caller(
-            role=known.role,
-            name=known.name,
-            address=address,
-            certificate_sha256=sha256,
-            certificate_der=certificate_der,
-            cluster_id=known.cluster_id,
-        )
+        return known.caller_at(address, sha256, certificate_der)
 
     def former_root_of(self, caller: Caller) -> str | None:
         """The Swarm's own root that a caller's certificate stands under, or None."""

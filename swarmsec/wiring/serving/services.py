@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -43,6 +44,12 @@ from swarmsec.wiring.serving.witnesses import ServedWitnesses
 
 def requester_of(caller: Caller, request_id: str) -> Requester:
     """A caller as the log names them."""
+    actor, source = _as_logged(caller)
+    return Requester(actor=actor, source=source, request_id=request_id)
+
+
+@lru_cache(maxsize=1024)
+def _as_logged(caller: Caller) -> tuple[Actor, Source]:
     anonymous = caller.role.kind is RoleKind.ANONYMOUS
     actor = Actor(
         type="anonymous" if anonymous else "certificate",
@@ -50,7 +57,12 @@ def requester_of(caller: Caller, request_id: str) -> Requester:
         auth=str(caller.role),
         certificate_sha256=caller.certificate_sha256,
     )
-    return Requester(actor=actor, source=Source(ip=caller.address), request_id=request_id)
+    return actor, Source(ip=caller.address)
+
+
+@lru_cache(maxsize=1024)
+def _manager_identity(cluster_id: str, node_id: str) -> NodeIdentity:
+    return NodeIdentity(cluster_id=cluster_id, role=NodeRole.MANAGER, node_id=node_id)
 
 
 class AuthorityServices:
@@ -170,7 +182,7 @@ class AuthorityServices:
         self, caller: Caller, request: SwarmRequest, signing_request: SigningRequest, request_id: str
     ) -> bytes:
         """Sign for a manager of the Swarm."""
-        identity = NodeIdentity(cluster_id=caller.cluster_id, role=NodeRole.MANAGER, node_id=caller.role.scope)
+        identity = _manager_identity(caller.cluster_id, caller.role.scope)
         former_root = self._identities.former_root_of(caller)
         requester = requester_of(caller, request_id)
 
@@ -187,7 +199,7 @@ class AuthorityServices:
         self, caller: Caller, request: CrossSignRequest, root_request: RootRequest, request_id: str
     ) -> bytes:
         """Sign the root of a Swarm that leaves."""
-        identity = NodeIdentity(cluster_id=caller.cluster_id, role=NodeRole.MANAGER, node_id=caller.role.scope)
+        identity = _manager_identity(caller.cluster_id, caller.role.scope)
         requester = requester_of(caller, request_id)
         der = await self._writer.write(
             lambda transaction: cross_sign_for_swarm(

@@ -190,7 +190,7 @@ class Upkeep:
 
     def _count(self, entry: Mapping[str, object]) -> None:
         action, outcome = str(entry["action"]), str(entry["outcome"])
-        self.metrics.audit_entries.labels(action, outcome).inc()
+        self.metrics.count_entry(action, outcome)
         self.gauges.take_up(entry)
         fields = entry.get("fields")
         if action == Action.SECRET_DELIVER:
@@ -199,7 +199,7 @@ class Upkeep:
         if action == Action.CA_ISSUE:
             profile = str(fields.get("profile", "")) if isinstance(fields, dict) else ""
             result = "issued" if outcome == Outcome.SUCCESS else "refused"
-            self.metrics.certificates_issued.labels(profile, result).inc()
+            self.metrics.count_issued(profile, result)
 
 
 def _certificates_of(entry: Mapping[str, object]) -> list[str]:

@@ -10,17 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from swarmsec.server.logs import LOGGER, log_defect, log_event, write_logs_to
+from swarmsec.server.logs import log_defect, log_event, write_logs_to
 
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    handler = write_logs_to(stream)
+    lines = write_logs_to(stream)
     yield stream
-    LOGGER.removeHandler(handler)
-    LOGGER.propagate = True
-    LOGGER.setLevel(logging.NOTSET)
+    lines.close()
 
 
 def test_only_named_fields_are_written(stream: io.StringIO) -> None:
@@ -63,7 +61,7 @@ class CountedStream(io.StringIO):
 
 def test_lines_of_one_round_of_the_loop_are_written_together_and_errors_at_once() -> None:
     stream = CountedStream()
-    handler = write_logs_to(stream)
+    lines = write_logs_to(stream)
 
     async def log() -> None:
         log_event(logging.INFO, "request", status=200)
@@ -78,14 +76,14 @@ def test_lines_of_one_round_of_the_loop_are_written_together_and_errors_at_once(
     try:
         asyncio.run(log())
     finally:
-        LOGGER.removeHandler(handler)
-    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [line["status"] for line in lines] == [200, 201, 202, 500]
+        lines.close()
+    written = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["status"] for line in written] == [200, 201, 202, 500]
 
 
 def test_what_a_loop_left_unwritten_is_written_at_the_end() -> None:
     stream = CountedStream()
-    handler = write_logs_to(stream)
+    lines = write_logs_to(stream)
 
     def log_and_stop() -> None:
         log_event(logging.INFO, "request")
@@ -96,9 +94,29 @@ def test_what_a_loop_left_unwritten_is_written_at_the_end() -> None:
         loop.call_soon(log_and_stop)
         loop.run_forever()
         assert stream.writes == 0
-        # As ``logging.shutdown`` does when the process ends.
-        handler.flush()
+        # As when the process ends.
+        lines.flush()
     finally:
         loop.close()
-        LOGGER.removeHandler(handler)
+        lines.close()
     assert stream.getvalue().count("\n") == 1
+
+
+def test_a_log_that_cannot_be_written_stops_nobody_and_one_that_is_closed_takes_no_more() -> None:
+    stream = CountedStream()
+    lines = write_logs_to(stream)
+    log_event(logging.INFO, "request")
+    lines.close()
+    log_event(logging.INFO, "request")
+    assert stream.writes == 1
+    lines = write_logs_to(stream)
+    stream.close()
+    log_event(logging.ERROR, "defect")
+    lines.close()
+
+
+def test_texts_that_are_no_unicode_are_escaped(stream: io.StringIO) -> None:
+    log_event(logging.INFO, "request", name="\ud800\u00e9", status=200)
+    line = json.loads(stream.getvalue())
+    assert (line["name"], line["status"]) == ("\ud800\u00e9", 200)
+    assert stream.getvalue().isascii()
