@@ -140,14 +140,18 @@ def _token(path: Path, text: str | None, *, is_imported: bool) -> tuple[TokenKey
     from swarmsec.config import Pkcs11Settings
     from swarmsec.errors import UsageProblem
     from swarmsec.keys.tokenuri import parse_token_uri
-    from swarmsec.wiring.tokenroots import verify_token_at
+    from swarmsec.wiring.creating import home_exists
+    from swarmsec.wiring.tokenroots import keep_token_settings, verify_token_at
 
     if text is None:
         return None, Pkcs11Settings()
     if is_imported:
         raise UsageProblem("expected --pkcs11 or --import-cert, not both")
     uri = parse_token_uri(text)
-    return uri, verify_token_at(path, uri)
+    settings = verify_token_at(path, uri)
+    if home_exists(path):
+        keep_token_settings(path, settings)
+    return uri, settings
 
 
 def _key_in_token(home: Home, keys: SealedKeys, uri: TokenKeyUri | None, key_type: str | None) -> TokenRoot | None:

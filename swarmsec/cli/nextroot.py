@@ -65,10 +65,9 @@ def wanted_root(context: click.Context, options: RootOptions) -> WantedRoot:
     if (imported is not None) + (options.pkcs11 is not None) + options.sealed > 1:
         raise UsageProblem("expected one of --import-cert, --pkcs11 and --sealed, got several")
     uri = None if options.pkcs11 is None else parse_token_uri(options.pkcs11)
-    if uri is not None:
-        verify_token_at(home_path(options_of(context)), uri)
+    settings = None if uri is None else verify_token_at(home_path(options_of(context)), uri)
     kind = KeyKind(options.key_type) if options.key_type else None
-    return WantedRoot(key_kind=kind, imported=imported, uri=uri, sealed=options.sealed)
+    return WantedRoot(key_kind=kind, imported=imported, uri=uri, sealed=options.sealed, settings=settings)
 
 
 def say_where_keys_are(options: RootOptions) -> None:

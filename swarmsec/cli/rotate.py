@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -12,6 +13,7 @@ import click
 from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, warn
 from swarmsec.cli.nextroot import RootOptions, root_options, say_where_keys_are, wanted_root
+from swarmsec.cli.swarmoptions import docker_options
 from swarmsec.cli.swarmrotate import SwarmRotationOptions, leads_a_swarm, rotate_with_swarm
 from swarmsec.cli.unlock import keys_of
 
@@ -33,6 +35,7 @@ _NAMED: Final = 5
 @click.option("--follow", is_flag=True, help="Begin none: follow the one that runs, or show how the last one ended.")
 @click.option("--abort", is_flag=True, help="Call the rotation off; nodes that had moved come back.")
 @root_options
+@docker_options
 @click.pass_context
 def rotate(
     context: click.Context,
@@ -42,6 +45,8 @@ def rotate(
     finish_without: tuple[str, ...],
     follow: bool,
     abort: bool,
+    docker: str | None,
+    docker_tls: Path | None,
     **root: Any,
 ) -> None:
     """Move to a new root, or follow the rotation that runs, and wait for its end.
@@ -50,8 +55,8 @@ def rotate(
     this home. Until each of them uses the new root, both count; then the old one is given up, and join tokens are
     new. Ctrl-C leaves the rotation running; --follow watches it again.
 
-    A home that has adopted a Swarm leads the Swarm along, in two moves; repeat the command after an interruption, or
-    go back with --abort. With --detach each call does what can be done at once: repeat it until it says so.
+    A home that has adopted a Swarm leads the Swarm along, in two moves. A running server goes on with it after an
+    interruption or --detach, and so does repeating the command; --abort goes back.
 
     \b
     Examples:
@@ -60,11 +65,13 @@ def rotate(
       swarmsec ca rotate --import-cert root.pem --import-key root.key
     """
 
+    from swarmsec.wiring.tokenroots import token_settings
+
     options = RootOptions(**root)
     # Before anything is read or set down for a root that is not to be.
     _verify_one(abort, follow, not options.is_plain)
     wanted = wanted_root(context, options)
-    with opened_home(context) as home:
+    with opened_home(context) as home, token_settings(home, wanted.settings):
         leads = home.store.read(leads_a_swarm)
         _verify_one(abort, follow, bool(finish_without) and not leads, not options.is_plain)
         if leads:
@@ -75,9 +82,13 @@ def rotate(
                 detach=detach,
                 follow=follow,
                 abort=abort,
+                docker=docker,
+                docker_tls=docker_tls,
             )
             rotate_with_swarm(context, home, swarm_options)
+            say_where_keys_are(options)
             return
+        _verify_no_docker(docker, docker_tls)
         keys = keys_of(context, home)
         left = _leave_out(home, finish_without) if finish_without else None
         begins = not (follow or finish_without)
@@ -104,6 +115,15 @@ def _verify_one(*asked: bool) -> None:
     if sum(asked) > 1:
         raise UsageProblem(
             "expected one of --abort, --follow, --finish-without and what the new root is to be, got several"
+        )
+
+
+def _verify_no_docker(docker: str | None, tls: Path | None) -> None:
+    from swarmsec.errors import UsageProblem
+
+    if docker is not None or tls is not None:
+        raise UsageProblem(
+            "expected --docker with a home that has adopted a Swarm", hint="without one, no Docker Engine is asked"
         )
 
 

@@ -46,6 +46,7 @@ def adopt(
       swarmsec swarm adopt --url https://ca.example.internal:8443 --docker tcp://m1:2376 --yes
     """
     from swarmsec.errors import UsageProblem
+    from swarmsec.services.swarm_rotation_records import verify_no_swarm_rotation
     from swarmsec.wiring.swarm.adopting import Adoption
     from swarmsec.wiring.swarm.opening import open_swarm
     from swarmsec.wiring.swarm.signing_endpoint import SigningUrl
@@ -63,6 +64,7 @@ def adopt(
         if dry_run:
             _end_dry_run(context, found)
             return
+        home.store.read(verify_no_swarm_rotation)
         if not (found.blockers or found.is_done or found.is_under_way):
             confirm("Rotate the Swarm's root now?", yes=yes)
         held = adoption.carry_out(found, local_requester(), talking_watcher(), timeout)

@@ -48,7 +48,7 @@ def evict(
         done = evict_node(home, open_swarm(home, docker, docker_tls), node, local_requester(), reason=reason)
         if rotate:
             say(f"evicted {done.node_id}")
-            rotate_with_swarm(context, home, SwarmRotationOptions())
+            rotate_with_swarm(context, home, SwarmRotationOptions(docker=docker, docker_tls=docker_tls))
             return
     if options_of(context).json:
         certificates = [

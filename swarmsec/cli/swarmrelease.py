@@ -34,6 +34,7 @@ def release(
     Example:
       swarmsec swarm release --dry-run
     """
+    from swarmsec.services.swarm_rotation_records import verify_no_swarm_rotation
     from swarmsec.wiring.swarm.opening import open_swarm
     from swarmsec.wiring.swarm.releasing import Releasing, look_at_release
 
@@ -61,6 +62,7 @@ def release(
             if found.blockers:
                 context.exit(1)
             return
+        home.store.read(verify_no_swarm_rotation)
         if not (goes_on or found.blockers):
             confirm("Release the Swarm now?", yes=yes)
         nodes = Releasing(home=home, swarm=swarm).carry_out(found, local_requester(), talking_watcher(), timeout)

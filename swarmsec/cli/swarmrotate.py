@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -32,16 +33,16 @@ _BACK: Final = (
     "the Swarm goes back to the root that it had from us: where it is on its way out, that move ends first, because",
     "nodes that have moved leave the Swarm's own root by another rotation alone",
 )
-_PARTS: Final = {"out": "first move", "between": "between the moves", "in": "second move"}
+PARTS: Final = {"out": "first move", "between": "between the moves", "in": "second move"}
 
 
 def leads_a_swarm(transaction: Transaction) -> bool:
     """Whether a rotation of this home's root is one of a Swarm's as well."""
-    from swarmsec.services.rotate_swarm_root import root_to_leave
     from swarmsec.services.swarm_link import load_link
+    from swarmsec.services.swarm_rotation_records import load_swarm_rotation
 
     link = load_link(transaction)
-    return root_to_leave(transaction) is not None or (link is not None and link.state.is_ours)
+    return load_swarm_rotation(transaction) is not None or (link is not None and link.state.is_ours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +55,17 @@ class SwarmRotationOptions:
     detach: bool = False
     follow: bool = False
     abort: bool = False
+    docker: str | None = None
+    docker_tls: Path | None = None
 
 
 def rotate_with_swarm(context: click.Context, home: Home, options: SwarmRotationOptions) -> None:
     """Show the plan and do it."""
     from swarmsec.errors import NotFound
-    from swarmsec.services.rotate_swarm_root import root_to_leave
+    from swarmsec.services.swarm_rotation_records import load_swarm_rotation
     from swarmsec.wiring.swarm.watching import StillMoving
 
-    if options.follow and home.store.read(root_to_leave) is None:
+    if options.follow and home.store.read(load_swarm_rotation) is None:
         raise NotFound("no rotation of the Swarm's root is under way", hint="begin one with: swarmsec ca rotate")
     for line in _BACK if options.abort else _PLAN:
         say(line)
@@ -88,6 +91,8 @@ def _work(context: click.Context, home: Home, options: SwarmRotationOptions) -> 
         watcher=talking_watcher(),
         timeout=timedelta() if options.detach else options.timeout or DEFAULT_TIMEOUT,
         wanted=options.wanted or LIKE_THE_PRESENT,
+        docker=options.docker,
+        docker_tls=options.docker_tls,
     )
 
 
@@ -96,11 +101,11 @@ def _tell_moving(context: click.Context, home: Home, moving: StillMoving) -> Non
 
     root, part = home.store.read(active_root), home.store.read(part_under_way)
     if options_of(context).json:
-        print_json({"root_sha256": root, "finished": False, "part": part, "nodes": []})
+        print_json({"root_sha256": root, "finished": False, "part": part.value, "nodes": []})
         return
     click.echo(root)
-    say(f"{_PARTS.get(part, part)}: {moving}")
-    say("this move goes on in the Swarm; the next one begins when this command is repeated")
+    say(f"{PARTS.get(part, part)}: {moving}")
+    say("it goes on by itself while 'swarmsec serve' runs and reaches the Docker Engine: swarm status shows how far")
 
 
 def _tell_done(context: click.Context, home: Home, held: Sequence[Held]) -> None:

@@ -72,6 +72,8 @@ def status(
         print_json(found.members())
     else:
         _print(found)
+    if found.leading is not None:
+        warn("the Swarm is led to another root: a running server goes on with it, and so does: swarmsec ca rotate")
     if found.told is not None and found.told.problem:
         warn(f"the control API told nothing: {found.told.problem}")
         context.exit(3)
@@ -89,6 +91,7 @@ def _access(
 
 
 def _print(found: SwarmStatus) -> None:
+    from swarmsec.cli.swarmrotate import PARTS
     from swarmsec.cli.tables import print_table
     from swarmsec.clock import rfc3339_seconds
     from swarmsec.plaintext import plain_text
@@ -98,6 +101,10 @@ def _print(found: SwarmStatus) -> None:
     root = found.root_sha256[:16] or "several roots"
     rotating = ", a rotation is running" if state.is_rotating else ""
     click.echo(f"root      {root}, {'ours' if found.is_ours else 'not ours'}{rotating}")
+    if found.leading is not None:
+        where = PARTS.get(found.part, found.part.value)
+        whither = "back to the root that it had from us" if found.leading.goes_back else "to another root of ours"
+        click.echo(f"rotation  {whither}, {where}")
     click.echo(f"autolock  {'on' if state.is_autolocked else 'off'}")
     for item, answers in zip(state.external_cas, found.answers, strict=True):
         word = {True: "answers", False: "does not answer", None: "not tried"}[answers]

@@ -27,18 +27,30 @@ from swarmsec.services.token_roots import TokenRoot, conclude_token_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRoot:
+    """A root made elsewhere whose key was sealed in this home before."""
+
+    certificate: bytes
+    """DER."""
+    key_name: str
+    key_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NextRoot:
     """What is known of a root before it is there; nothing for one like the present one, its key sealed.
 
     Args:
         key_kind: of the key, where one is made here; that of the present root without it.
         imported: the root itself, made elsewhere.
+        kept: the same, with its key here already.
         in_token: its key, found or made in a token.
         leaves_token: whether the key may be sealed in the home though the present one is in a token.
     """
 
     key_kind: KeyKind | None = None
     imported: ImportedRoot | None = None
+    kept: KeptRoot | None = None
     in_token: TokenRoot | None = None
     leaves_token: bool = False
 
@@ -55,10 +67,10 @@ def make_next_root(
         UsageProblem: it is one that this authority has or had, or its key is; or a key would leave the tokens
             unasked.
     """
-    generation = max(root.generation for root in transaction.authorities.all()) + 1
+    generation = _next_generation(transaction)
     kind = wanted.key_kind or kind_of_root(active)
-    key_name, certificate = _made(transaction, keys, f"ca/root/{generation}", kind, active, wanted)
-    _verify_is_new(transaction, certificate)
+    key_name, certificate = _made(transaction, keys, next_key_name(transaction), kind, active, wanted)
+    verify_new_root(transaction, certificate)
     record = AuthorityRecord(
         generation=generation,
         certificate=certificate,
@@ -67,7 +79,7 @@ def make_next_root(
         created=unix_seconds(transaction.clock),
     )
     transaction.authorities.add(record)
-    token, imported = wanted.in_token, wanted.imported
+    token, imported = wanted.in_token, wanted.imported or wanted.kept
     if token is not None and token.plan is not None:
         conclude_token_key(transaction, requester, token.plan)
     given = token or imported
@@ -80,6 +92,15 @@ def make_next_root(
     target = ObjectRef(type="authority", id=transaction.settings.get("cluster_id") or "", version=generation)
     transaction.log(requester.event(Action.CA_ROOT_CREATE, target, fields=fields))
     return record
+
+
+def next_key_name(transaction: Transaction) -> str:
+    """The name under which the key of the next root is sealed."""
+    return f"ca/root/{_next_generation(transaction)}"
+
+
+def _next_generation(transaction: Transaction) -> int:
+    return max((root.generation for root in transaction.authorities.all()), default=0) + 1
 
 
 def kind_of_root(root: AuthorityRecord) -> KeyKind:
@@ -95,6 +116,8 @@ def _made(
     if wanted.imported is not None:
         keys.put(transaction, sealed_name, wanted.imported.key)
         return sealed_name, wanted.imported.certificate
+    if wanted.kept is not None:
+        return wanted.kept.key_name, wanted.kept.certificate
     if wanted.in_token is not None:
         key_name = wanted.in_token.key_name
         signer = keys.signer(transaction, key_name)
@@ -110,8 +133,15 @@ def _made(
     return key_name, issue_root(signer, serial=serial_from(clock.random(SERIAL_BYTES)), now=now_utc(clock))
 
 
-def _verify_is_new(transaction: Transaction, certificate: bytes) -> None:
-    """A root of the authority's past must not come back: what it signed was given up with it."""
+def verify_new_root(transaction: Transaction, certificate: bytes) -> None:
+    """A root of the authority's past must not come back: what it signed was given up with it.
+
+    Args:
+        certificate: DER.
+
+    Raises:
+        UsageProblem: the authority has or had a root with this key.
+    """
     key = _spki(certificate)
     for root in transaction.authorities.all():
         if _spki(root.certificate) == key:

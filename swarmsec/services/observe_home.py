@@ -12,6 +12,7 @@ from swarmsec.services.host_ports import HostTransaction
 from swarmsec.services.log_ports import LogTransaction
 from swarmsec.services.report_facts import EntryKind, newest_times
 from swarmsec.services.revocation_lists import load_list_state
+from swarmsec.services.swarm_rotation_records import load_swarm_rotation
 
 BACKUP: Final = EntryKind(action=Action.BACKUP_CREATE)
 
@@ -41,7 +42,7 @@ class HomeSigns:
 
 def observe_home(transaction: ObservedTransaction) -> HomeSigns:
     """Look at a home; reads a handful of rows, and one for each agent."""
-    checkpoints, rotation = transaction.checkpoints.all(), transaction.rotations.newest()
+    checkpoints = transaction.checkpoints.all()
     newest = checkpoints[-1] if checkpoints else None
     root = transaction.authorities.active()
     state = load_list_state(transaction, root.generation) if root is not None else None
@@ -51,10 +52,18 @@ def observe_home(transaction: ObservedTransaction) -> HomeSigns:
         checkpoint_created=newest.created if newest else 0,
         checkpoint_size=newest.size if newest else 0,
         list_next_update=state.next_update if state else 0,
-        rotation_started=rotation.started if rotation and not rotation.ended else 0,
+        rotation_started=_rotation_started(transaction),
         agents_fresh=sum(seen),
         agents_silent=len(seen) - sum(seen),
     )
+
+
+def _rotation_started(transaction: ObservedTransaction) -> int:
+    """Of the Swarm's, which ours is a part of, or of ours."""
+    of_swarm, own = load_swarm_rotation(transaction), transaction.rotations.newest()
+    if of_swarm is not None and of_swarm.started:
+        return of_swarm.started
+    return own.started if own and not own.ended else 0
 
 
 def last_backup(transaction: ObservedTransaction) -> int:

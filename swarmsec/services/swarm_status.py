@@ -25,7 +25,9 @@ from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.services.convergence import is_root, issuer_of
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
+from swarmsec.services.rotate_swarm_root import Part, part_under_way
 from swarmsec.services.swarm_records import IssuerName, SwarmNode, SwarmState
+from swarmsec.services.swarm_rotation_records import SwarmRotationRecord, load_swarm_rotation
 from swarmsec.services.told_certificates import match_certificate
 
 ISSUED, SWARM, NONE = "issued", "swarm", "none"
@@ -123,6 +125,8 @@ class SwarmStatus:
     Args:
         answers: whether each external authority's URL answers under its root; None where that was not tried.
         told: what the control API told; None where it was not asked.
+        leading: the rotation that leads the Swarm to another root of ours; None where none is under way.
+        part: where that is.
     """
 
     state: SwarmState
@@ -132,6 +136,8 @@ class SwarmStatus:
     nodes: Sequence[NodeStatus]
     obsolete: Sequence[Obsolete]
     told: Told | None = None
+    leading: SwarmRotationRecord | None = None
+    part: Part = Part.DONE
 
     def members(self) -> dict[str, object]:
         """The Swarm as JSON members."""
@@ -140,6 +146,7 @@ class SwarmStatus:
             "root_sha256": self.root_sha256,
             "ours": self.is_ours,
             "rotation_in_progress": self.state.is_rotating,
+            "root_rotation": self._leading_members(),
             "autolock": self.state.is_autolocked,
             "external_cas": [
                 {"url": item.url, "answers": answers}
@@ -149,6 +156,12 @@ class SwarmStatus:
             "nodes": [node.members() for node in self.nodes],
             "obsolete_manager_certificates": [item.members() for item in self.obsolete],
         }
+
+    def _leading_members(self) -> dict[str, object] | None:
+        if self.leading is None:
+            return None
+        started = rfc3339_seconds(self.leading.started) if self.leading.started else None
+        return {"part": self.part.value, "goes_back": self.leading.goes_back, "started": started}
 
 
 def swarm_status(
@@ -185,6 +198,8 @@ def swarm_status(
         # Under another root than the Swarm's, what we issued is believed by nobody.
         obsolete=_obsolete(issued, nodes, active.generation) if active is not None and ours else [],
         told=told,
+        leading=load_swarm_rotation(transaction),
+        part=part_under_way(transaction),
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from swarmsec.config import Pkcs11Settings
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokenuri import TokenKeyUri, is_token_key, parse_token_uri
 from swarmsec.services.init_authority import ImportedRoot
-from swarmsec.services.next_roots import NextRoot, kind_of_root
+from swarmsec.services.next_roots import KeptRoot, NextRoot, kind_of_root
 from swarmsec.services.records import AuthorityRecord, KeyKind
 from swarmsec.services.requester import Requester
 from swarmsec.services.rotation_roots import running_rotation
+from swarmsec.services.swarm_rotation_records import RootChoice
 from swarmsec.services.token_roots import TokenRoot
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.tokenroots import find_or_make, make_beside
@@ -26,15 +28,39 @@ class WantedRoot:
         imported: the root itself, made elsewhere.
         uri: where its key is or shall be, in a token that was seen to be there.
         sealed: the key in the home, wherever the present one is.
+        settings: how the token of ``uri`` is come by, as the home is to have it.
+        kept: an imported root whose key was sealed before.
     """
 
     key_kind: KeyKind | None = None
     imported: ImportedRoot | None = None
     uri: TokenKeyUri | None = None
     sealed: bool = False
+    settings: Pkcs11Settings | None = None
+    kept: KeptRoot | None = None
+
+    @property
+    def choice(self) -> RootChoice:
+        """What was asked for, as it is kept for whoever goes on."""
+        return RootChoice(
+            key_type=self.key_kind.value if self.key_kind else "",
+            token_key=self.uri.key_name if self.uri else "",
+            sealed=self.sealed,
+            certificate=self.imported.certificate if self.imported else b"",
+            certificate_key=self.imported.key_type if self.imported else "",
+        )
 
 
 LIKE_THE_PRESENT: Final = WantedRoot()
+
+
+def wanted_of(choice: RootChoice) -> WantedRoot:
+    """What was asked for when a rotation was begun."""
+    kept = None
+    if choice.certificate:
+        kept = KeptRoot(certificate=choice.certificate, key_name=choice.key_name, key_type=choice.certificate_key)
+    uri = parse_token_uri(choice.token_key) if choice.token_key else None
+    return WantedRoot(key_kind=choice.key_kind, uri=uri, sealed=choice.sealed, kept=kept)
 
 
 def make_ready(home: Home, keys: SealedKeys, requester: Requester, wanted: WantedRoot) -> NextRoot:
@@ -43,9 +69,10 @@ def make_ready(home: Home, keys: SealedKeys, requester: Requester, wanted: Wante
     Raises:
         UsageProblem, KeyUnavailable, WrongUnlock: as ``tokenroots`` says.
     """
-    plain = NextRoot(key_kind=wanted.key_kind, imported=wanted.imported, leaves_token=wanted.sealed)
+    plain = NextRoot(key_kind=wanted.key_kind, imported=wanted.imported, kept=wanted.kept, leaves_token=wanted.sealed)
     active = home.store.read(lambda transaction: transaction.authorities.active())
-    if active is None or wanted.imported or wanted.sealed or home.store.read(running_rotation) is not None:
+    is_sealed = wanted.imported or wanted.kept or wanted.sealed
+    if active is None or is_sealed or home.store.read(running_rotation) is not None:
         return plain
     in_token = _in_token(home, keys, requester, wanted, active)
     return plain if in_token is None else replace(plain, in_token=in_token)

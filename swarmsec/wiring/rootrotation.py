@@ -49,19 +49,31 @@ def begin(home: Home, keys: SealedKeys, requester: Requester, wanted: WantedRoot
         UsageProblem: nodes of a Swarm hold certificates of ours: it moves them itself.
         UsageProblem, KeyUnavailable, WrongUnlock: the new root cannot be had.
     """
+    if wanted.uri is not None:
+        # Before a key is made in the token for nothing.
+        home.store.read(_own_nodes)
     next_root = make_ready(home, keys, requester, wanted)
+    return home.store.write(
+        lambda transaction: begin_rotation(
+            transaction, keys, requester, nodes=_own_nodes(transaction), wanted=next_root
+        )
+    )
 
-    def unit(transaction: Transaction) -> Begun:
-        enrolled, link = enrolled_nodes(transaction), load_link(transaction)
-        if enrolled.of_swarm or (link is not None and link.state.is_ours):
-            raise UsageProblem(
-                f"expected nodes that follow by themselves, got a Swarm that signs with this authority, and"
-                f" {len(enrolled.of_swarm)} nodes of it with our certificates",
-                hint="a Swarm moves its nodes itself, to the root that it is told: docker swarm ca --rotate",
-            )
-        return begin_rotation(transaction, keys, requester, nodes=enrolled.own, wanted=next_root)
 
-    return home.store.write(unit)
+def _own_nodes(transaction: Transaction) -> frozenset[str]:
+    """Who has to follow by themselves.
+
+    Raises:
+        UsageProblem: others hold certificates of ours too.
+    """
+    enrolled, link = enrolled_nodes(transaction), load_link(transaction)
+    if enrolled.of_swarm or (link is not None and link.state.is_ours):
+        raise UsageProblem(
+            f"expected nodes that follow by themselves, got a Swarm that signs with this authority, and"
+            f" {len(enrolled.of_swarm)} nodes of it with our certificates",
+            hint="a Swarm moves its nodes itself, to the root that it is told: docker swarm ca --rotate",
+        )
+    return enrolled.own
 
 
 def carry_on(home: Home, keys: SealedKeys, requester: Requester, record: RotationRecord) -> RotationStatus:

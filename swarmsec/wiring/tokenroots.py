@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +16,11 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokenaccess import TokenAccess
 from swarmsec.keys.tokenkeys import TokenKey
 from swarmsec.keys.tokens import Tokens
-from swarmsec.keys.tokenuri import TokenKeyUri, parse_token_uri
+from swarmsec.keys.tokenuri import TokenKeyUri, is_token_key, parse_token_uri
+from swarmsec.services.ports import Transaction
 from swarmsec.services.records import KeyKind
 from swarmsec.services.requester import Requester
+from swarmsec.services.swarm_rotation_records import load_swarm_rotation
 from swarmsec.services.token_roots import (
     TokenKeyPlan,
     TokenRoot,
@@ -30,7 +34,7 @@ ID_BYTES: Final = 16
 
 
 def verify_token_at(path: Path, uri: TokenKeyUri) -> Pkcs11Settings:
-    """See that the token can be used before anything is made; a home that is there gets the settings for it.
+    """See that the token can be used before anything is made; nothing is changed.
 
     Args:
         path: of the home, which need not exist.
@@ -42,17 +46,75 @@ def verify_token_at(path: Path, uri: TokenKeyUri) -> Pkcs11Settings:
         UsageProblem: the URI contradicts the settings of the home.
         UsageProblem, KeyUnavailable, WrongUnlock: as the token and the access to it say.
     """
-    exists = (path / FILE_NAME).exists()
-    present = load_config(path).pkcs11 if exists else Pkcs11Settings()
-    settings = _merged(uri, present)
+    settings = _merged(uri, _present(path))
     tokens = Tokens(TokenAccess(module=settings.module, pin_file=settings.pin_file))
     try:
         tokens.verify_token(uri)
     finally:
         tokens.close()
-    if exists:
-        _keep_settings(path / FILE_NAME, present, settings)
     return settings
+
+
+def keep_token_settings(path: Path, settings: Pkcs11Settings) -> None:
+    """Give a home the settings for its token.
+
+    Args:
+        path: of the home.
+
+    Raises:
+        UsageProblem: it has one of the two.
+    """
+    present = _present(path)
+    if settings == present:
+        return
+    file = path / FILE_NAME
+    if present != Pkcs11Settings():
+        raise UsageProblem(f"expected module and pin_file together in [pkcs11] of {file}")
+    text = file.read_bytes().rstrip(b"\n") + b"\n\n" + pkcs11_text(settings).encode()
+    write_atomically(file, text, mode=0o600)
+
+
+@contextmanager
+def token_settings(home: Home, settings: Pkcs11Settings | None) -> Iterator[None]:
+    """Have the settings for a token while a rotation is begun; they stay where one came to need them.
+
+    Args:
+        settings: as ``verify_token_at`` says; None where no token was named.
+
+    Raises:
+        UsageProblem: as ``keep_token_settings``.
+    """
+    file = home.path / FILE_NAME
+    before = file.read_bytes() if settings is not None else b""
+    if settings is not None:
+        keep_token_settings(home.path, settings)
+    written = file.read_bytes() if settings is not None else b""
+    try:
+        yield
+    finally:
+        if written != before and file.read_bytes() == written and not home.store.read(_needs_token):
+            write_atomically(file, before, mode=0o600)
+
+
+def verify_next_key(home: Home, keys: SealedKeys, uri: TokenKeyUri, kind: KeyKind | None) -> None:
+    """See that a key in a token, where there is one of this name, can be that of the next root; nothing is made.
+
+    Raises:
+        UsageProblem: it is of another kind, or that of a root that this authority has or had.
+        KeyUnavailable, WrongUnlock: the token cannot be used.
+    """
+    found = keys.tokens.find(uri)
+    if found is None:
+        return
+    _verify_kind(found, kind, uri)
+    roots = home.store.read(lambda transaction: list(transaction.authorities.all()))
+    for root in roots:
+        if root.key_name == found.uri.key_name:
+            raise UsageProblem(
+                f"expected a new root with a key of its own, got the key of the {root.state} root of generation"
+                f" {root.generation}",
+                hint="name another key, which is made where there is none; swarmsec ca show lists the roots",
+            )
 
 
 def find_or_make(
@@ -107,9 +169,13 @@ def _made(
             named = uri if uri.id else replace(uri, id=home.clock.random(ID_BYTES))
             plan = home.store.write(partial(begin_token_key, requester=requester, key_name=named.key_name))
         found = keys.tokens.create(parse_token_uri(plan.key_name), kind or KeyKind.P256)
+    _verify_kind(found, kind, uri)
+    return _root(found, plan)
+
+
+def _verify_kind(found: TokenKey, kind: KeyKind | None, uri: TokenKeyUri) -> None:
     if kind is not None and found.kind is not kind:
         raise UsageProblem(f"expected a key of type {kind.value} at {uri}, got {found.kind.value}")
-    return _root(found, plan)
 
 
 def _root(found: TokenKey, plan: TokenKeyPlan | None) -> TokenRoot:
@@ -142,11 +208,14 @@ def _merged(uri: TokenKeyUri, present: Pkcs11Settings) -> Pkcs11Settings:
     return Pkcs11Settings(module=uri.module_path or present.module, pin_file=uri.pin_file or present.pin_file)
 
 
-def _keep_settings(path: Path, present: Pkcs11Settings, settings: Pkcs11Settings) -> None:
-    """Add the section to a home that was made without it."""
-    if settings == present:
-        return
-    if present != Pkcs11Settings():
-        raise UsageProblem(f"expected module and pin_file together in [pkcs11] of {path}")
-    text = path.read_bytes().rstrip(b"\n") + b"\n\n" + pkcs11_text(settings).encode()
-    write_atomically(path, text, mode=0o600)
+def _present(path: Path) -> Pkcs11Settings:
+    """What a home has, which need not exist."""
+    return load_config(path).pkcs11 if (path / FILE_NAME).exists() else Pkcs11Settings()
+
+
+def _needs_token(transaction: Transaction) -> bool:
+    """Whether a root's key is in a token, or a rotation of the Swarm is to bring one there."""
+    rotation = load_swarm_rotation(transaction)
+    if rotation is not None and rotation.choice.token_key:
+        return True
+    return any(is_token_key(root.key_name) for root in transaction.authorities.all())

@@ -69,6 +69,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.cross_signing.open_cross_signing": "opens a permission, reads nothing",
     "swarmsec.services.keyed_hashes.open_concealment": "opens a key of ours, reads nothing",
     "swarmsec.services.swarm_link.load_link": "a setting of our own, held by its row's digest",
+    "swarmsec.services.swarm_rotation_records.load_swarm_rotation": "a setting of our own, held by its row's digest",
     "swarmsec.wiring.swarm.opening.open_swarm": "DockerEndpoint.parse, then the engine's answers",
     "swarmsec.audit.decoding.decode_quickly": "takes nothing that parse_entry refuses; tests/unit/swarmsec/audit",
     "swarmsec.storage.log.read_entries": "rows; their bytes go to parse_entry",

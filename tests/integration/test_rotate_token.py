@@ -111,6 +111,16 @@ def test_what_cannot_be_the_next_root_is_refused_and_changes_nothing(
     assert hsm.keys_named("swarm", "root") == (1, 1)
 
 
+def test_a_rotation_that_is_refused_leaves_no_settings_of_a_token(home: ServedHome, hsm: SoftHsm, token: Path) -> None:
+    init(home)
+    before = (home.home / "swarmsec.toml").read_bytes()
+    done = home.run("ca", "rotate", "--pkcs11", hsm.uri(), "--docker", "unix:///nowhere.sock")
+    assert (done.returncode, "expected --docker with a home that has adopted a Swarm" in done.stderr) == (2, True)
+    assert (home.home / "swarmsec.toml").read_bytes() == before
+    assert home.run("ca", "rotate", "--pkcs11", hsm.uri()).returncode == 0
+    assert b"[pkcs11]" in (home.home / "swarmsec.toml").read_bytes()
+
+
 def test_a_token_that_is_away_stops_the_rotation_and_not_the_server(
     home: ServedHome, hsm: SoftHsm, token: Path, tmp_path: Path
 ) -> None:

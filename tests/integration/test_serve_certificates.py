@@ -185,6 +185,8 @@ def test_under_a_swarms_root_only_managers_of_our_cluster_count_and_only_for_sig
     signed = served.ask(*SIGN, bearer=manager, body=_sign_body(served, "w4")).json()
     assert signed["success"] is True
     assert served.status(*LIST, bearer=manager) == 403
+    told = json.dumps({"roots_sha256": "0" * 64}).encode()
+    assert served.status("POST", "/api/v1/node/check", bearer=manager, body=told) == 403
     for bearer in (worker, stranger):
         assert served.status(*SIGN, bearer=bearer, body=_sign_body(served, "w5")) == 401
 

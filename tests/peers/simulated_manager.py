@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socketserver import ThreadingMixIn, UnixStreamServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.peers.http_handler import Answering, UnixServer, json_handler, path_of
 
 Json = dict[str, Any]
 NOT_A_MANAGER = 'This node is not a swarm manager. Use "docker swarm init" to connect this node to swarm and try again.'
@@ -92,7 +93,7 @@ class SimulatedManager:
         self.cluster_id = cluster_id
         self.nodes: list[Json] = []
         self._ended = threading.Event()
-        self._server = _server(socket, _handler_of(self), tls)
+        self._server = _server(socket, json_handler(_answering(self)), tls)
         host, port = ("", 0) if socket else self._server.server_address[:2]
         self.url = f"unix://{socket}" if socket else f"tcp://localhost:{port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -137,9 +138,8 @@ class SimulatedManager:
 
     def answer(self, method: str, target: str, body: bytes) -> bytes:
         """Answer one request."""
-        split = urlsplit(target)
-        path = "/" + split.path.split("/", 2)[2] if split.path.startswith("/v1.") else split.path
-        query = {name: values[0] for name, values in parse_qs(split.query).items()}
+        path = path_of(target)
+        query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
         if path in self.hang:
             self._ended.wait(30)
         if path in self.refuse:
@@ -248,49 +248,20 @@ class SimulatedManager:
         self.is_locked = False
 
 
-class _UnixServer(ThreadingMixIn, UnixStreamServer):
-    daemon_threads = True
-    # A client that asks again at once meets a full queue where the machine is busy: a Unix socket answers EAGAIN then.
-    request_queue_size = 128
-
-
 def _server(socket: Path | None, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None) -> Any:
     if socket is not None:
-        return _UnixServer(str(socket), handler)
+        return UnixServer(str(socket), handler)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     return server
 
 
-def _handler_of(manager: SimulatedManager) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+def _answering(manager: SimulatedManager) -> Answering:
+    def answer(method: str, target: str, body: bytes) -> tuple[int, bytes]:
+        try:
+            return 200, manager.answer(method, target, body)
+        except Refused as refused:
+            return refused.status, json.dumps({"message": str(refused)}).encode()
 
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except (ConnectionError, ssl.SSLError):
-                self.close_connection = True
-
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            try:
-                status, content = 200, manager.answer(self.command, self.path, body)
-            except Refused as refused:
-                status, content = refused.status, json.dumps({"message": str(refused)}).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_DELETE = _answer  # noqa: N815  # the names that http.server looks for
-
-        def address_string(self) -> str:
-            return "local"
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name that http.server has
-            pass
-
-    return Handler
+    return answer

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +75,31 @@ def verify_with_openssl(root: Path, engine: Engine) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
+def verify_all_ours(every: list[Engine], authority: SwarmsecHost) -> None:
+    """Every engine has a certificate of the present root, by our word, the node's and openssl's."""
+    root, seen = root_of(authority), status_of(authority)
+    for engine in every:
+        verify_with_openssl(root, engine)
+        serial = f"{engine.node_certificate().leaf.serial_number:x}"
+        node = seen[engine.host.name]
+        assert (node["source"], node["serial"], node["converged"]) == ("issued", serial, True)
+
+
 def root_of(authority: SwarmsecHost) -> Path:
     """Our root in a file."""
     path = authority.directory / "root.pem"
     path.write_text(authority.run("ca", "export").stdout)
     return path
+
+
+@contextmanager
+def frozen(engine: Engine) -> Iterator[None]:
+    """Let an engine stand still: a rotation cannot end meanwhile, so what happens then happens in its middle."""
+    os.kill(engine.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(engine.pid, signal.SIGCONT)
 
 
 def begin(authority: SwarmsecHost, *arguments: str) -> subprocess.Popen[bytes]:

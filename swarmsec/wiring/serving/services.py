@@ -142,6 +142,9 @@ class AuthorityServices:
         """Take up what a node says of itself, and tell it what to trust and whether to renew."""
         presented = bytes.fromhex(caller.certificate_sha256)
         requester = requester_of(caller, request_id)
+        if self._identities.former_root_of(caller) is not None:
+            # A manager under the Swarm's own root counts where it has certificates signed, and nowhere else.
+            await self._writer.write(lambda transaction: seen_of(transaction, presented, roots_sha256, requester))
         if self._authorities.current.rotation is None:
             return check_answer(self._authorities.current)
 

@@ -58,6 +58,7 @@ from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.rotating import Rotating
 from swarmsec.wiring.serving.secretwork import SecretWork
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
+from swarmsec.wiring.serving.swarmwork import SwarmWork
 from swarmsec.wiring.serving.trust import ServedTrust, issuers_of
 from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
@@ -130,7 +131,7 @@ class Session:
                 return
             await self._start(stack)
             own = (self._upkeep.follow(), self._upkeep.keep_up(), self._upkeep.watch_disk())
-            parts = (*own, self._witnesses.keep_asking(), self._secrets.keep_up(), stop.wait())
+            parts = (*own, self._witnesses.keep_asking(), self._secrets.keep_up(), self._swarm.keep_up(), stop.wait())
             work = {asyncio.create_task(part) for part in parts}
             done, running = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             for task in running:
@@ -189,6 +190,8 @@ class Session:
         stack.callback(self._writer.close, float(home.config.storage.disk_timeout_seconds))
         self._secrets = SecretWork(home, self._writer, keys, self._metrics, self._announce)
         stack.push_async_callback(self._secrets.close)
+        self._swarm = SwarmWork(home, self._writer, keys, self._announce)
+        stack.push_async_callback(self._swarm.close)
         self._make_room_for_connections()
         turns = Turns(home.clock, home.config.ca.rotation_nodes_per_second)
         services = AuthorityServices(

@@ -15,7 +15,7 @@ from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Requester
 from swarmsec.services.swarm_records import SwarmNode
 from swarmsec.wiring.home import Home
-from swarmsec.wiring.swarm.opening import OpenSwarm, verify_manages
+from swarmsec.wiring.swarm.opening import OpenSwarm, verify_same_swarm
 from swarmsec.wiring.swarm.watching import Sleep
 
 DEMOTE_SECONDS: Final = 30.0
@@ -49,7 +49,8 @@ def evict(
         UsageProblem, Unavailable: Docker does not remove it; it gets no certificate from us all the same, and
             repeating goes on.
     """
-    verify_manages(swarm.engine.info(), swarm.endpoint.url)
+    # Host names are the same in many Swarms.
+    verify_same_swarm(home, swarm)
     node = find_node(swarm.engine.nodes(), wanted)
     node_id, hostname = (node.id, node.hostname) if node else (wanted, "")
     request_id = uuid7(home.clock.unix_ms(), home.clock.random(10))

@@ -56,6 +56,22 @@ def _endpoint(link: SwarmLink | None, docker: str | None, tls: Path | None) -> D
     return find_endpoint(docker, tls, os.environ, stored)
 
 
+def verify_same_swarm(home: Home, swarm: OpenSwarm) -> None:
+    """See that an engine manages the Swarm that this home has adopted, and not another one.
+
+    Raises:
+        UsageProblem: it is of another Swarm, or ``verify_manages``.
+        Unavailable: it is locked, or does not answer.
+    """
+    verify_manages(swarm.engine.info(), swarm.endpoint.url)
+    expected, got = home.store.read(lambda transaction: transaction.settings.get("cluster_id")), swarm.engine.swarm().id
+    if got != expected:
+        raise UsageProblem(
+            f"expected an engine of the Swarm {expected}, got one of {got} at {swarm.endpoint.url}",
+            hint="name a manager of this home's Swarm with --docker HOST",
+        )
+
+
 def verify_manages(info: EngineInfo, where: str) -> None:
     """See that an engine answers for a Swarm.
 

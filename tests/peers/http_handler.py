@@ -1,0 +1,62 @@
+"""What peers that stand in for a Docker Engine have in common: HTTP over a unix socket, answered by one function."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingMixIn, UnixStreamServer
+
+Answering = Callable[[str, str, bytes], tuple[int, bytes] | None]
+"""Method, target and body to status and JSON; None to say nothing and hang up."""
+
+
+class UnixServer(ThreadingMixIn, UnixStreamServer):
+    """Serves each connection in a thread of its own."""
+
+    daemon_threads = True
+    # A client that asks again at once meets a full queue where the machine is busy: a Unix socket answers EAGAIN then.
+    request_queue_size = 128
+
+
+def json_handler(answering: Answering) -> type[BaseHTTPRequestHandler]:
+    """A handler for ``http.server`` that lets a function answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except (ConnectionError, ssl.SSLError):
+                # The client went away, or was killed by a test.
+                self.close_connection = True
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answer = answering(self.command, self.path, body)
+            if answer is None:
+                self.close_connection = True
+                return
+            status, content = answer
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = _answer  # noqa: N815  # the names that http.server looks for
+
+        def address_string(self) -> str:
+            return "local"
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name that http.server has
+            pass
+
+    return Handler
+
+
+def path_of(target: str) -> str:
+    """The path of a request without the API's version and the query."""
+    path = target.partition("?")[0]
+    return "/" + path.split("/", 2)[-1] if path.startswith("/v1.") else path
