@@ -15,25 +15,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
+from benchmarks.logged_certificate import compare_logged, make_home
 from benchmarks.measure import Figure, measure_pairs
-from ca.profiles import Profile
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import Event, ObjectRef
-from swarmsec.services.authority import Authority, issue_for_host, load_authority
-from swarmsec.services.init_authority import init_authority
 from swarmsec.services.prove_entries import prove_entry
-from swarmsec.services.records import KeyKind
 from swarmsec.services.requester import SERVICE
-from swarmsec.storage import store as store_module
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.transaction import Transaction
-from swarmsec.wiring.authority import lifetime_of
 from swarmsec.wiring.checkpointing import sign_log
-from swarmsec.wiring.creating import NewHome, create_home
-from swarmsec.wiring.home import Home, refuse_to_ask
+from swarmsec.wiring.home import Home
 
 ENTRIES = int(os.environ.get("SWARMSEC_BENCH_ENTRIES", "1000000"))
 GROUP = 64
@@ -43,7 +34,6 @@ GROUPS = 20
 PROOFS = 200
 VERIFY_SECONDS = 60.0
 PROOF_MS = 5.0
-ADDED = 1.15
 APPEND_AIM = 0.5
 
 
@@ -53,27 +43,18 @@ def run() -> list[Figure]:
         os.environ["SWARMSEC_STATE"] = str(Path(name) / "state")
         former = os.umask(0o077)
         try:
-            home = _home(Path(name) / "home")
+            home = make_home(Path(name) / "home")
             bare = _Bare(Path(name) / "bare.db")
             figures = [
                 _append("append an entry, alone", home, bare, size=1, commits=ALONE),
                 _append(f"append entries, groups of {GROUP}", home, bare, size=GROUP, commits=GROUPS),
-                _certificate(_home(Path(name) / "unlogged")),
+                *compare_logged(Path(name)),
+                *_long_log(home),
             ]
-            figures += _long_log(home)
             home.close()
             return figures
         finally:
             os.umask(former)
-
-
-def _home(path: Path) -> Home:
-    home = create_home(NewHome(path=path), refuse_to_ask, SERVICE).home
-    keys = home.keys()
-    home.store.write(
-        lambda transaction: init_authority(transaction, keys, SERVICE, cluster_id=None, key_kind=KeyKind.P256)
-    )
-    return home
 
 
 EVENT = SERVICE.event(
@@ -115,7 +96,7 @@ class _Bare:
         self._connection = sqlite3.connect(path, isolation_level=None)
         for setting in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "wal_autocheckpoint=2000"):
             self._connection.execute(f"PRAGMA {setting}")
-        self._connection.execute("CREATE TABLE entries (seq BIGINT PRIMARY KEY, data BLOB, leaf_hash BLOB)")
+        self._connection.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, data BLOB, leaf_hash BLOB)")
         self._next = 0
 
     def round(self, size: int, commits: int) -> float:
@@ -128,58 +109,6 @@ class _Bare:
             self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
             self._connection.execute("COMMIT")
         return size * commits / (time.perf_counter() - begun)
-
-
-class _Silent(Transaction):
-    """A transaction that takes entries and writes none."""
-
-    def log(self, event: Event) -> int:
-        self._changes = []
-        return 0
-
-
-def _certificate(home: Home) -> Figure:
-    keys, lifetime = home.keys(), lifetime_of(home.config)
-    authority = home.store.read(lambda transaction: load_authority(transaction, keys, lifetime))
-    spki = (
-        ec.generate_private_key(ec.SECP256R1())
-        .public_key()
-        .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    )
-
-    def timed(kind: type[Transaction]) -> float:
-        original, store_module.Transaction = store_module.Transaction, kind  # type: ignore[attr-defined]  # a name that it imports
-        try:
-            begun = time.perf_counter()
-            for _ in range(ALONE):
-                home.store.write(lambda transaction: _issue(transaction, authority, spki))
-            return (time.perf_counter() - begun) / ALONE * 1e6
-        finally:
-            store_module.Transaction = original  # type: ignore[attr-defined]  # a name that it imports
-
-    return measure_pairs(
-        "a certificate, signed and durable",
-        "the same without its entry",
-        "µs",
-        ours=lambda: timed(Transaction),
-        theirs=lambda: timed(_Silent),
-        aim=ADDED,
-        at_least=False,
-        rounds=9,
-    )
-
-
-def _issue(transaction: Transaction, authority: Authority, spki: bytes) -> None:
-    issue_for_host(
-        transaction,
-        authority,
-        Profile.SERVER,
-        name="bench.example",
-        role=None,
-        spki_der=spki,
-        hosts=["bench.example"],
-        requester=SERVICE,
-    )
 
 
 def _long_log(home: Home) -> list[Figure]:

@@ -19,7 +19,7 @@ HEADS: Final = frozenset(
     {
         "audit_0001",
         "ca_0004",
-        "core_0001",
+        "core_0002",
         "hosts_0001",
         "nodes_0001",
         "policies_0001",
@@ -28,7 +28,7 @@ HEADS: Final = frozenset(
         "trust_0001",
     }
 )
-KNOWN: Final = HEADS | {"ca_0001", "ca_0002", "ca_0003", "secrets_0001", "secrets_0002"}
+KNOWN: Final = HEADS | {"ca_0001", "ca_0002", "ca_0003", "core_0001", "secrets_0001", "secrets_0002"}
 """Every revision ever released; a home at one of these is moved forward."""
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 

@@ -11,11 +11,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import swarmsec.storage.schema as schema
+from swarmsec.audit.chain import verify_chain
 from swarmsec.storage.errors import SchemaUnknown
+from swarmsec.storage.log import LogAppender, read_entries
 from swarmsec.storage.schema import HEADS, KNOWN
 from swarmsec.storage.store import Store
 from swarmsec.storage.tables import metadata
-from tests.integration.storecontract import Database, database, store
+from tests.integration.storecontract import Database, database, event, store
 
 __all__ = ["database", "store"]
 
@@ -47,6 +49,26 @@ def test_the_migrated_tables_are_those_that_the_code_reads(store: Store) -> None
     with store.snapshot() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_an_older_log_is_moved_to_a_table_kept_by_number_with_every_entry_as_it_was(database: Database) -> None:
+    older = database.open()
+    with older.exclusive() as connection:
+        schema.migrate(connection, sorted((HEADS - {"core_0002"}) | {"core_0001"}))
+        appender = LogAppender(connection, older.stamps)
+        for _ in range(3):
+            appender.append(event(), ())
+        appender.flush()
+        before = list(read_entries(connection))
+    older.migrate(event())
+    assert older.revisions() == HEADS
+    with older.snapshot() as connection:
+        after = list(read_entries(connection))
+        assert after[:3] == before
+        assert verify_chain(after).head == older.head().last_hash
+        if older.is_sqlite:
+            numbers = connection.exec_driver_sql("SELECT rowid FROM audit_entries ORDER BY rowid")
+            assert list(numbers.scalars()) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("migrating", [False, True])

@@ -70,7 +70,14 @@ def test_values_of_another_kind_are_named(connection: Connection, change: str) -
 
 def test_a_number_that_is_none_is_named_by_its_place(connection: Connection) -> None:
     fill(connection, 2)
-    connection.exec_driver_sql("UPDATE audit_entries SET seq = 'text' WHERE seq = 1")
+    # Our own table refuses it; who writes files can have one that does not.
+    for change in (
+        "CREATE TABLE freed AS SELECT * FROM audit_entries",
+        "DROP TABLE audit_entries",
+        "ALTER TABLE freed RENAME TO audit_entries",
+        "UPDATE audit_entries SET seq = 'text' WHERE seq = 1",
+    ):
+        connection.exec_driver_sql(change)
     with pytest.raises(EntryInvalid) as caught:
         list(log.read_entries(connection))
     assert caught.value.seq == 1
