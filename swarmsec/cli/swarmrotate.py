@@ -65,7 +65,7 @@ def rotate_with_swarm(context: click.Context, home: Home, options: SwarmRotation
     from swarmsec.services.swarm_rotation_records import load_swarm_rotation
     from swarmsec.wiring.swarm.watching import StillMoving
 
-    if options.follow and home.store.read(load_swarm_rotation) is None:
+    if (options.follow or options.abort) and home.store.read(load_swarm_rotation) is None:
         raise NotFound("no rotation of the Swarm's root is under way", hint="begin one with: swarmsec ca rotate")
     for line in _BACK if options.abort else _PLAN:
         say(line)

@@ -47,7 +47,7 @@ def begin_eviction(
     """Give the node nothing any more, revoke what it has, and put on record that Docker is to remove it.
 
     Returns:
-        its certificates that have not expired.
+        its certificates that Docker believes: they have not expired, and stand under the present root.
 
     Raises:
         NotFound: neither the Swarm nor we have ever known it.
@@ -65,7 +65,9 @@ def begin_eviction(
     transaction.log(asking.event(Action.SWARM_EVICT, target, outcome=Outcome.INTENT, reason=reason))
     if any(record.status is not CertificateStatus.REVOKED for record in known):
         revoke_certificates(transaction, node_id, asking, why=Reason.PRIVILEGE_WITHDRAWN, reason="evicted")
-    return [record for record in known if record.not_after > now]
+    active = transaction.authorities.active()
+    present = None if active is None else active.generation
+    return [record for record in known if record.not_after > now and record.generation == present]
 
 
 def conclude_eviction(

@@ -60,10 +60,10 @@ class RootChoice:
         """For messages."""
         if self.certificate:
             return "an imported root"
-        kind = f"a {self.key_type} key" if self.key_type else "a key like the present one's"
+        kind = f"a root with a {self.key_type} key" if self.key_type else "a root like the present one"
         if self.token_key:
-            return f"{kind} at {self.token_key}"
-        return f"{kind}, sealed in this home" if self.sealed else kind
+            return f"{kind}, its key at {self.token_key}"
+        return f"{kind}, its key sealed in this home" if self.sealed else kind
 
 
 PLAIN: Final = RootChoice()

@@ -28,7 +28,7 @@ class Evicted:
 
     Args:
         node: as the Swarm had it; None where the Swarm did not know it any more.
-        unexpired: its certificates that count, by their signature, until they expire.
+        unexpired: its certificates of the present root that count, by their signature, until they expire.
     """
 
     node_id: str

@@ -115,8 +115,9 @@ class RotationWatch:
             what = f"waiting for {names_of(last.waiting)}"
         else:
             what = "waiting for the nodes to take up the root"
+        seconds = round(self.timeout.total_seconds())
         return kind(
-            f"not finished after {round(self.timeout.total_seconds())} s: {what}",
+            f"not finished after {seconds} s: {what}" if seconds else what,
             hint=f"the rotation goes on; wait again with: {self.again}; a node that never comes back blocks it until"
             " docker node rm --force NODE",
         )

@@ -64,9 +64,9 @@ def test_nothing_else_is(desk: Desk, text: str) -> None:
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        (PLAIN, "a key like the present one's"),
-        (RootChoice(key_type="p384", sealed=True), "a p384 key, sealed in this home"),
-        (RECORD.choice, "a p384 key at pkcs11:token=swarm;object=root"),
+        (PLAIN, "a root like the present one"),
+        (RootChoice(key_type="p384", sealed=True), "a root with a p384 key, its key sealed in this home"),
+        (RECORD.choice, "a root with a p384 key, its key at pkcs11:token=swarm;object=root"),
         (RootChoice(certificate=b"\x30\x00"), "an imported root"),
     ],
 )

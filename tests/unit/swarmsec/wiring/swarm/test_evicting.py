@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ca.identity import NodeRole
-from swarmsec.errors import Denied, NotFound, Unavailable
+from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.wiring.swarm.evicting import Evicted, evict
 from tests.peers.simulated_manager import Refused
 from tests.unit.swarmsec.homes import OPERATOR
@@ -49,6 +49,14 @@ def test_a_host_name_of_several_is_not_guessed(world: World) -> None:
     world.manager.nodes[1]["Description"]["Hostname"] = "w1"
     with pytest.raises(NotFound, match="2 nodes are called 'w1'"):
         run(world, "w1")
+
+
+def test_a_node_of_another_swarm_is_left_alone(world: World) -> None:
+    world.manager.cluster_id = "another"
+    with pytest.raises(UsageProblem, match="got one of another at"):
+        run(world, "w1")
+    assert len(world.manager.nodes) == 3
+    assert world.actions() == []
 
 
 def test_docker_refusing_leaves_the_node_without_certificates_and_can_be_repeated(world: World) -> None:

@@ -28,6 +28,7 @@ from swarmsec.services.swarm_rotation_records import SwarmRotationRecord, load_s
 from swarmsec.wiring.nextroots import WantedRoot
 from swarmsec.wiring.swarm import rotating
 from swarmsec.wiring.swarm.adopting import Adoption
+from swarmsec.wiring.swarm.evicting import evict
 from swarmsec.wiring.swarm.rotating import SwarmRotation
 from swarmsec.wiring.swarm.rotationturn import is_led, rotation_turn
 from swarmsec.wiring.swarm.watching import StillMoving
@@ -225,7 +226,7 @@ def test_whoever_goes_on_goes_to_the_root_that_was_chosen_first(adopted: World) 
     chosen = imported()
     with pytest.raises(StillMoving):
         replace(work(adopted, 0), wanted=WantedRoot(imported=chosen)).carry_out()
-    with pytest.raises(UsageProblem, match="goes to an imported root, and was asked to go to a p384 key"):
+    with pytest.raises(UsageProblem, match="goes to an imported root, and was asked to go to a root with a p384 key"):
         replace(work(adopted), wanted=WantedRoot(key_kind=KeyKind.P384)).carry_out()
     with pytest.raises(UsageProblem, match="was asked to go to an imported root"):
         replace(work(adopted), wanted=WantedRoot(imported=imported())).carry_out()
@@ -285,6 +286,15 @@ def test_between_the_moves_it_goes_back_as_well(adopted: World) -> None:
         rotate(adopted, seconds=1)
     work(adopted).call_off()
     assert adopted.manager.root_pem.encode() == adopted.desk.authority.bundle_pem == before
+
+
+def test_what_the_former_root_issued_is_believed_no_more(adopted: World) -> None:
+    rotate(adopted)
+    home = adopted.desk.home
+    held = home.store.read(lambda transaction: transaction.certificates.by_subject("n3"))
+    assert len({record.generation for record in held}) == 2
+    evicted = evict(home, adopted.swarm, "w1", OPERATOR, reason="stolen")
+    assert {record.generation for record in evicted.unexpired} == {adopted.desk.authority.record.generation}
 
 
 def test_one_process_at_a_time_leads_the_swarm(adopted: World) -> None:
