@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 
 from swarmsec.errors import KeyUnavailable, Unavailable
 from swarmsec.storage.errors import DiskHung
+from swarmsec.storage.foreseen import Look
 from swarmsec.storage.store import Outcome, Store, Unit
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class _Waiting:
 
     unit: Unit[Any]
     future: asyncio.Future[Any]
+    looks: Sequence[Look]
     is_answered: bool = False
 
 
@@ -67,8 +69,11 @@ class GroupWriter:
         """Start the thread."""
         self._thread.start()
 
-    async def write(self, unit: Unit[T]) -> T:
+    async def write(self, unit: Unit[T], looks: Sequence[Look] = ()) -> T:
         """Run a unit and return its value once it is durable.
+
+        Args:
+            looks: what the unit will look for, as far as it is known; a group's are asked for together.
 
         Raises:
             Unavailable: the queue is full or the writer is closed.
@@ -82,7 +87,7 @@ class GroupWriter:
             raise Unavailable("too many writes are waiting", hint="try again in a moment")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._gathered.append(_Waiting(unit, future))
+        self._gathered.append(_Waiting(unit, future, looks))
         self._unanswered += 1
         if self._gathering is not loop:
             self._gathering = loop
@@ -144,7 +149,8 @@ class GroupWriter:
             group = self._group = list(self._next_group())
             if not group:
                 return
-            outcomes = self._store.write_group([waiting.unit for waiting in group])
+            looks = [look for waiting in group for look in waiting.looks]
+            outcomes = self._store.write_group([waiting.unit for waiting in group], looks)
             errors = (outcome.error for outcome in outcomes)
             # A key that is away keeps a unit from its end, and says nothing of the store.
             failures = (error for error in errors if not isinstance(error, KeyUnavailable))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Dialect, Table, bindparam, exists, func, insert, select
 
 from swarmsec.storage.database import driver_of
+from swarmsec.storage.foreseen import Foreseen
 from swarmsec.storage.rows import Row, content_digest, shape_of
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ class InsertBuffer:
     """
 
     def __init__(self, connection: Connection) -> None:
+        self.foreseen = Foreseen(connection)
         self._driver = driver_of(connection)
         self._dialect = connection.dialect
         self._rows: dict[Table, list[Sequence[Any]]] = {}
@@ -53,6 +55,7 @@ class InsertBuffer:
         else:
             self._rows[table] = [row]
         self._found.pop(table, None)
+        self.foreseen.forget_content(table, content)
         for names, values in self._values.get(table, {}).items():
             values.add(_taker(table, names)(row))
         if table in self._highest:
@@ -137,6 +140,7 @@ class InsertBuffer:
 
     def forget(self) -> None:
         """Drop the rows unwritten."""
+        self.foreseen.forget_all()
         self._rows.clear()
         self._highest.clear()
         self._found.clear()

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from ca.requests import SigningRequest
 from swarmsec.errors import NotFound
 from swarmsec.services.records import (
     AuthorityRecord,
@@ -18,6 +19,7 @@ from swarmsec.services.records import (
     TokenRecord,
 )
 from swarmsec.storage import tables
+from swarmsec.storage.foreseen import Look
 from swarmsec.storage.rows import shape_of
 
 if TYPE_CHECKING:
@@ -166,6 +168,25 @@ class Certificates:
     def all(self) -> Iterable[CertificateRecord]:
         """Every certificate, in the order of issue."""
         return (_certificate(row) for row in self._transaction.select(tables.certificates))
+
+
+def looks_of_issuing(
+    signing_request: SigningRequest, *, subject_id: str = "", presented: bytes | None = None
+) -> list[Look]:
+    """What a unit looks for that issues a certificate, as far as a request tells.
+
+    Args:
+        signing_request: for the key.
+        subject_id: whose certificate it is to be, if that is known.
+        presented: SHA-256 of the certificate that was shown, if it counts.
+    """
+    table = tables.certificates
+    looks = [Look(table, "spki_sha256", bytes.fromhex(signing_request.spki_sha256))]
+    if subject_id:
+        looks.append(Look(table, "subject_id", subject_id))
+    if presented is not None:
+        looks.append(Look(table, "sha256", presented))
+    return looks
 
 
 def _certificate(row: Row) -> CertificateRecord:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from swarmsec.errors import SwarmsecError
 from swarmsec.services.ports import Refusal
 from swarmsec.storage.database import LOCK_WAIT_SECONDS, driver_of
 from swarmsec.storage.errors import DiskHung, translated
+from swarmsec.storage.foreseen import Look
 from swarmsec.storage.log import LogAppender, LogHead, read_head
 from swarmsec.storage.schema import migrate, read_revisions, verify_known
 from swarmsec.storage.stamps import Stamps
@@ -98,8 +100,11 @@ class Store:
         value: T = outcome.value
         return value
 
-    def write_group(self, units: Sequence[Unit[Any]]) -> list[Outcome]:
+    def write_group(self, units: Sequence[Unit[Any]], looks: Sequence[Look] = ()) -> list[Outcome]:
         """Run units in one transaction.
+
+        Args:
+            looks: what the units will look for, as far as it is known; it is asked for together.
 
         Returns:
             their outcomes in order; if the transaction itself fails, that failure for every unit.
@@ -108,7 +113,7 @@ class Store:
             if self._anchor_failed:
                 self.anchor_if_due(now=True)
             try:
-                outcomes = self._commit(units, self._run_together)
+                outcomes = self._commit(units, partial(self._run_together, looks))
             except _UnitEnded:
                 outcomes = self._commit(units, self._run_each_apart)
         except Exception as error:  # noqa: BLE001  # whatever stopped the commit is every caller's answer
@@ -235,9 +240,13 @@ class Store:
         self._head = head
         return outcomes
 
-    def _run_together(self, units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender) -> list[Outcome]:
+    def _run_together(
+        self, looks: Sequence[Look], units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender
+    ) -> list[Outcome]:
         outcomes = []
         try:
+            if len(units) > 1:
+                appender.inserts.foreseen.ask(looks)
             for unit in units:
                 transaction = Transaction(connection, appender, self.clock)
                 outcomes.append(Outcome(unit(transaction)))

@@ -194,6 +194,8 @@ class Transaction:
         new = {**row, **changes}
         self._inserts.flush_table(table)
         self._inserts.forget_answers(table)
+        for changed in (row, new):
+            self._inserts.foreseen.forget(table, changed)
         self._note(table, new, rows.update_row(self._connection, table, new))
         return new
 
@@ -203,6 +205,7 @@ class Transaction:
         self._inserts.flush_table(table)
         self._inserts.forget_highest(table)
         self._inserts.forget_answers(table)
+        self._inserts.foreseen.forget(table, row)
         rows.delete_row(self._connection, table, row)
         self._note(table, row, b"")
 
@@ -212,6 +215,9 @@ class Transaction:
 
     def find_all(self, table: Table, **equals: Any) -> list[Row]:
         """The rows with these values in key order, verified."""
+        foreseen = self._inserts.foreseen.rows(table, equals)
+        if foreseen is not None:
+            return foreseen
         self._inserts.flush_matching(table, equals)
         return rows.find_rows(self._connection, table, equals)
 

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import Dialect, Table
+from sqlalchemy import Connection, Dialect, Select, Table
 
 from swarmsec.errors import AlreadyExists, Denied
 from swarmsec.services.ports import Transaction
-from swarmsec.storage import insertbuffer, tables
+from swarmsec.services.records import CertificateStatus
+from swarmsec.storage import foreseen, insertbuffer, rows, tables
 from swarmsec.storage.checking import verify_store
+from swarmsec.storage.foreseen import Look
+from swarmsec.storage.rows import Row, fetch_rows
 from swarmsec.storage.store import Store
 from swarmsec.storage.transaction import Transaction as StoredTransaction
 from tests.integration.clocks import StandingClock
@@ -162,3 +165,80 @@ def test_what_a_unit_before_wrote_is_found_by_any_of_its_columns(store: Store) -
 
     outcomes = store.write_group([issue(), looks, issue(), looks])
     assert [outcome.value for outcome in outcomes] == [1, [1, 1, 1], 2, [1, 2, 2]]
+
+
+def _looks_of(number: int) -> list[Look]:
+    key, holder = bytes([number]) * 32, certificate(number).subject_id
+    return [Look(tables.certificates, "spki_sha256", key), Look(tables.certificates, "subject_id", holder)]
+
+
+def test_what_units_look_for_is_asked_for_together_and_stays_true_while_they_write(store: Store) -> None:
+    """The same units find the same, told beforehand or not: new, changed and taken back rows among it."""
+    for number in (1, 2):
+        store.write(issue(number))
+
+    def revoke(transaction: Transaction) -> None:
+        (record,) = transaction.certificates.by_public_key(b"\x02" * 32)
+        transaction.certificates.change_status(record, status=CertificateStatus.REVOKED, revoked=7)
+        transaction.log(event())
+
+    def seen(transaction: Transaction) -> list[tuple[int, str]]:
+        numbers = range(1, 6)
+        found = [row for number in numbers for row in transaction.certificates.by_public_key(bytes([number]) * 32)]
+        by_holder = [
+            row for number in numbers for row in transaction.certificates.by_subject(certificate(number).subject_id)
+        ]
+        assert {row.id for row in found} == {row.id for row in by_holder}
+        return [(row.id, str(row.status)) for row in found]
+
+    looks = [look for number in range(1, 6) for look in _looks_of(number)]
+    units = [seen, issue(3), seen, revoke, seen]
+    before, _, with_new, _, with_revoked = (outcome.value for outcome in store.write_group(units, looks))
+    assert before == [(1, "valid"), (2, "valid")]
+    assert with_new == [*before, (3, "valid")]
+    assert with_revoked == [(1, "valid"), (2, "revoked"), (3, "valid")]
+
+    def refused(transaction: Transaction) -> None:
+        issue(4)(transaction)
+        raise Denied("no")
+
+    outcomes = store.write_group([issue(5), refused, seen], looks)
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert outcomes[2].value == [*with_revoked, (5, "valid")]
+    verify_store(store)
+
+
+def test_a_group_asks_once_for_each_column_and_its_units_ask_no_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Table] = []
+
+    def counted(connection: Connection, table: Table, statement: Select[Any], values: Row) -> list[Row]:
+        asked.append(table)
+        return fetch_rows(connection, table, statement, values)
+
+    monkeypatch.setattr(foreseen, "fetch_rows", counted)
+    monkeypatch.setattr(rows, "fetch_rows", counted)
+
+    def look_and_issue(number: int) -> Callable[[Transaction], int]:
+        def unit(transaction: Transaction) -> int:
+            assert transaction.certificates.by_public_key(bytes([number]) * 32) == []
+            assert transaction.certificates.by_subject(f"nobody-{number}") == []
+            return issue(number)(transaction)
+
+        return unit
+
+    numbers = range(1, 71)
+    looks = [look for number in numbers for look in (_looks_of(number)[0], _nobody(number))]
+    assert [outcome.value for outcome in store.write_group([look_and_issue(n) for n in numbers], looks)] == [*numbers]
+    assert asked == [tables.certificates] * 2
+
+
+def _nobody(number: int) -> Look:
+    return Look(tables.certificates, "subject_id", f"nobody-{number}")
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "\u00e9"])
+def test_a_look_for_what_no_row_has_is_left_to_its_unit(store: Store, text: str) -> None:
+    looks = [Look(tables.certificates, "subject_id", text), *_looks_of(1)]
+    assert [outcome.value for outcome in store.write_group([issue(1), issue(2)], looks)] == [1, 2]

@@ -35,6 +35,7 @@ from swarmsec.services.renew_node import renew_node, role_word
 from swarmsec.services.requester import Requester
 from swarmsec.services.sign_for_swarm import sign_for_swarm
 from swarmsec.storage.groupwriter import GroupWriter
+from swarmsec.storage.records import looks_of_issuing
 from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.identities import IssuedIdentities
@@ -123,7 +124,7 @@ class AuthorityServices:
             note_issued(transaction, authority, record, requester)
             return answer_of(authority, record)
 
-        return await self._writer.write(unit)
+        return await self._writer.write(unit, looks_of_issuing(signing_request, subject_id=name or ""))
 
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
         """Renew the certificate that a node, driver or agent showed."""
@@ -136,7 +137,8 @@ class AuthorityServices:
             note_issued(transaction, authority, record, requester)
             return answer_of(authority, record)
 
-        return await self._writer.write(unit)
+        looks = looks_of_issuing(signing_request, subject_id=caller.name, presented=presented)
+        return await self._writer.write(unit, looks)
 
     async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
         """Take up what a node says of itself, and tell it what to trust and whether to renew."""
@@ -196,7 +198,7 @@ class AuthorityServices:
             )
             return authority.chain_pem(record)
 
-        return await self._writer.write(unit)
+        return await self._writer.write(unit, looks_of_issuing(signing_request, subject_id=request.common_name))
 
     async def cross_sign(
         self, caller: Caller, request: CrossSignRequest, root_request: RootRequest, request_id: str

@@ -14,6 +14,7 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import NotFound, Unavailable
 from swarmsec.storage import groupwriter
+from swarmsec.storage.foreseen import Look
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Outcome, Store, Unit
 from swarmsec.storage.transaction import Transaction
@@ -51,9 +52,9 @@ def groups(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     write_group = store.write_group
 
-    def counting(units: Sequence[Unit[Any]]) -> list[Outcome]:
+    def counting(units: Sequence[Unit[Any]], looks: Sequence[Look] = ()) -> list[Outcome]:
         sizes.append(len(units))
-        return write_group(units)
+        return write_group(units, looks)
 
     monkeypatch.setattr(store, "write_group", counting)
     return sizes
@@ -184,12 +185,12 @@ def test_who_waits_for_a_disk_that_hangs_is_told_and_written_later(
     begun, goes_on = Event(), Event()
     write_group = store.write_group
 
-    def hanging(units: Sequence[Unit[Any]]) -> list[Outcome]:
+    def hanging(units: Sequence[Unit[Any]], looks: Sequence[Look] = ()) -> list[Outcome]:
         store.turn.busy_since = -10_000_000
         begun.set()
         goes_on.wait()
         store.turn.busy_since = None
-        return write_group(units)
+        return write_group(units, looks)
 
     monkeypatch.setattr(store, "write_group", hanging)
 

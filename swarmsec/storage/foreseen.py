@@ -1,0 +1,94 @@
+"""What the units of a group will look for, asked of the database together before they run.
+
+One question for a group costs about as much as one for a unit, and on a server it is one round trip. An answer holds
+until a row with its value is written; whoever looks then asks the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Select, Table, bindparam, select
+
+from swarmsec.storage.rows import Row, fetch_rows, shape_of
+
+MAX_TOGETHER: Final = 256
+"""Values in one question."""
+
+
+class Look(NamedTuple):
+    """The rows of a table that have a value in a column."""
+
+    table: Table
+    column: str
+    value: int | str | bytes
+
+
+class Foreseen:
+    """Answers to looks that were told beforehand; it lives as long as one transaction.
+
+    Args:
+        connection: of the transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        # By table: column, the column's place in a row's content, and the rows by value.
+        self._answers: dict[Table, list[tuple[str, int, dict[Any, list[Row]]]]] = {}
+
+    def ask(self, looks: Iterable[Look]) -> None:
+        """Ask the database, once for each column.
+
+        Raises:
+            StoreCorrupt: a row does not match its digest.
+        """
+        values: dict[tuple[Table, str], dict[Any, list[Row]]] = {}
+        for table, column, value in looks:
+            # What no row can hold is left to the unit that looks for it.
+            if not isinstance(value, str) or (value.isascii() and value.isprintable()):
+                values.setdefault((table, column), {})[value] = []
+        for (table, column), answers in values.items():
+            asked = list(answers)
+            for start in range(0, len(asked), MAX_TOGETHER):
+                for row in self._fetch(table, column, asked[start : start + MAX_TOGETHER]):
+                    answers[row[column]].append(row)
+            place = shape_of(table).columns.index(column)
+            self._answers.setdefault(table, []).append((column, place, answers))
+
+    def rows(self, table: Table, equals: Row) -> list[Row] | None:
+        """The rows with these values as the database has them, or None where it has to be asked."""
+        if len(equals) == 1:
+            ((column, value),) = equals.items()
+            for name, _, answers in self._answers.get(table, ()):
+                if name == column:
+                    return answers.get(value)
+        return None
+
+    def forget_content(self, table: Table, content: Sequence[Any]) -> None:
+        """Ask anew for what a new row has, its columns in the table's order."""
+        for _, place, answers in self._answers.get(table, ()):
+            answers.pop(content[place], None)
+
+    def forget(self, table: Table, row: Row) -> None:
+        """Ask anew for what a row has that is written over or deleted."""
+        for column, _, answers in self._answers.get(table, ()):
+            answers.pop(row[column], None)
+
+    def forget_all(self) -> None:
+        """Ask anew for everything, because rows were taken back."""
+        self._answers.clear()
+
+    def _fetch(self, table: Table, column: str, values: Sequence[Any]) -> list[Row]:
+        # Filled up with the last one, so that there are few statements for the drivers to keep.
+        count = 1 << (len(values) - 1).bit_length()
+        filled = [*values, *[values[-1]] * (count - len(values))]
+        bound = {f"value_{number}": value for number, value in enumerate(filled)}
+        return fetch_rows(self._connection, table, _among(table, column, count), bound)
+
+
+@lru_cache(maxsize=64)
+def _among(table: Table, column: str, count: int) -> Select[Any]:
+    wanted = table.c[column].in_([bindparam(f"value_{number}") for number in range(count)])
+    return select(table).where(wanted).order_by(*table.primary_key.columns)
