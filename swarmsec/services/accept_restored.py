@@ -25,6 +25,7 @@ from swarmsec.services.records import SealRow
 from swarmsec.services.renew_restored_trust import renew_restored_trust
 from swarmsec.services.requester import SERVICE, Field, Requester
 from swarmsec.services.restored_state import RESTORED
+from swarmsec.services.rotate_swarm_root import end_swarm_rotation
 from swarmsec.services.sign_log import begin_generation
 from swarmsec.services.standing_tokens import STANDING, renew_standing_token
 
@@ -94,6 +95,8 @@ def begin_acceptance(transaction: Transaction, keys: Keys, requester: Requester,
     target = ObjectRef(type="home", id=transaction.settings.get("store_id") or "")
     transaction.log(requester.event(Action.BACKUP_ACCEPT, target, outcome=Outcome.INTENT, fields=fields))
     _retire_tokens(transaction, keys, requester)
+    # How far the Swarm went since is not known here; a server would lead it on by itself.
+    end_swarm_rotation(transaction, keys, requester, failure="the home was restored from a backup")
     renew_restored_trust(transaction, keys, requester, max(count, 0))
     return missing
 

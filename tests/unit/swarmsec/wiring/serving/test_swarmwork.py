@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from swarmsec.errors import Unavailable
 from swarmsec.services.rotate_swarm_root import part_under_way
+from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving import swarmwork
+from swarmsec.wiring.serving.secretwork import WrittenStore
 from swarmsec.wiring.serving.swarmwork import SwarmWork
 from swarmsec.wiring.swarm.rotationturn import rotation_turn
 from swarmsec.wiring.swarm.watching import StillMoving
@@ -87,6 +89,25 @@ def test_what_stands_against_it_is_told_once_and_tried_again_later(server: Serve
         if server.round() == "done":
             break
     assert server.world.manager.root_pem == server.world.desk.authority.bundle_pem.decode()
+
+
+def test_a_server_that_stops_leaves_it_to_the_next(server: Server) -> None:
+    with pytest.raises(StillMoving):
+        rotate(server.world, seconds=0)
+    while server.world.manager.issuer_pem != server.world.manager.root_pem:
+        server.world.swarm.engine.nodes()
+    desk, writer = server.world.desk, cast(GroupWriter, None)
+    ending = SwarmWork(desk.home, writer, desk.keys, server.said.append)
+    ending._stopping.set()
+    for _ in range(5):
+        ending.work(cast(WrittenStore, desk.home.store))
+        assert desk.home.store.read(part_under_way) != "done"
+    assert server.said == []
+    for _ in range(50):
+        if server.round() == "done":
+            break
+    assert server.world.manager.root_pem == desk.authority.bundle_pem.decode()
+    assert desk.home.store.read(part_under_way) == "done"
 
 
 def test_an_engine_that_is_away_is_no_end(server: Server) -> None:

@@ -18,9 +18,11 @@ from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Changed, Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.secretbytes import SecretBytes
+from swarmsec.services.accept_restored import PENDING, Missing, begin_acceptance
 from swarmsec.services.init_authority import ImportedRoot
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import KeyKind
+from swarmsec.services.restored_state import RESTORED
 from swarmsec.services.rotate_authority import LEASE_SECONDS
 from swarmsec.services.rotate_swarm_root import part_under_way
 from swarmsec.services.swarm_link import LinkState
@@ -363,6 +365,21 @@ def test_a_root_that_is_given_up_meanwhile_is_not_gone_back_to(adopted: World, m
         work(adopted, 0).go_on()
     go_on(adopted)
     assert adopted.manager.root_pem == adopted.desk.authority.bundle_pem.decode()
+
+
+def test_a_restored_home_leads_nobody(adopted: World) -> None:
+    with pytest.raises(StillMoving):
+        rotate(adopted, seconds=0)
+
+    def accept(transaction: Transaction) -> None:
+        transaction.settings.put(RESTORED, PENDING)
+        begin_acceptance(transaction, adopted.desk.keys, OPERATOR, Missing(entries=0))
+
+    adopted.desk.home.store.write(accept)
+    assert part(adopted) == "done"
+    writes = len(adopted.manager.writes)
+    assert work(adopted, 0).go_on() == ()
+    assert len(adopted.manager.writes) == writes
 
 
 def save_for_test(transaction: Transaction, record: SwarmRotationRecord) -> None:
