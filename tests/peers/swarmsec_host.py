@@ -99,15 +99,20 @@ class SwarmsecHost:
         Args:
             line: as a page has it; without it the server listens on the host's one address.
         """
+        said = self.log.count("listening on ")
+        process = self.launch(line)
+        process.wait_ready(lambda: self.log.count("listening on ") > said, timeout=START_SECONDS, what="serve")
+
+    def launch(self, line: str = "") -> ManagedProcess:
+        """Start the server and return at once: one whose home a passphrase seals listens when it is unlocked."""
         words = self._words(line, {}) if line else ["serve", "--listen", f"{self.host.address}:{PORT}"]
         command = [*PROGRAM, "--home", str(self.home), *words]
         process = ManagedProcess(
             self.host.command(command), log=self.directory / "serve.log", environment=self.environment
         )
-        said = self.log.count("listening on ")
         process.start()
         self._process = process
-        process.wait_ready(lambda: self.log.count("listening on ") > said, timeout=START_SECONDS, what="serve")
+        return process
 
     def stop(self) -> None:
         """Stop the server."""
