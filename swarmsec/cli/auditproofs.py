@@ -27,10 +27,14 @@ def parse_key(text: str) -> VerifierKey:
 
     Raises:
         LogFormatInvalid: it is none.
+        NotFound: it names no file.
     """
     from swarmsec.audit.notes import VerifierKey
+    from swarmsec.errors import NotFound
     from swarmsec.wiring.logsources import read_file
 
+    if "+" not in text and not Path(text).exists():
+        raise NotFound(f"no file {text}", hint="give the key as it was noted, NAME+ID+BASE64, or a file that holds it")
     if "+" not in text or Path(text).is_file():
         text = read_file(Path(text), limit=8192).decode("utf-8", "replace").removesuffix("\n")
     return VerifierKey.parse(text)

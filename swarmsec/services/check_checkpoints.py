@@ -113,7 +113,9 @@ def verify_witnessed(
         most = max(most, found)
     raise CheckpointInvalid(
         f"expected a checkpoint that {count} of {len(keys)} known witnesses cosigned, got at most {most}",
-        hint="ask the witnesses with: swarmsec audit witness ask",
+        hint="ask the witnesses with: swarmsec audit witness ask"
+        if keys
+        else "name one with --witness, or count on one with: swarmsec audit witness add",
     )
 
 

@@ -21,9 +21,9 @@ from swarmsec.audit.merkle import RightEdge
 from swarmsec.audit.notes import MAX_NOTE_BYTES, SignedNote, VerifierKey
 from swarmsec.audit.proofs import root_of
 from swarmsec.audit.tiles import Tile, bundles_of, tiles_of
-from swarmsec.errors import NotFound, Unavailable, UsageProblem
+from swarmsec.errors import Unavailable, UsageProblem
 from swarmsec.services.log_source import LogSource, entries_of, read_hashes, tree_of, verify_lines, verify_source
-from swarmsec.wiring.logsources import CHECKPOINT, ENTRIES, KEY, PRUNED, ExportedLog, read_file
+from swarmsec.wiring.logsources import CHECKPOINT, ENTRIES, KEY, PRUNED, ExportedLog, read_exported, verify_plain
 
 MODE = 0o600
 MAX_LINE = 65_536
@@ -104,6 +104,8 @@ def verify_exported(path: Path, key: VerifierKey | None, held: Sequence[bytes] =
 
 
 def _verified(path: Path, key: VerifierKey | None, held: Sequence[bytes] = ()) -> Exported:
+    if not path.is_dir():
+        verify_plain(path)
     if key is None and (held or (path.is_dir() and not (path / ENTRIES).exists())):
         raise UsageProblem("expected the log's key", hint="give it with --log-key")
     kept = [open_checkpoint(note, key)[0] for note in held] if key is not None else []
@@ -124,7 +126,7 @@ def _verified(path: Path, key: VerifierKey | None, held: Sequence[bytes] = ()) -
     lines = path / ENTRIES if path.is_dir() else path
     if key is None:
         return _verify_lines_of(lines, None)
-    checkpoint, note = open_checkpoint(read_file(lines.with_name(CHECKPOINT), limit=MAX_NOTE_BYTES), key)
+    checkpoint, note = open_checkpoint(read_exported(lines.with_name(CHECKPOINT), limit=MAX_NOTE_BYTES), key)
     counted = _verify_lines_of(lines, checkpoint)
     for one in kept:
         _verify_held(one, counted.entries, counted.root if one.size == counted.entries else _root_at(lines, one.size))
@@ -240,13 +242,11 @@ def _verify_lines_of(path: Path, checkpoint: Checkpoint | None) -> Exported:
 
 def _lines(path: Path) -> Iterator[bytes]:
     try:
-        with path.open("rb") as file:
+        with verify_plain(path).open("rb") as file:
             while line := file.readline(MAX_LINE + 1):
                 if not line.endswith(b"\n"):
                     raise EntryInvalid(f"{path}: expected lines of at most {MAX_LINE} bytes, each ended")
                 yield line[:-1]
-    except FileNotFoundError:
-        raise NotFound(f"no file {path}") from None
     except OSError as error:
         raise Unavailable(f"{path} could not be read: {error.strerror}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ ENTRIES: Final = "entries.jsonl"
 PRUNED: Final = "pruned.hashes"
 MAX_FILE: Final = WIDTH * (65_535 + 2)
 _MAX_KEY: Final = 8192
+_EXPORT: Final = "exported files are made with: swarmsec audit export --format tiles --out DIRECTORY"
 
 
 class StoredLog:
@@ -84,12 +86,12 @@ class ExportedLog:
         Raises:
             NotFound: there is none; the export was not finished.
         """
-        return read_file(self._directory / CHECKPOINT, limit=MAX_NOTE_BYTES)
+        return read_exported(self._directory / CHECKPOINT, limit=MAX_NOTE_BYTES)
 
     def read(self, tile: Tile) -> bytes | None:
         """A tile or entry bundle; None where there is no such file."""
         try:
-            return read_file(self._directory / tile.path, limit=MAX_FILE)
+            return read_exported(self._directory / tile.path, limit=MAX_FILE)
         except NotFound:
             return None
 
@@ -127,8 +129,35 @@ def read_key(directory: Path) -> VerifierKey:
         NotFound: it is not there.
         LogFormatInvalid: it is none.
     """
-    text = read_file(directory / KEY, limit=_MAX_KEY).decode("utf-8", "replace")
+    text = read_exported(directory / KEY, limit=_MAX_KEY).decode("utf-8", "replace")
     return VerifierKey.parse(text.removesuffix("\n"))
+
+
+def verify_plain(path: Path) -> Path:
+    """Refuse what is no plain file in a directory that somebody else filled: reading a pipe would never end.
+
+    Raises:
+        NotFound: there is none.
+        Unavailable: it is something else.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(f"no file {path}", hint=_EXPORT) from None
+    except OSError as error:
+        raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
+    if not stat.S_ISREG(mode):
+        raise Unavailable(f"expected {path} to be a plain file, got something else", hint=_EXPORT)
+    return path
+
+
+def read_exported(path: Path, *, limit: int) -> bytes:
+    """A plain file's bytes.
+
+    Raises:
+        NotFound, Unavailable: as ``verify_plain`` and ``read_file``.
+    """
+    return read_file(verify_plain(path), limit=limit)
 
 
 def read_file(path: Path, *, limit: int) -> bytes:

@@ -54,6 +54,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.log_source.read_hashes": "parse_tile over files",
     "swarmsec.services.prune_log.parse_keep": "an argument; tests/unit/swarmsec/cli/test_audit_evidence.py",
     "swarmsec.cli.auditproofs.parse_key": "VerifierKey.parse over an argument or a file",
+    "swarmsec.wiring.logsources.read_exported": "bytes of a file, uninterpreted",
     "swarmsec.wiring.logsources.read_file": "bytes of a file, uninterpreted",
     "swarmsec.wiring.logsources.read_key": "VerifierKey.parse over a file",
     "swarmsec.wiring.witnessclient.parse_witness_url": "an argument; tests/unit/swarmsec/cli/test_audit_witness.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from base64 import b64decode, b64encode
@@ -174,6 +175,21 @@ def test_an_export_that_was_changed_is_refused(
     assert answer.code == 4 or (missing and answer.code == 2), answer.err
     with pytest.raises((tlog_checker.Wrong, OSError, ValueError, UnicodeError)):
         tlog_checker.export(exported, key_in(exported))
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "log.vkey", "tile/0/000", "tile/entries/000", "entries.jsonl"])
+def test_a_pipe_among_exported_files_is_refused_and_not_waited_for(program: Program, exported: Path, name: str) -> None:
+    (exported / name).unlink(missing_ok=True)
+    os.mkfifo(exported / name)
+    answer = program("audit", "verify", "--from", "evidence")
+    assert (answer.code, "to be a plain file" in answer.err) == (3, True), answer.err
+
+
+def test_files_that_are_not_there_are_named(program: Program) -> None:
+    answer = program("audit", "verify", "--from", "nowhere", "--log-key", "nokey")
+    assert (answer.code, "no file nokey" in answer.err, "NAME+ID+BASE64" in answer.err) == (2, True, True)
+    answer = program("audit", "verify", "--from", "nowhere")
+    assert (answer.code, "no file nowhere" in answer.err, "audit export" in answer.err) == (2, True, True)
 
 
 def test_a_bundle_that_is_missing_is_named(program: Program, exported: Path) -> None:

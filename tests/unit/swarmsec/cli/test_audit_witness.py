@@ -59,6 +59,11 @@ def test_a_cosigned_log_verifies_and_so_do_export_and_proof(watched: Program) ->
     assert shown["logs"][0]["size"] == head.size
 
 
+def test_a_log_without_witnesses_says_how_to_have_one(program: Program) -> None:
+    answer = program("audit", "verify", "--require-witness", "1")
+    assert (answer.code, "audit witness add" in answer.err) == (4, True)
+
+
 def test_a_missing_witness_is_found(program: Program, watched: Program) -> None:
     answer = watched("audit", "verify", "--require-witness", "2")
     assert (answer.code, "2 of 1 known witnesses cosigned, got at most 1" in answer.err) == (4, True)
