@@ -28,8 +28,8 @@ class SecretBytes:
 
     def wipe(self) -> None:
         """Overwrite the buffer with zeros and empty it."""
-        for index in range(len(self._buffer)):
-            self._buffer[index] = 0
+        # In place: of the same length, so that the buffer is neither moved nor made anew.
+        self._buffer[:] = bytes(len(self._buffer))
         self._buffer.clear()
 
     def __len__(self) -> int:
