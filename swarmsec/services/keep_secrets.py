@@ -218,12 +218,10 @@ def find_secret(transaction: Transaction, name: SecretName) -> KeptSecret:
 def list_secrets(transaction: Transaction, prefix: str = "") -> Sequence[KeptSecret]:
     """Every secret whose name begins with ``prefix``, by name."""
     versions: defaultdict[str, list[SecretVersionRecord]] = defaultdict(list)
-    for version in transaction.secrets.all_versions():
+    for version in transaction.secrets.all_versions(prefix):
         versions[version.name].append(version)
     return [
-        KeptSecret(record=record, versions=tuple(versions[record.name]))
-        for record in transaction.secrets.all()
-        if record.name.startswith(prefix)
+        KeptSecret(record=record, versions=tuple(versions[record.name])) for record in transaction.secrets.all(prefix)
     ]
 
 

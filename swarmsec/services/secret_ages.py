@@ -69,7 +69,7 @@ class DueRotation:
 def secret_ages(transaction: Transaction, prefix: str = "") -> Sequence[SecretAge]:
     """Every secret whose name begins with ``prefix``, by name."""
     documents, now = active_documents(transaction), unix_seconds(transaction.clock)
-    generated = transaction.secrets.all_generated()
+    generated = transaction.secrets.all_generated(prefix)
     rotations = {rotation.name: rotation for rotation in transaction.secret_rotations.all()}
     return [
         _age(

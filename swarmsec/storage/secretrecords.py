@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import ColumnElement, Table, and_, false
 
 from swarmsec.services.delivery_records import Attachment
 from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
@@ -14,6 +16,9 @@ from swarmsec.storage.rows import Row
 
 if TYPE_CHECKING:
     from swarmsec.storage.transaction import Transaction
+
+_AFTER_NAMES: Final = "\x7f"
+"""Greater than every character of a secret's name."""
 
 
 class Secrets:
@@ -35,9 +40,9 @@ class Secrets:
         else:
             self._transaction.update(tables.secrets, row, **asdict(record))
 
-    def all(self) -> Sequence[SecretRecord]:
-        """Every secret, by name."""
-        rows = self._transaction.select(tables.secrets)
+    def all(self, prefix: str = "") -> Sequence[SecretRecord]:
+        """Every secret whose name begins with ``prefix``, by name."""
+        rows = self._beginning(tables.secrets, prefix)
         return [SecretRecord(**{field: row[field] for field in SecretRecord.__slots__}) for row in rows]
 
     def versions(self, name: str) -> Sequence[SecretVersionRecord]:
@@ -45,9 +50,9 @@ class Secrets:
         rows = self._transaction.find_all_once(tables.secret_versions, name=name)
         return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
 
-    def all_versions(self) -> Sequence[SecretVersionRecord]:
-        """The versions of every secret, by name and oldest first."""
-        rows = self._transaction.select(tables.secret_versions)
+    def all_versions(self, prefix: str = "") -> Sequence[SecretVersionRecord]:
+        """The versions of every secret whose name begins with ``prefix``, by name and oldest first."""
+        rows = self._beginning(tables.secret_versions, prefix)
         return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
 
     def put_version(self, record: SecretVersionRecord) -> None:
@@ -66,9 +71,9 @@ class Secrets:
         """Whether a version's value was drawn by chance."""
         return self._transaction.find(tables.generated_versions, name=name, version=version) is not None
 
-    def all_generated(self) -> Set[tuple[str, int]]:
-        """Name and number of every version whose value was drawn by chance."""
-        rows = self._transaction.select(tables.generated_versions)
+    def all_generated(self, prefix: str = "") -> Set[tuple[str, int]]:
+        """Name and number of every version drawn by chance whose secret's name begins with ``prefix``."""
+        rows = self._beginning(tables.generated_versions, prefix)
         return {(str(row["name"]), int(row["version"])) for row in rows}
 
     def forget_generated(self, name: str, version: int) -> None:
@@ -76,6 +81,12 @@ class Secrets:
         row = self._transaction.find(tables.generated_versions, name=name, version=version)
         if row is not None:
             self._transaction.delete(tables.generated_versions, row)
+
+    def _beginning(self, table: Table, prefix: str) -> Iterator[Row]:
+        if not prefix:
+            return self._transaction.select(table)
+        dialect = self._transaction.connection.dialect.name
+        return self._transaction.select(table, _begins_with(table.c.name, prefix, dialect))
 
 
 class Attachments:
@@ -145,6 +156,17 @@ class Rotations:
     def all(self) -> Sequence[Rotation]:
         """Every rotation under way, by the name of its secret."""
         return [_rotation(row) for row in self._transaction.select(tables.secret_rotations)]
+
+
+def _begins_with(name: ColumnElement[str], prefix: str, dialect: str) -> ColumnElement[bool]:
+    # Names are ASCII; what a database could not even read (half a character of a command line) begins none.
+    if not prefix.isascii() or "\0" in prefix:
+        return false()
+    # SQLite compares bytes, so a range is exact and the key's index serves it, where its LIKE knows no case. PostgreSQL
+    # sorts as the database's locale says, so there LIKE is exact and a range is not.
+    if dialect == "sqlite":
+        return and_(name >= prefix, name < prefix + _AFTER_NAMES)
+    return name.startswith(prefix, autoescape=True)
 
 
 def _rotation(row: Row) -> Rotation:
