@@ -29,6 +29,7 @@ class Action(StrEnum):
     BACKUP_ACCEPT = "backup.accept"
     AUDIT_KEY_CREATE = "audit.key-create"
     AUDIT_EXPORT = "audit.export"
+    AUDIT_VERIFY = "audit.verify"
     AUDIT_PRUNE = "audit.prune"
     AUDIT_HASH_KEY_CREATE = "audit.hash-key-create"
     AUDIT_HASH_KEY_ERASE = "audit.hash-key-erase"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmsec.cli.auditproofs import log_key_option, parse_key, witness_option
-from swarmsec.cli.frame import opened_home, options_of, print_json, say, verify_local, warn
+from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say, verify_local, warn
 from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def verify(
 
     Checked are the database file, the hash and the place of every entry, the tree, every checkpoint that the log
     signed, every row against its own digest and against the entry that says it was written, and the log against the
-    anchor outside the home. With --from, exported files are verified alone, without this home.
+    anchor outside the home. That it was verified is an entry of its own, after those that were. With --from, exported
+    files are verified alone, without this home.
 
     \b
     Examples:
@@ -125,12 +126,14 @@ def _verify_home(
 ) -> _Verified:
     from swarmsec.audit.errors import CheckpointInvalid
     from swarmsec.audit.notes import MAX_NOTE_BYTES
+    from swarmsec.errors import Unavailable
     from swarmsec.services.check_checkpoints import verify_witnessed
     from swarmsec.services.sign_log import log_key as log_key_of
     from swarmsec.services.witness_log import witness_keys
     from swarmsec.storage.anchor import AnchorFile
     from swarmsec.storage.checking import verify_store
     from swarmsec.wiring.logsources import read_file
+    from swarmsec.wiring.verifying import record_verification
 
     with opened_home(context, allow_restored=True) as home:
         if log_key is not None and home.store.read(log_key_of) != parse_key(log_key):
@@ -139,7 +142,12 @@ def _verify_home(
         further = [anchored, *(read_file(path, limit=MAX_NOTE_BYTES) for path in held)]
         report = verify_store(home.store, further=further)
         keys = given or home.store.read(witness_keys)
-    seen = verify_witnessed(report.checkpoints, keys, count) if count else None
+        seen = verify_witnessed(report.checkpoints, keys, count) if count else None
+        try:
+            record_verification(home, report, local_requester())
+        except Unavailable as error:
+            # A copy on a medium that nobody writes can be verified, too.
+            warn(f"that the log was verified is not on record: {error}")
     return _Verified(
         entries=report.entries,
         root=report.root,

@@ -24,7 +24,7 @@ MUST: dict[str, set[str]] = {
     "policies": {"policy.apply"},
     "certificates issued, renewed, revoked, listed as revoked": {"ca.issue", "ca.revoke", "ca.crl"},
     "trust metadata signed, published, refused": {"trust.sign", "trust.publish", "trust.token-spend"},
-    "the log exported and pruned": {"audit.export", "audit.prune"},
+    "the log exported, verified and pruned": {"audit.export", "audit.verify", "audit.prune"},
     "backup and restore": {"backup.create", "backup.restore", "backup.accept"},
     "start, stop and changed settings": {"serve.start", "serve.stop"},
     "a clock that is set": {"clock.step"},

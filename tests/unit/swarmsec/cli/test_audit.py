@@ -241,7 +241,8 @@ def test_a_clock_that_stepped_back_is_told(program: Program, monkeypatch: pytest
     from swarmsec.clock import SystemClock
 
     real = SystemClock.unix_ms
-    size = program.good("audit", "verify", "--json").document["entries"]
+    # That it was verified is the next entry.
+    size = program.good("audit", "verify", "--json").document["entries"] + 1
     monkeypatch.setattr(SystemClock, "unix_ms", lambda self: real(self) - 3_600_000)
     program.good("ca", "token", "worker", "--rotate")
     answer = program.good("audit", "verify", "--json")
@@ -263,3 +264,27 @@ def tamper(program: Program, damage: Callable[[sqlite3.Connection], object]) -> 
 def test_verifying_needs_a_home(homeless: Program) -> None:
     assert homeless("audit", "verify").code == 2
     assert homeless("audit", "log").code == 2
+
+
+def test_that_it_was_verified_is_on_record_with_what_was_found(program: Program) -> None:
+    found = program.good("audit", "verify", "--json").document
+    (line,) = program.good("audit", "log", "--action", "audit.verify", "--json").out.splitlines()
+    entry = json.loads(line)
+    assert entry["fields"] == {"entries": found["entries"], "root": found["root"]}
+    assert entry["seq"] == found["entries"]
+    again = program.good("audit", "verify", "--json").document
+    assert (again["entries"], again["signed"]) == (found["entries"] + 1, found["entries"] + 1)
+
+
+def test_a_home_that_nobody_can_write_is_verified_and_says_that_no_entry_is_left(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from swarmsec.errors import Unavailable
+    from swarmsec.storage.store import Store
+
+    def refuse(*_: object) -> None:
+        raise Unavailable("the file system is read-only")
+
+    monkeypatch.setattr(Store, "write", refuse)
+    answer = program.good("audit", "verify")
+    assert "not on record: the file system is read-only" in answer.err

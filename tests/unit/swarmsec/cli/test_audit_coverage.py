@@ -38,6 +38,7 @@ DONE: dict[str, list[tuple[str, ...]]] = {
     "secret.put": [("secrets", "create", "app/db", "--generate"), ("secrets", "put", "app/db", "--generate")],
     "secret.delete": [("secrets", "create", "app/db", "--generate"), ("secrets", "delete", "app/db")],
     "audit.export": [("audit", "export", "-o", "evidence")],
+    "audit.verify": [("audit", "verify")],
     "trust.init": [("trust", "init", "--yes")],
 }
 
