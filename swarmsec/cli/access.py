@@ -66,7 +66,7 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
         revoke_identity,
         verify_name_free,
     )
-    from swarmsec.wiring.identityfiles import IDENTITY, NewKey, prepare_directory, write_or_withdraw
+    from swarmsec.wiring.identityfiles import IDENTITY, NewKey, kept_room, prepare_directory, write_or_withdraw
 
     parse_identity_name(name)
     role = parse_identity_role(role_text)
@@ -74,7 +74,8 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
         home.store.read(lambda transaction: verify_name_free(transaction, name))
         prepare_directory(out)
         key = NewKey()
-        record, authority = _issue(context, home, name, role, key.spki_der)
+        with kept_room(out):
+            record, authority = _issue(context, home, name, role, key.spki_der)
         write_or_withdraw(
             out,
             key.files(authority.chain_pem(record), authority.trusted_pem),

@@ -80,12 +80,13 @@ def issue(
 def _issue_files(context: click.Context, home: Home, request: CertificateRequest, out: Path) -> CertificateRecord:
     from swarmsec.services.issue_certificate import verify_name
     from swarmsec.services.revoke_certificates import revoke_certificates
-    from swarmsec.wiring.identityfiles import DOCKER, NewKey, prepare_directory, write_or_withdraw
+    from swarmsec.wiring.identityfiles import DOCKER, NewKey, kept_room, prepare_directory, write_or_withdraw
 
     home.store.read(lambda transaction: verify_name(transaction, request.name))
     prepare_directory(out, DOCKER)
     key = NewKey()
-    record, authority = _issue(context, home, request, key.spki_der)
+    with kept_room(out):
+        record, authority = _issue(context, home, request, key.spki_der)
     write_or_withdraw(
         out,
         key.files(authority.chain_pem(record), authority.trusted_pem),

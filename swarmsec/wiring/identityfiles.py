@@ -7,7 +7,8 @@ is worth nothing and is withdrawn.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,10 @@ IDENTITY: Final = FileNames(certificate="swarmsec.crt", key="swarmsec.key", root
 """As ``--identity`` expects them."""
 DOCKER: Final = FileNames(certificate="cert.pem", key="key.pem", root="ca.pem")
 """As ``DOCKER_CERT_PATH`` expects them (Docker, "Protect the Docker daemon socket")."""
+
+_ROOM: Final = ".swarmsec-room"
+_ROOM_BYTES: Final = 256 * 1024
+"""The three files and, should they not be written all the same, the revocation of their certificate in the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,28 @@ def prepare_directory(directory: Path, names: FileNames = IDENTITY) -> None:
         ) from None
     if present:
         raise AlreadyExists(f"there is {directory / present[0]} already", hint="name another directory with --out")
+
+
+@contextmanager
+def kept_room(directory: Path) -> Iterator[None]:
+    """Keep room on the disk while the certificate is issued, so that its files fit once it stands.
+
+    Raises:
+        Unavailable: there is not enough; nothing is issued then.
+    """
+    room = directory / _ROOM
+    try:
+        try:
+            with room.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise Unavailable(
+                f"the files in {directory} could not be written: {error.strerror}", hint="free some space and try again"
+            ) from None
+        yield
+    finally:
+        room.unlink(missing_ok=True)
 
 
 def write_identity(directory: Path, files: IdentityFiles, names: FileNames = IDENTITY) -> None:

@@ -100,7 +100,7 @@ def test_files_killed_at_any_step_can_be_withdrawn_and_made_again(
     assert unfinished <= files_seen if SOAK else len(unfinished & files_seen) > 1
 
 
-@pytest.mark.parametrize("free", range(0, 24, 1 if SOAK else 6))
+@pytest.mark.parametrize("free", range(0, 120, 1 if SOAK else 24))
 def test_on_a_full_disk_a_certificate_is_issued_whole_or_not_and_made_again(
     free: int, commands: Commands, finished: Place, tmp_path: Path
 ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
 import pytest
 
 from swarmsec.errors import AlreadyExists, Unavailable
-from swarmsec.wiring.identityfiles import IdentityFiles, prepare_directory, write_identity
+from swarmsec.wiring.identityfiles import IdentityFiles, kept_room, prepare_directory, write_identity
 
 FILES = IdentityFiles(certificate=b"certificate", key=b"private", root=b"root")
 
@@ -58,3 +59,23 @@ def test_a_place_that_is_no_directory_is_refused(tmp_path: Path) -> None:
         prepare_directory(tmp_path / "file" / "below")
     with pytest.raises(Unavailable, match="could not be written"):
         write_identity(tmp_path / "absent", FILES)
+
+
+def test_room_is_kept_while_it_is_needed_and_given_back_whatever_happens(tmp_path: Path) -> None:
+    with kept_room(tmp_path):
+        (room,) = tmp_path.iterdir()
+        assert room.stat().st_blocks * 512 >= 256 * 1024
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyError), kept_room(tmp_path):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_is_a_refusal_that_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(Unavailable, match="No space left"), kept_room(tmp_path):
+        pytest.fail("nothing is issued without room")
+    assert list(tmp_path.iterdir()) == []
