@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,16 @@ def parse_key(text: str) -> VerifierKey:
     from swarmsec.errors import NotFound
     from swarmsec.wiring.logsources import read_file
 
-    if "+" not in text and not Path(text).exists():
-        raise NotFound(f"no file {text}", hint="give the key as it was noted, NAME+ID+BASE64, or a file that holds it")
-    if "+" not in text or Path(text).is_file():
+    is_file = False
+    with suppress(OSError):
+        # What is longer than a name can be is no file's.
+        is_file = Path(text).exists()
+    if is_file:
         text = read_file(Path(text), limit=8192).decode("utf-8", "replace").removesuffix("\n")
+    elif "+" not in text:
+        raise NotFound(
+            f"no file {text:.80}", hint="give the key as it was noted, NAME+ID+BASE64, or a file that holds it"
+        )
     return VerifierKey.parse(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
 import click
@@ -171,11 +172,11 @@ def _verify_files(
     from swarmsec.audit.notes import MAX_NOTE_BYTES
     from swarmsec.services.check_checkpoints import CheckedCheckpoint, verify_witnessed
     from swarmsec.wiring.logexport import verify_exported
-    from swarmsec.wiring.logsources import read_file, read_key
+    from swarmsec.wiring.logsources import mode_of, read_file, read_key
 
     verify_local(options_of(context))
-    directory = source if source.is_dir() else source.parent
     key = parse_key(log_key) if log_key else None
+    directory = source if S_ISDIR(mode_of(source)) else source.parent
     if key is None and (directory / "log.vkey").exists():
         key = read_key(directory)
         warn("the log's key is the one that lies beside the files; give --log-key, as you noted it before")

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import json
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -56,10 +57,13 @@ class Lines:
         self._stream = stream
         self._lines: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        # The loop's thread is not the only one that has something to say.
+        self._lock = threading.Lock()
 
     def take(self, line: str, *, at_once: bool) -> None:
         """Keep a line until the loop comes round, or write it where no loop runs."""
-        self._lines.append(line)
+        with self._lock:
+            self._lines.append(line)
         loop = _running_loop()
         if loop is None or at_once:
             self.flush()
@@ -69,9 +73,9 @@ class Lines:
 
     def flush(self) -> None:
         """Write what is kept."""
-        lines, self._lines, self._loop = self._lines, [], None
         # A log that cannot be written stops nobody.
-        with suppress(OSError, ValueError):
+        with self._lock, suppress(OSError, ValueError):
+            lines, self._lines, self._loop = self._lines, [], None
             if lines:
                 self._stream.write("".join(lines))
             self._stream.flush()

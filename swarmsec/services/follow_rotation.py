@@ -51,11 +51,20 @@ def seen_of(transaction: Transaction, presented_sha256: bytes, roots_sha256: byt
     """
     presented = transaction.certificates.by_sha256(presented_sha256)
     if presented is None or not renews_itself(presented):
-        why = "only a node, driver or agent of this authority can ask which roots it is to trust"
-        target = reference_of(presented) if presented else ObjectRef(type="certificate")
-        event = requester.event(Action.CA_ROTATE_NODE, target, outcome=Outcome.DENIED, reason=why)
-        raise Refusal(Denied(why, hint="join with: swarmsec node join"), event)
+        raise refusal_of(requester, presented)
     return Seen(presented=presented, roots_sha256=roots_sha256)
+
+
+def refusal_of(requester: Requester, presented: CertificateRecord | None = None) -> Refusal:
+    """What somebody is told who does not follow a rotation by themselves.
+
+    Args:
+        presented: the certificate that was shown, if it is one of ours.
+    """
+    target = reference_of(presented) if presented else ObjectRef(type="certificate")
+    why = "only a node, driver or agent of this authority can ask which roots it is to trust"
+    event = requester.event(Action.CA_ROTATE_NODE, target, outcome=Outcome.DENIED, reason=why)
+    return Refusal(Denied(why, hint="join with: swarmsec node join"), event)
 
 
 def has_news(transaction: Transaction, authority: Authority, seen: Seen) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryFile
+from typing import IO, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -34,7 +35,6 @@ IDENTITY: Final = FileNames(certificate="swarmsec.crt", key="swarmsec.key", root
 DOCKER: Final = FileNames(certificate="cert.pem", key="key.pem", root="ca.pem")
 """As ``DOCKER_CERT_PATH`` expects them (Docker, "Protect the Docker daemon socket")."""
 
-_ROOM: Final = ".swarmsec-room"
 _ROOM_BYTES: Final = 256 * 1024
 """The three files and, should they not be written all the same, the revocation of their certificate in the store."""
 
@@ -95,19 +95,23 @@ def kept_room(directory: Path) -> Iterator[None]:
     Raises:
         Unavailable: there is not enough; nothing is issued then.
     """
-    room = directory / _ROOM
     try:
-        try:
-            with room.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise Unavailable(
-                f"the files in {directory} could not be written: {error.strerror}", hint="free some space and try again"
-            ) from None
+        room = _take_room(directory)
+    except OSError as error:
+        raise Unavailable(
+            f"the files in {directory} could not be written: {error.strerror}", hint="free some space and try again"
+        ) from None
+    with room:
         yield
-    finally:
-        room.unlink(missing_ok=True)
+
+
+def _take_room(directory: Path) -> IO[bytes]:
+    """An open file without a name: nobody can put something else in its place, and it ends with the process."""
+    with ExitStack() as stack:
+        room = stack.enter_context(TemporaryFile(dir=directory))
+        os.posix_fallocate(room.fileno(), 0, _ROOM_BYTES)
+        stack.pop_all()
+    return room
 
 
 def write_identity(directory: Path, files: IdentityFiles, names: FileNames = IDENTITY) -> None:

@@ -140,15 +140,26 @@ def verify_plain(path: Path) -> Path:
         NotFound: there is none.
         Unavailable: it is something else.
     """
+    if not stat.S_ISREG(mode_of(path)):
+        raise Unavailable(f"expected {path} to be a plain file, got something else", hint=_EXPORT)
+    return path
+
+
+def mode_of(path: Path) -> int:
+    """The mode of a file or directory.
+
+    Raises:
+        NotFound: there is none.
+        Unavailable: it cannot be looked at.
+    """
     try:
-        mode = path.stat().st_mode
+        return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"no file {path}", hint=_EXPORT) from None
     except OSError as error:
-        raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
-    if not stat.S_ISREG(mode):
-        raise Unavailable(f"expected {path} to be a plain file, got something else", hint=_EXPORT)
-    return path
+        raise Unavailable(
+            f"{path} could not be read: {error.strerror}", hint="check its name, owner and mode"
+        ) from None
 
 
 def read_exported(path: Path, *, limit: int) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.peers.engines import Engine, StartEngines, kill_engines
 from tests.peers.namespaces import Site
+from tests.peers.swarmsec_host import SwarmsecHost
 
 
 @pytest.fixture
@@ -24,6 +25,13 @@ def peer_directory() -> Iterator[Path]:
     """A directory whose path is short enough for unix sockets, which pytest's own is not."""
     with tempfile.TemporaryDirectory(prefix="ss-", dir="/tmp") as path:
         yield Path(path)
+
+
+@pytest.fixture
+def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
+    """A host with swarmsec and an empty directory for its home, beside the engines."""
+    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
+        yield host
 
 
 @pytest.fixture

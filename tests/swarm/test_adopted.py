@@ -5,15 +5,11 @@ from __future__ import annotations
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-import pytest
 
 from tests.peers.engine_proxy import EngineProxy
 from tests.peers.engines import Engine, StartEngines
-from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
 from tests.peers.swarm_files import certificates_directory, load_node_files
 from tests.peers.swarmsec_host import SwarmsecHost
@@ -42,12 +38,6 @@ COMMANDS = (
     ("ca", "rotate"),
 )
 OTHERS_LIMIT = 7
-
-
-@pytest.fixture
-def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
-    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
-        yield host
 
 
 def test_a_swarm_is_adopted_watched_locked_and_cleaned_up(engines: StartEngines, authority: SwarmsecHost) -> None:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.peers.engines import Engine, StartEngines
-from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
 from tests.peers.swarm_files import NodeFiles
 from tests.peers.swarmsec_host import SwarmsecHost
 from tests.swarm.test_thin_path import adopt
 
 SHORT = "\n[ca]\nallow_short_lifetimes = true\ncertificate_minutes = 2\n"
-
-
-@pytest.fixture
-def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
-    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
-        yield host
 
 
 def has_another(engine: Engine, former: NodeFiles) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from tests.integration.commands import SOAK
 from tests.peers.engines import Engine, StartEngines
-from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
 from tests.peers.swarm_files import certificates_directory, load_node_files
 from tests.peers.swarmsec_host import SwarmsecHost
@@ -19,12 +16,6 @@ from tests.swarm.adopting import SETTLED_SECONDS, adopt, form_swarm, sleep_until
 MINUTES = 4 if SOAK else 2
 SHORT = f"\n[ca]\nallow_short_lifetimes = true\ncertificate_minutes = {MINUTES}\n"
 EXPIRED = "error while loading TLS certificate"
-
-
-@pytest.fixture
-def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
-    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
-        yield host
 
 
 def state_of(engine: Engine) -> tuple[str, str]:

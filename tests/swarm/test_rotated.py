@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.integration.commands import SOAK
 from tests.peers.engines import Engine, StartEngines
-from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
 from tests.peers.swarmsec_host import SwarmsecHost
 from tests.swarm.adopting import (
@@ -34,12 +31,6 @@ AWAY_SECONDS = 60 if SOAK else 11
 END_SECONDS = 150.0
 REFUSALS = ("certificate signed by unknown authority", "was removed from swarm")
 """What an engine says whose node was left out: it trusts the old root, or it is told that it was removed."""
-
-
-@pytest.fixture
-def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
-    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
-        yield host
 
 
 @pytest.mark.timeout(600)

@@ -17,7 +17,6 @@ from cryptography import x509
 
 from tests.peers.engine_proxy import EngineProxy
 from tests.peers.engines import Engine, StartEngines
-from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
 from tests.peers.softhsm import SoftHsm
 from tests.peers.swarmsec_host import SwarmsecHost
@@ -36,12 +35,6 @@ from tests.swarm.adopting import (
 )
 
 END_SECONDS = 120.0
-
-
-@pytest.fixture
-def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
-    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
-        yield host
 
 
 @pytest.mark.timeout(600)

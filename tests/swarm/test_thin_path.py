@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.peers.engines import Engine, StartEngines
-from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
 from tests.peers.swarm_files import certificates_directory
 from tests.peers.swarmsec_host import SwarmsecHost
 
 ROTATION_SECONDS = 60.0
-
-
-@pytest.fixture
-def authority(site: Site, peer_directory: Path) -> Iterator[SwarmsecHost]:
-    with SwarmsecHost(site.add_host("ca"), peer_directory / "ca") as host:
-        yield host
 
 
 def adopt(authority: SwarmsecHost, manager: Engine, *, settings: str = "") -> Path:

@@ -6,10 +6,7 @@ something to do, and a server without one says so once and tries again.
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -28,12 +25,12 @@ from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
 from swarmsec.services.secret_ages import DueRotation, due_among, secret_ages
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.storage.store import Store
 from swarmsec.wiring.attachattempts import abandoned_attempts, resolve_attempts
 from swarmsec.wiring.attaching import Carrier
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.secretrotation import Rotating
 from swarmsec.wiring.secretturns import HandedOver, is_abandoned, lease_of
+from swarmsec.wiring.serving.rounds import Rounds, WrittenStore
 from swarmsec.wiring.swarm.opening import find_home_endpoint
 
 T = TypeVar("T")
@@ -43,32 +40,6 @@ RETRY_SECONDS: Final = 300.0
 SERVICE_SECONDS: Final = 600.0
 """How long a scheduled rotation waits for each service's tasks."""
 DRIVER: Final = "swarmsec"
-
-
-class WrittenStore:
-    """A store that is written through its server's one writing thread, for threads beside the loop.
-
-    Args:
-        store, writer: of the server.
-        loop: that the writer is asked on.
-    """
-
-    def __init__(self, store: Store, writer: GroupWriter, loop: asyncio.AbstractEventLoop) -> None:
-        self._store = store
-        self._writer = writer
-        self._loop = loop
-
-    def read(self, unit: Callable[[Transaction], T]) -> T:
-        """Run a unit that only reads."""
-        return self._store.read(unit)
-
-    def write(self, unit: Callable[[Transaction], T]) -> T:
-        """Run a unit and return its value once it is durable."""
-        return asyncio.run_coroutine_threadsafe(self._writer.write(unit), self._loop).result()
-
-    def truncate_write_ahead_log(self) -> bool:
-        """Leave no erased row behind in SQLite's write-ahead log."""
-        return self._store.truncate_write_ahead_log()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,28 +78,21 @@ class SecretWork:
         open_carrier: Callable[[Home], Carrier] | None = None,
     ) -> None:
         self._home = home
-        self._writer = writer
         self._keys = keys
         self._metrics = metrics
         self._report = report
         self._open_carrier = open_carrier or _open_docker
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="secrets")
-        self._stopping = threading.Event()
+        self._rounds = Rounds("secrets", home.store, writer)
         self._said: dict[str, str] = {}
         self._later: dict[str, float] = {}
 
     async def keep_up(self) -> None:
         """Do what is to be done, for ever."""
-        loop = asyncio.get_running_loop()
-        store = WrittenStore(self._home.store, self._writer, loop)
-        while True:
-            await loop.run_in_executor(self._pool, self.work, store)
-            await asyncio.sleep(ROUND_SECONDS)
+        await self._rounds.keep_up(self.work, ROUND_SECONDS)
 
     async def close(self) -> None:
         """Stop; a rotation under way stays as it is, for the next server to go on with."""
-        self._stopping.set()
-        await asyncio.to_thread(self._pool.shutdown, wait=True)
+        await self._rounds.close()
 
     def work(self, store: WrittenStore) -> None:
         """One round."""
@@ -192,7 +156,7 @@ class SecretWork:
         )
 
     def _pause_to_stop(self, running: int, total: int) -> None:
-        if self._stopping.is_set():
+        if self._rounds.stopping.is_set():
             raise HandedOver
 
     def _say(self, what: str, text: str) -> None:

@@ -23,7 +23,15 @@ from swarmsec.server.node_api import CheckAnswer, JoinAnswer, WaitAnswer
 from swarmsec.server.ports import Check, Refusal
 from swarmsec.services.authority import Authority
 from swarmsec.services.cross_signing import cross_sign_for_swarm
-from swarmsec.services.follow_rotation import Seen, has_news, must_renew, note_call, note_issued, seen_of
+from swarmsec.services.follow_rotation import (
+    Seen,
+    has_news,
+    must_renew,
+    note_call,
+    note_issued,
+    refusal_of,
+    seen_of,
+)
 from swarmsec.services.hold_nodes import POLL_SECONDS
 from swarmsec.services.join_node import JoinRequest, join_node
 from swarmsec.services.list_certificates import list_certificates
@@ -146,7 +154,10 @@ class AuthorityServices:
         requester = requester_of(caller, request_id)
         if self._identities.former_root_of(caller) is not None:
             # A manager under the Swarm's own root counts where it has certificates signed, and nowhere else.
-            await self._writer.write(lambda transaction: seen_of(transaction, presented, roots_sha256, requester))
+            def refuse(_: Transaction) -> CheckAnswer:
+                raise refusal_of(requester)
+
+            return await self._writer.write(refuse)
         if self._authorities.current.rotation is None:
             return check_answer(self._authorities.current)
 

@@ -7,10 +7,7 @@ goes before. What cannot be done is told once and tried again, less and less oft
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import monotonic
 from typing import Final
@@ -23,7 +20,7 @@ from swarmsec.services.swarm_rotation_records import load_swarm_rotation
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.secretturns import HandedOver
-from swarmsec.wiring.serving.secretwork import WrittenStore
+from swarmsec.wiring.serving.rounds import Rounds, WrittenStore
 from swarmsec.wiring.swarm.rotating import SwarmRotation
 from swarmsec.wiring.swarm.rotationturn import is_led
 from swarmsec.wiring.swarm.watching import RotationWatcher, StillMoving
@@ -46,27 +43,20 @@ class SwarmWork:
 
     def __init__(self, home: Home, writer: GroupWriter, keys: SealedKeys, report: Callable[[str], None]) -> None:
         self._home = home
-        self._writer = writer
         self._keys = keys
         self._report = report
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="swarm")
-        self._stopping = threading.Event()
+        self._rounds = Rounds("swarm", home.store, writer)
         self._said = ""
         self._next = 0.0
         self._pause = RETRY_SECONDS
 
     async def keep_up(self) -> None:
         """Do what is to be done, for ever."""
-        loop = asyncio.get_running_loop()
-        store = WrittenStore(self._home.store, self._writer, loop)
-        while True:
-            await loop.run_in_executor(self._pool, self.work, store)
-            await asyncio.sleep(ROUND_SECONDS)
+        await self._rounds.keep_up(self.work, ROUND_SECONDS)
 
     async def close(self) -> None:
         """Stop; a rotation under way stays as it is, for the next server to go on with."""
-        self._stopping.set()
-        await asyncio.to_thread(self._pool.shutdown, wait=True)
+        await self._rounds.close()
 
     def work(self, store: WrittenStore) -> None:
         """One round."""
@@ -112,7 +102,7 @@ class SwarmWork:
         )
 
     def _sleep(self, seconds: float) -> None:
-        if self._stopping.wait(seconds):
+        if self._rounds.stopping.wait(seconds):
             raise HandedOver
 
     def _forget(self) -> None:

@@ -320,3 +320,13 @@ def test_nothing_is_pruned_of_a_log_that_is_not_whole(program: Program, monkeypa
 @pytest.mark.parametrize("keep", ["0d", "13", "13m", "-1d", "1.5y", ""])
 def test_what_is_no_time_to_keep_is_usage(program: Program, keep: str) -> None:
     assert program("audit", "prune", "--keep", keep).code == 2
+
+
+def test_names_that_no_file_can_have_are_refused(program: Program) -> None:
+    program.good("audit", "prove", "3")
+    long = "n" * 5000
+    for key, said in ((long, "no file nnn"), (f"{long}+x", "expected a verifier key NAME+ID+BASE64")):
+        answer = program("audit", "check", "3.tlog-proof", "--log-key", key)
+        assert (answer.code, said in answer.err) == (2, True), answer.err
+    answer = program("audit", "verify", "--from", long)
+    assert (answer.code, "File name too long" in answer.err, "hint:" in answer.err) == (3, True, True)

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -120,3 +121,14 @@ def test_texts_that_are_no_unicode_are_escaped(stream: io.StringIO) -> None:
     line = json.loads(stream.getvalue())
     assert (line["name"], line["status"]) == ("\ud800\u00e9", 200)
     assert stream.getvalue().isascii()
+
+
+def test_no_line_of_several_threads_is_lost(stream: io.StringIO) -> None:
+    def say(thread: int) -> None:
+        for number in range(500):
+            log_event(logging.INFO, "request", status=1000 * thread + number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(say, range(4)))
+    said = [json.loads(line)["status"] for line in stream.getvalue().splitlines()]
+    assert sorted(said) == [1000 * thread + number for thread in range(4) for number in range(500)]

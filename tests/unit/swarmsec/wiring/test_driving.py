@@ -24,6 +24,7 @@ from swarmsec.wiring import driving
 from swarmsec.wiring.deciding import HomeDecisions
 from swarmsec.wiring.driving import DriverParts, SecretDriver
 from tests.unit.swarmsec.wiring.secretworld import NAME, World
+from tests.unit.swarmsec.wiring.shoptasks import confirmed
 
 CONTRACT_SECONDS = 0.5
 LATE_SECONDS = 1.0
@@ -51,18 +52,7 @@ class Checker:
     def check(self, requests: Sequence[SecretRequest]) -> Sequence[CheckedTask | SwarmsecError]:
         for request in requests:
             self._check(request)
-        return [
-            CheckedTask(
-                task_id=request.task_id,
-                service_id=request.service_id,
-                service_name="shop_api",
-                service_labels={},
-                image="busybox",
-                node_id=request.node_id,
-                hostname="m1",
-            )
-            for request in requests
-        ]
+        return [confirmed(request) for request in requests]
 
     def warm_up(self) -> None:
         self._check(ANY_REQUEST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from pathlib import Path
 
@@ -61,14 +62,22 @@ def test_a_place_that_is_no_directory_is_refused(tmp_path: Path) -> None:
         write_identity(tmp_path / "absent", FILES)
 
 
-def test_room_is_kept_while_it_is_needed_and_given_back_whatever_happens(tmp_path: Path) -> None:
+def test_room_is_kept_while_it_is_needed_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr("os.posix_fallocate", lambda file, offset, size: taken.append(file))
     with kept_room(tmp_path):
-        (room,) = tmp_path.iterdir()
-        assert room.stat().st_blocks * 512 >= 256 * 1024
-    assert list(tmp_path.iterdir()) == []
+        (room,) = taken
+        assert os.fstat(room).st_nlink == 0
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(room)
+
+
+def test_room_is_given_back_whatever_happens(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(KeyError), kept_room(tmp_path):
         raise KeyError
-    assert list(tmp_path.iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_no_room_is_a_refusal_that_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

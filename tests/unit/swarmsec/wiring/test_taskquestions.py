@@ -13,6 +13,7 @@ from swarmsec.errors import NotFound, SwarmsecError, Unavailable
 from swarmsec.services.delivery_records import CheckedTask, SecretRequest
 from swarmsec.wiring import taskquestions
 from swarmsec.wiring.taskquestions import TaskQuestions
+from tests.unit.swarmsec.wiring.shoptasks import confirmed
 
 T = TypeVar("T")
 GATED = "gated"
@@ -53,15 +54,7 @@ class Manager:
     def _found(self, request: SecretRequest) -> CheckedTask | SwarmsecError:
         if request.task_id == "unknown":
             return NotFound("the manager knows no task unknown")
-        return CheckedTask(
-            task_id=request.task_id,
-            service_id=request.service_id,
-            service_name="shop_api",
-            service_labels={},
-            image="busybox",
-            node_id=request.node_id,
-            hostname="m1",
-        )
+        return confirmed(request)
 
     def warm_up(self) -> None:
         return

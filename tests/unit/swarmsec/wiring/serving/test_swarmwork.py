@@ -10,7 +10,7 @@ from swarmsec.errors import Unavailable
 from swarmsec.services.rotate_swarm_root import part_under_way
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving import swarmwork
-from swarmsec.wiring.serving.secretwork import WrittenStore
+from swarmsec.wiring.serving.rounds import WrittenStore
 from swarmsec.wiring.serving.swarmwork import SwarmWork
 from swarmsec.wiring.swarm.rotationturn import rotation_turn
 from swarmsec.wiring.swarm.watching import StillMoving
@@ -98,7 +98,7 @@ def test_a_server_that_stops_leaves_it_to_the_next(server: Server) -> None:
         server.world.swarm.engine.nodes()
     desk, writer = server.world.desk, cast(GroupWriter, None)
     ending = SwarmWork(desk.home, writer, desk.keys, server.said.append)
-    ending._stopping.set()
+    ending._rounds.stopping.set()
     for _ in range(5):
         ending.work(cast(WrittenStore, desk.home.store))
         assert desk.home.store.read(part_under_way) != "done"
