@@ -15,8 +15,9 @@ class UnixServer(ThreadingMixIn, UnixStreamServer):
     """Serves each connection in a thread of its own."""
 
     daemon_threads = True
-    # A client that asks again at once meets a full queue where the machine is busy: a Unix socket answers EAGAIN then.
-    request_queue_size = 128
+    # As long as Docker's own. A client knocks before each request and does not wait to be let in, so that one which asks
+    # again at once fills a short queue where the machine is busy; a Unix socket answers EAGAIN then.
+    request_queue_size = 4096
 
 
 def json_handler(answering: Answering) -> type[BaseHTTPRequestHandler]:
