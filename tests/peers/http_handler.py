@@ -15,8 +15,8 @@ class UnixServer(ThreadingMixIn, UnixStreamServer):
     """Serves each connection in a thread of its own."""
 
     daemon_threads = True
-    # As long as Docker's own. A client knocks before each request and does not wait to be let in, so that one which asks
-    # again at once fills a short queue where the machine is busy; a Unix socket answers EAGAIN then.
+    # As long as Docker's own. A client knocks before each request and does not wait to be let in, so that one
+    # which asks again at once fills a short queue where the machine is busy; a Unix socket answers EAGAIN then.
     request_queue_size = 4096
 
 
