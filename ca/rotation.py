@@ -28,7 +28,6 @@ from ca.rotation_events import (
     Distribute,
     Enrolled,
     Event,
-    Failed,
     FinishWithout,
     NodeEvent,
     Reissued,
@@ -46,7 +45,6 @@ __all__ = [
     "Distribute",
     "Enrolled",
     "Event",
-    "Failed",
     "FinishWithout",
     "Phase",
     "Reissued",
@@ -84,12 +82,12 @@ def advance(state: Rotation | None, event: Event) -> Rotation:
             return _cross_signed(state, event)
         case Distribute():
             return _distributing(state)
-        case Enrolled() | BundleAcknowledged() | Reissued() | Converged() | Failed():
+        case Enrolled() | BundleAcknowledged() | Reissued() | Converged():
             return _node_advanced(state, event)
         case FinishWithout():
             return _finished_without(state, event)
         case Abort():
-            return replace(state, phase=Phase.ABORTED, failed=frozenset())
+            return replace(state, phase=Phase.ABORTED)
         case Returned():
             raise RotationRefused("expected a rotation that was called off, for a node to return from")
         case Retire():
@@ -200,8 +198,6 @@ def _node_advanced(state: Rotation, event: NodeEvent) -> Rotation:
             _verify_reached(state, Phase.REISSUING, "before the new root issues")
             # Being seen with the certificate outweighs a record of handing it out, and having been given up.
             return _moved(state, frozenset({event.node}) - state.converged, to="converged")
-        case Failed():
-            return replace(state, failed=state.failed | {event.node}) if state.is_unconverged(event.node) else state
         case _:
             assert_never(event)
 
@@ -229,7 +225,6 @@ def _moved(state: Rotation, nodes: frozenset[str], *, to: str) -> Rotation:
         old_root=state.old_root,
         new_root=state.new_root,
         cross_signed=state.cross_signed,
-        failed=state.failed - nodes,
         **sets,
     )
 

@@ -65,13 +65,6 @@ class Converged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """The step that a node is at did not succeed; it stays to be done."""
-
-    node: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishWithout:
     """An operator gives these nodes up; they will have to be recovered or join anew."""
 
@@ -95,5 +88,5 @@ class Retire:
     """The old root is given up: the new one alone is served from now on."""
 
 
-NodeEvent = Enrolled | BundleAcknowledged | Reissued | Converged | Failed
+NodeEvent = Enrolled | BundleAcknowledged | Reissued | Converged
 Event = Begin | CrossSigned | Distribute | NodeEvent | FinishWithout | Abort | Returned | Retire

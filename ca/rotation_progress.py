@@ -20,13 +20,11 @@ class Blocker:
     Args:
         node: its id.
         awaits: what it has to do next: ``acknowledged``, ``reissued`` or ``converged``; after an abort ``returned``.
-        failed: whether its last attempt failed.
         last_seen: when it was last heard of, UTC; None for never.
     """
 
     node: str
     awaits: str
-    failed: bool
     last_seen: datetime | None
 
 
@@ -67,7 +65,7 @@ def blockers(state: Rotation, *, last_seen: Mapping[str, datetime]) -> tuple[Blo
         case _:
             steps = ((state.pending, "acknowledged"), (state.acknowledged, "reissued"), (state.reissued, "converged"))
     found = [
-        Blocker(node=node, awaits=awaits, failed=node in state.failed, last_seen=_in_utc(last_seen.get(node)))
+        Blocker(node=node, awaits=awaits, last_seen=_in_utc(last_seen.get(node)))
         for nodes, awaits in steps
         for node in nodes
     ]

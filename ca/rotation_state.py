@@ -40,7 +40,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """The state of one rotation. Every node is in exactly one of the first five sets.
+    """The state of one rotation. Every node is in exactly one of the sets.
 
     Args:
         phase: how far it is.
@@ -52,7 +52,6 @@ class Rotation:
         reissued: nodes that were given a certificate of the new root.
         converged: nodes that were seen using it.
         excluded: nodes that the rotation goes on without.
-        failed: those of the first three sets whose last attempt failed.
 
     Raises:
         InvalidRotation: for a state that no order of events leads to.
@@ -67,7 +66,6 @@ class Rotation:
     reissued: frozenset[str] = frozenset()
     converged: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
-    failed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         _verify_roots(self)
@@ -88,10 +86,6 @@ class Rotation:
     def unconverged(self) -> frozenset[str]:
         """The nodes that have something left to do, and so keep the old root from being retired."""
         return self.pending | self.acknowledged | self.reissued
-
-    def is_unconverged(self, node: str) -> bool:
-        """Whether a node is in ``unconverged``."""
-        return node in self.pending or node in self.acknowledged or node in self.reissued
 
     def is_known(self, node: str) -> bool:
         """Whether a node is in ``nodes``."""
@@ -150,8 +144,6 @@ def _verify_nodes(state: Rotation) -> None:
         raise InvalidRotation(f"expected at most {MAX_NODES} nodes, got {count}")
     if len(state.nodes) != count:
         raise InvalidRotation("expected every node in one set")
-    if not all(state.is_unconverged(node) for node in state.failed):
-        raise InvalidRotation("expected failed nodes among those that have something left to do")
 
 
 def _verify_phase(state: Rotation) -> None:

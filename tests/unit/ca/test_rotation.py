@@ -20,7 +20,6 @@ from ca.rotation import (
     Distribute,
     Enrolled,
     Event,
-    Failed,
     FinishWithout,
     Phase,
     Reissued,
@@ -126,7 +125,6 @@ def test_nothing_happens_to_no_rotation(event: Event) -> None:
         (Phase.REISSUING, Retire(), "every node to use the new root"),
         (Phase.CONVERGING, Retire(), "every node to use the new root"),
         (Phase.DISTRIBUTING, BundleAcknowledged(node="dora"), "node of this rotation, got 'dora'"),
-        (Phase.DISTRIBUTING, Failed(node="dora"), "node of this rotation, got 'dora'"),
         (Phase.REISSUING, Enrolled(node="not a node"), "node id"),
         (Phase.REISSUING, without("dora"), "nodes of this rotation, got dora"),
         (Phase.REISSUING, without(), "at least one node"),
@@ -170,7 +168,7 @@ def test_an_aborted_rotation_says_who_is_on_the_new_root() -> None:
     assert state.on_new_root == {ANNA, BERT}
 
 
-@pytest.mark.parametrize("event", [*straight(*NODES)[1:], Enrolled(node=ANNA), Failed(node=ANNA), without(ANNA)])
+@pytest.mark.parametrize("event", [*straight(*NODES)[1:], Enrolled(node=ANNA), without(ANNA)])
 def test_what_is_over_stays_over(event: Event) -> None:
     retired, aborted = at(Phase.RETIRED), advance(at(Phase.CONVERGING), Abort())
     if not isinstance(event, FinishWithout):
@@ -254,15 +252,6 @@ def test_who_has_converged_is_not_left_out() -> None:
     assert advance(state, without(ANNA, BERT)).excluded == {BERT}
 
 
-def test_a_failure_is_remembered_until_the_node_goes_on() -> None:
-    state = run([Failed(node=ANNA), Failed(node=BERT), Reissued(node=ANNA)], at(Phase.REISSUING))
-    assert state.failed == {BERT}
-    assert advance(state, without(BERT)).failed == set()
-    converged = advance(state, Converged(node=ANNA))
-    assert advance(converged, Failed(node=ANNA)) == converged
-    assert advance(state, Abort()).failed == set()
-
-
 def test_being_seen_with_the_certificate_outweighs_a_lost_record() -> None:
     state = advance(at(Phase.REISSUING), Converged(node=ANNA))
     assert state.converged == {ANNA}
@@ -288,7 +277,6 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
     "acknowledged": NAMES.map(lambda node: BundleAcknowledged(node=node)),
     "reissued": NAMES.map(lambda node: Reissued(node=node)),
     "converged": NAMES.map(lambda node: Converged(node=node)),
-    "failed": NAMES.map(lambda node: Failed(node=node)),
     "without": SOME.map(lambda nodes: FinishWithout(nodes=nodes)),
     "returned": NAMES.map(lambda node: Returned(node=node)),
     "retire": st.just(Retire()),
