@@ -55,6 +55,8 @@ class Outcome:
     max_ms: float
     again: int = 0
     """Calls that were lost with their connection and made once more."""
+    undone: int = 0
+    """Of many nodes, those that had not done their part when the time was over."""
 
 
 def send(load: Load, *, core: int | None = None) -> Outcome:

@@ -1,7 +1,8 @@
 """Many nodes in one process: they join, and follow a rotation of the root, each over connections of its own.
 
 ``python -m benchmarks.nodes`` reads what to do from its argument, makes keys and signing requests, says ``ready``, and
-begins with the next line of its input. It prints as JSON how it went. A node does what ``swarmsec node`` does, without
+begins with the next line of its input. How far it is it says on its standard error, and prints as JSON how it went; it
+gives up by itself when its time is over or its input ends. A node does what ``swarmsec node`` does, without
 starting a process for each: it asks which roots to trust, takes the bundle, says so, renews when it is told to, and
 calls again where a connection ends before the answer. It believes the answer because of its TLS connection alone, so
 the cost of checking cross-certificates is not in here.
@@ -16,7 +17,7 @@ import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from benchmarks.load import Outcome, Tally, outcome_of
 
 _WAIT_SECONDS: Final = 1.0
+_SAY_SECONDS: Final = 5.0
 _MOST_ROUNDS: Final = 1000
 _MOST_LOST: Final = 5
 
@@ -37,7 +39,7 @@ class Crowd:
     """What is to be done by how many nodes.
 
     ``directory`` has the nodes' keys and certificates, one file each; ``roots`` is what they trust; with a ``token``
-    they join, and without one they follow a rotation.
+    they join, and without one they follow a rotation. After so many ``seconds`` it gives up.
     """
 
     port: int
@@ -46,6 +48,7 @@ class Crowd:
     roots: Path
     token: str = ""
     connections: int = 64
+    seconds: float = 600.0
 
 
 @dataclass(slots=True)
@@ -72,8 +75,26 @@ async def _run(crowd: Crowd, nodes: list[_Node]) -> Outcome:
     roots = crowd.roots.read_bytes()
     do = _join if crowd.token else _follow
     begun = time.perf_counter()
-    await asyncio.gather(*(_until_done(crowd, roots, node, do, places, tally) for node in nodes))
-    return outcome_of(time.perf_counter() - begun, tally)
+    work = [asyncio.create_task(_until_done(crowd, roots, node, do, places, tally)) for node in nodes]
+    waiting = set(work)
+    given_up = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, given_up.set)
+    while waiting and not given_up.is_set() and (left := begun + crowd.seconds - time.perf_counter()) > 0:
+        _, waiting = await asyncio.wait(waiting, timeout=min(left, _SAY_SECONDS))
+        _say(nodes, time.perf_counter() - begun)
+    for task in waiting:
+        task.cancel()
+    seconds = time.perf_counter() - begun
+    for ended in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(ended, Exception):
+            tally.fail(repr(ended))
+    return replace(outcome_of(seconds, tally), undone=sum(not node.is_done for node in nodes))
+
+
+def _say(nodes: list[_Node], seconds: float) -> None:
+    done, renewed = sum(node.is_done for node in nodes), sum(node.has_renewed for node in nodes)
+    more = f", {renewed:,} renewed" if renewed else ""
+    print(f"  {done:,} of {len(nodes):,} done{more} after {seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 async def _until_done(
