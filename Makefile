@@ -14,10 +14,12 @@ PYTEST_ARGS ?=
 # A process a core. Files stay whole where tests share a server or a database; engines would take each other's time.
 PARALLEL := --numprocesses=auto
 BY_FILE := $(PARALLEL) --dist=loadfile
+# How long each test took, for `make shares`.
+REPORT = --junitxml=build/tests/$@.xml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-deps test-unit test-integration test-swarm lint fix bench soak docs dist lock clean
+.PHONY: help venv demo test test-deps test-unit test-integration test-swarm shares lint fix bench soak docs dist lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,13 +48,16 @@ test-deps: ## install what the tests with peers need, from Debian's packages (ro
 	scripts/install-test-deps
 
 test-unit: $(DEV) ## unit and fuzz tests: no root, no network, no services
-	$(BIN)/pytest tests/unit tests/fuzz $(PARALLEL) $(PYTEST_ARGS)
+	$(BIN)/pytest tests/unit tests/fuzz $(PARALLEL) $(REPORT) $(PYTEST_ARGS)
 
 test-integration: $(DEV) ## against PostgreSQL, a registry, openssl and other real peers
-	$(BIN)/pytest tests/integration $(BY_FILE) $(PYTEST_ARGS)
+	$(BIN)/pytest tests/integration $(BY_FILE) $(REPORT) $(PYTEST_ARGS)
 
 test-swarm: $(DEV) ## against real Docker Engines in swarm mode (root)
-	$(BIN)/pytest tests/swarm $(PYTEST_ARGS)
+	$(BIN)/pytest tests/swarm $(REPORT) $(PYTEST_ARGS)
+
+shares: $(DEV) ## how much of the last tests each part of the product took
+	@$(BIN)/python scripts/test-shares
 
 lint: $(DEV) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
