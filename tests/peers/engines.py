@@ -39,7 +39,7 @@ from tests.peers.processes import (
 from tests.peers.swarm_files import NodeFiles, load_node_files
 
 SEARCH_PATH = "/usr/bin:/usr/sbin:/bin:/sbin:/usr/local/bin:/usr/local/sbin"
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 EXEC_ROOT = "/run/engine"
 SLEEP_UNTIL_STOPPED = ["sh", "-c", "trap 'exit 0' TERM; sleep 86400 & wait"]
 # What the address of a unix socket holds (unix(7)), and room for the longest one below an engine's directory.

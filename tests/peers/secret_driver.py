@@ -10,7 +10,7 @@ from tests.peers.engines import Engine
 from tests.peers.processes import ManagedProcess
 from tests.peers.swarmsec_host import PROGRAM, SwarmsecHost
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 class DriverProcess:

@@ -18,7 +18,7 @@ from tests.peers.processes import ManagedProcess
 
 PROGRAM = (sys.executable, "-m", "swarmsec")
 PORT = 8443
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 class SwarmsecHost:

@@ -19,13 +19,16 @@ from tests.peers.swarmsec_host import PROGRAM, SwarmsecHost
 
 SERVICE = "label=com.docker.swarm.service.name=shop"
 SETTLED_SECONDS = 60.0
+HEARTBEAT = "10s"
+"""How often nodes report; after three times as long without one their tasks are started elsewhere. Docker's own is
+half of it, which a machine whose cores are all busy, or a frozen engine, comes near."""
 
 
 def form_swarm(leader: Engine, *others: tuple[Engine, str], replicas: int = 3) -> None:
     """Make a Swarm of engines in their roles, with a service."""
     for engine in (leader, *(engine for engine, _ in others)):
         engine.import_busybox_image()
-    leader.swarm_init()
+    leader.swarm_init("--dispatcher-heartbeat", HEARTBEAT)
     for engine, role in others:
         engine.swarm_join(leader, role=role)
     engines = [leader, *(engine for engine, _ in others)]

@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.peers.engine_proxy import EngineProxy
 from tests.peers.engines import Engine, StartEngines
 from tests.peers.processes import wait_for
@@ -40,6 +42,7 @@ COMMANDS = (
 OTHERS_LIMIT = 7
 
 
+@pytest.mark.timeout(600)
 def test_a_swarm_is_adopted_watched_locked_and_cleaned_up(engines: StartEngines, authority: SwarmsecHost) -> None:
     m1, m2, w1, w2 = engines("m1", "m2", "w1", "w2")
     form_swarm(m1, (m2, "manager"), (w1, "worker"))
@@ -200,6 +203,7 @@ def _run_each(
         return list(zip(commands, done, strict=True))
 
 
+@pytest.mark.timeout(600)
 def test_an_adoption_that_everything_interrupts_is_taken_up(engines: StartEngines, authority: SwarmsecHost) -> None:
     m1, m2, w1 = engines("m1", "m2", "w1")
     form_swarm(m1, (m2, "manager"), (w1, "worker"))
