@@ -1,7 +1,8 @@
 """Group commit for a server: what queued while the last commit ran goes into the next one.
 
 One thread owns the writing connection. A unit is answered only after the commit that holds it; a full queue refuses
-at once instead of growing.
+at once instead of growing. A unit whose caller went away before it began is not run any more: nobody would learn of
+what it did.
 
 A group has costs of its own: a transaction, a sync, and the turns at the interpreter that two threads take. So the
 event loop gathers units for as long as it finds other requests to read meanwhile, and hands them over together, as it
@@ -16,13 +17,14 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from swarmsec.errors import KeyUnavailable, Unavailable
+from swarmsec.errors import Changed, KeyUnavailable, Unavailable
 from swarmsec.storage.errors import DiskHung
 from swarmsec.storage.foreseen import Look
 from swarmsec.storage.store import Outcome, Store, Unit
+from swarmsec.storage.transaction import Transaction
 
 T = TypeVar("T")
 MAX_GROUP: Final = 128
@@ -39,6 +41,21 @@ class _Waiting:
     future: asyncio.Future[Any]
     looks: Sequence[Look]
     is_answered: bool = False
+    _is_begun: bool = False
+    _claim: threading.Lock = field(default_factory=threading.Lock)
+    """Taken once: by the thread that begins the unit, or by those who want it no more."""
+
+    def run(self, transaction: Transaction) -> object:
+        """Run the unit; again, where its group is run again."""
+        if not self._is_begun:
+            if not self.withdraw():
+                raise Changed("nobody waits for this any more")
+            self._is_begun = True
+        return self.unit(transaction)
+
+    def withdraw(self) -> bool:
+        """Keep the unit from being begun by anybody else; False where it was begun or withdrawn already."""
+        return self._claim.acquire(blocking=False)
 
 
 class GroupWriter:
@@ -70,7 +87,7 @@ class GroupWriter:
         self._thread.start()
 
     async def write(self, unit: Unit[T], looks: Sequence[Look] = ()) -> T:
-        """Run a unit and return its value once it is durable.
+        """Run a unit and return its value once it is durable; cancelled before it began, the unit is not run.
 
         Args:
             looks: what the unit will look for, as far as it is known; a group's are asked for together.
@@ -87,12 +104,17 @@ class GroupWriter:
             raise Unavailable("too many writes are waiting", hint="try again in a moment")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._gathered.append(_Waiting(unit, future, looks))
+        waiting = _Waiting(unit, future, looks)
+        self._gathered.append(waiting)
         self._unanswered += 1
         if self._gathering is not loop:
             self._gathering = loop
             loop.call_soon(self._gather, loop, loop.time() + GATHER_SECONDS, 1, 0)
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            waiting.withdraw()
+            raise
 
     def _gather(self, loop: asyncio.AbstractEventLoop, latest: float, known: int, quiet: int) -> None:
         """One round of the loop later: hand over if nothing more came, or if it has been long enough."""
@@ -111,14 +133,17 @@ class GroupWriter:
     def fail_hung(self, seconds: int) -> None:
         """Where the disk does not answer, answer everybody who waits for it; nobody waits until it does again.
 
-        What is under way may still become durable; those who asked are told that this cannot be told.
+        What has begun may still become durable; those who asked are told that this cannot be told.
         """
         try:
             self._store.verify_answering(seconds)
         except DiskHung as error:
             self._hung = self._failure = error
             self._hand_over()
-            self._tell((waiting, Outcome(error=error)) for waiting in (*self._group, *self._take_queued()))
+            told = (*self._group, *self._take_queued())
+            for waiting in told:
+                waiting.withdraw()
+            self._tell((waiting, Outcome(error=error)) for waiting in told)
         else:
             self._hung = None
 
@@ -150,7 +175,7 @@ class GroupWriter:
             if not group:
                 return
             looks = [look for waiting in group for look in waiting.looks]
-            outcomes = self._store.write_group([waiting.unit for waiting in group], looks)
+            outcomes = self._store.write_group([waiting.run for waiting in group], looks)
             errors = (outcome.error for outcome in outcomes)
             # A key that is away keeps a unit from its end, and says nothing of the store.
             failures = (error for error in errors if not isinstance(error, KeyUnavailable))

@@ -1,9 +1,10 @@
 """The store: units of work in, durable outcomes out.
 
 Several units can share one transaction (group commit), and nobody's outcome is known before it is on disk. A unit
-that is refused leaves no trace in the others: the transaction is rolled back and run once more with a savepoint
-around each unit, so that only groups with a refusal in them pay for savepoints. Therefore a unit may run twice and
-must do nothing but what the transaction undoes. A unit that raises ``Refusal`` leaves only the entry that records it.
+that is refused leaves no trace in the others. One that has written nothing by then, as most have not, has nothing to be
+undone, and the group goes on. Otherwise the transaction is rolled back and run once more with a savepoint around each
+unit, so that only such groups pay for savepoints. Therefore a unit may run twice and must do nothing but what the
+transaction undoes. A unit that raises ``Refusal`` leaves only the entry that records it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from swarmsec.audit.entry import Event
 from swarmsec.clock import Clock
-from swarmsec.errors import SwarmsecError
+from swarmsec.errors import SwarmsecError, Unavailable
 from swarmsec.services.ports import Refusal
 from swarmsec.storage.database import LOCK_WAIT_SECONDS, driver_of
 from swarmsec.storage.errors import DiskHung, translated
@@ -50,7 +51,7 @@ class Outcome(NamedTuple):
 
 
 class _UnitEnded(Exception):
-    """A unit of a group was refused or failed: the group is run again, each unit apart."""
+    """A unit of a group failed, or was refused when it had written: the group is run again, each unit apart."""
 
 
 class Store:
@@ -248,13 +249,29 @@ class Store:
             if len(units) > 1:
                 appender.inserts.foreseen.ask(looks)
             for unit in units:
-                transaction = Transaction(connection, appender, self.clock)
-                outcomes.append(Outcome(unit(transaction)))
-                transaction.verify_logged()
+                outcomes.append(self._run_among(unit, Transaction(connection, appender, self.clock)))
             appender.inserts.flush()
         except Exception as error:
             raise _UnitEnded from error
         return outcomes
+
+    @staticmethod
+    def _run_among(unit: Unit[Any], transaction: Transaction) -> Outcome:
+        """Run a unit whose group is undone as a whole if this raises."""
+        try:
+            value = unit(transaction)
+            transaction.verify_logged()
+        except Refusal as refusal:
+            if transaction.has_written:
+                raise
+            transaction.log(refusal.event)
+            return Outcome(error=refusal.error)
+        except SwarmsecError as error:
+            # What is unavailable may be the database, and the transaction lost with it.
+            if transaction.has_written or isinstance(error, Unavailable):
+                raise
+            return Outcome(error=error)
+        return Outcome(value=value)
 
     def _run_each_apart(
         self, units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender

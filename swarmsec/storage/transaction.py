@@ -40,6 +40,8 @@ class Transaction:
         self._appender = appender
         self._inserts = appender.inserts if appender else InsertBuffer(connection)
         self._changes: list[RowChange] = []
+        self.has_written = False
+        """Whether there is anything to undo if the unit does not end well."""
         self.clock = clock
         self._trust: trustrecords.TrustStore | None = None
 
@@ -257,6 +259,7 @@ class Transaction:
     def _verify_writing(self) -> LogAppender:
         if self._appender is None:
             raise UnloggedChange("a reading transaction was written to")
+        self.has_written = True
         return self._appender
 
     def _note(self, table: Table, values: Row, digest: bytes) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,32 @@ def test_one_failing_unit_of_a_group_leaves_no_trace_in_the_others(store: Store)
     assert [entry["reason"] for entry in entries(store)] == ["a=1", "refused", "b=2", "c=3"]
     assert [value_of(store, name) for name in ("a", "b", "c", "shared")] == ["1", "2", "3", None]
     assert verify_store(store).rows == 3
+
+
+def test_units_that_are_refused_before_they_wrote_let_their_group_go_on(store: Store) -> None:
+    runs: list[str] = []
+
+    def counted(name: str) -> Callable[[Transaction], int]:
+        def unit(transaction: Transaction) -> int:
+            runs.append(name)
+            return put(name, "1")(transaction)
+
+        return unit
+
+    def refused(transaction: Transaction) -> None:
+        assert transaction.settings.get("a") == "1"
+        raise Refusal(Denied("no"), event("refused", outcome=Outcome.DENIED))
+
+    def not_found(transaction: Transaction) -> None:
+        raise NotFound("nothing there")
+
+    outcomes = store.write_group([counted("a"), refused, not_found, counted("b"), refused])
+    assert [outcome.value for outcome in outcomes] == [0, None, None, 2, None]
+    kinds = [type(outcome.error) for outcome in outcomes]
+    assert kinds == [type(None), Denied, NotFound, type(None), Denied]
+    assert [entry["reason"] for entry in entries(store)] == ["a=1", "refused", "b=1", "refused"]
+    assert runs == ["a", "b"]
+    assert verify_store(store).rows == 2
 
 
 def test_a_change_without_an_entry_is_not_kept(store: Store) -> None:

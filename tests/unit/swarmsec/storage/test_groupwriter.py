@@ -140,7 +140,7 @@ def test_a_full_queue_refuses_at_once_and_takes_again_what_comes_after(
     assert after > 0
 
 
-def test_one_who_goes_away_takes_nothing_from_the_others(store: Store, writer: GroupWriter) -> None:
+def test_one_who_goes_away_before_it_began_takes_nothing_from_the_others(store: Store, writer: GroupWriter) -> None:
     begun = store.head().size
 
     async def leave() -> int:
@@ -150,8 +150,46 @@ def test_one_who_goes_away_takes_nothing_from_the_others(store: Store, writer: G
         gone.cancel()
         return await staying
 
-    # What was handed over is written, whether or not somebody waits for it.
-    assert asyncio.run(leave()) == begun + 1
+    assert asyncio.run(leave()) == begun
+    assert store.head().size == begun + 1
+
+
+def test_what_waits_for_the_turn_of_another_is_not_begun_once_its_caller_left(
+    store: Store, writer: GroupWriter, groups: list[int]
+) -> None:
+    begun = store.head().size
+
+    async def leave() -> int:
+        with store.exclusive():
+            gone = asyncio.create_task(writer.write(logging("gone")))
+            while not groups:
+                await asyncio.sleep(0.001)
+            gone.cancel()
+            await asyncio.wait({gone})
+        return await writer.write(logging("staying"))
+
+    assert asyncio.run(leave()) == begun
+
+
+def test_one_who_goes_away_after_it_began_keeps_what_it_did(store: Store, writer: GroupWriter) -> None:
+    began, goes_on = Event(), Event()
+
+    def slow(transaction: Transaction) -> int:
+        began.set()
+        goes_on.wait(30)
+        return logging("slow")(transaction)
+
+    size = store.head().size
+
+    async def leave() -> int:
+        gone = asyncio.create_task(writer.write(slow))
+        await asyncio.to_thread(began.wait)
+        gone.cancel()
+        await asyncio.wait({gone})
+        goes_on.set()
+        return await writer.write(logging("staying"))
+
+    assert asyncio.run(leave()) == size + 1
 
 
 def test_closing_writes_what_was_gathered_and_refuses_what_comes_after(store: Store) -> None:
