@@ -25,6 +25,7 @@ from swarmsec.storage.database import LOCK_WAIT_SECONDS, driver_of
 from swarmsec.storage.errors import DiskHung, translated
 from swarmsec.storage.foreseen import Look
 from swarmsec.storage.log import LogAppender, LogHead, read_head
+from swarmsec.storage.migratingroom import verify_room
 from swarmsec.storage.schema import migrate, read_revisions, verify_known
 from swarmsec.storage.stamps import Stamps
 from swarmsec.storage.transaction import Transaction
@@ -128,10 +129,17 @@ class Store:
             return read_revisions(connection)
 
     def migrate(self, event: Event | None = None) -> None:
-        """Bring the schema to this version's, in one transaction; ``event`` is its entry, None for a new store."""
+        """Bring the schema to this version's, in one transaction; ``event`` is its entry, None for a new store.
+
+        Raises:
+            SchemaUnknown: a later version wrote it.
+            StoreUnwritable: there is no room for it; nothing is changed.
+        """
         head = None
         with self.turn as connection:
-            verify_known(read_revisions(connection))
+            revisions = read_revisions(connection)
+            verify_known(revisions)
+            verify_room(connection, revisions)
             migrate(connection)
             if event is not None:
                 appender = LogAppender(connection, self.stamps)
