@@ -6,6 +6,7 @@ of a secret behind; where the file system cannot do that, it begins under a hidd
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -94,7 +95,10 @@ def make_private_directory(path: Path) -> None:
     if path.is_dir():
         return
     make_private_directory(path.parent)
-    path.mkdir(mode=0o700, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     sync_directory(path.parent)
 
 

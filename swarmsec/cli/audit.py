@@ -18,6 +18,7 @@ from swarmsec.cli.auditverify import verify
 from swarmsec.cli.auditwitness import witness
 from swarmsec.cli.frame import opened_home, options_of, say
 from swarmsec.cli.report import report
+from swarmsec.cli.streams import verify_read
 from swarmsec.cli.tables import is_terminal, print_cells
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def follow_log(home: Home, question: LogQuestion, following: int, show: Callable
                 show(entry for entry in read_log(transaction, question, first=following) if entry.seq < size)
             following = size
         sys.stdout.flush()
+        verify_read()
         wait(FOLLOW_SECONDS)
 
 

@@ -31,6 +31,7 @@ class _Verified:
     witnessed: CheckedCheckpoint | None = None
     witnesses: Sequence[str] = ()
     steps: Sequence[int] = ()
+    forms: Sequence[str] = ()
 
     def members(self) -> dict[str, object]:
         """As JSON."""
@@ -45,6 +46,8 @@ class _Verified:
             "pruned": self.pruned,
             "clock_steps": list(self.steps),
         }
+        if self.forms:
+            document["formats"] = list(self.forms)
         if seen is not None:
             document["witnessed"] = seen.checkpoint.size
             document["witnesses"] = list(self.witnesses)
@@ -111,6 +114,8 @@ def verify(
 def _say(found: _Verified) -> None:
     if found.rows is not None:
         say(f"every entry and {found.rows} rows are as they were written")
+    if len(found.forms) > 1:
+        say(f"verified in each form that it lies there in: {', '.join(found.forms)}")
     if found.pruned:
         say(f"entries before {found.pruned} are there by their hashes alone")
     signed = found.checkpoint.checkpoint.size if found.checkpoint else 0
@@ -126,21 +131,19 @@ def _verify_home(
     context: click.Context, log_key: str | None, count: int, given: Sequence[VerifierKey], held: Sequence[Path]
 ) -> _Verified:
     from swarmsec.audit.errors import CheckpointInvalid
-    from swarmsec.audit.notes import MAX_NOTE_BYTES
     from swarmsec.errors import Unavailable
     from swarmsec.services.check_checkpoints import verify_witnessed
     from swarmsec.services.sign_log import log_key as log_key_of
     from swarmsec.services.witness_log import witness_keys
     from swarmsec.storage.anchor import AnchorFile
     from swarmsec.storage.checking import verify_store
-    from swarmsec.wiring.logsources import read_file
     from swarmsec.wiring.verifying import record_verification
 
     with opened_home(context, allow_restored=True) as home:
         if log_key is not None and home.store.read(log_key_of) != parse_key(log_key):
             raise CheckpointInvalid("the log of this home has another key than --log-key: it is another log")
         anchored = AnchorFile(home.anchor_path, home.store_id).read_checkpoint()
-        further = [anchored, *(read_file(path, limit=MAX_NOTE_BYTES) for path in held)]
+        further = [anchored, *map(_read_held, held)]
         report = verify_store(home.store, further=further)
         keys = given or home.store.read(witness_keys)
         seen = verify_witnessed(report.checkpoints, keys, count) if count else None
@@ -169,10 +172,9 @@ def _verify_files(
     keys: Sequence[VerifierKey],
     held: Sequence[Path],
 ) -> _Verified:
-    from swarmsec.audit.notes import MAX_NOTE_BYTES
     from swarmsec.services.check_checkpoints import CheckedCheckpoint, verify_witnessed
     from swarmsec.wiring.logexport import verify_exported
-    from swarmsec.wiring.logsources import mode_of, read_file, read_key
+    from swarmsec.wiring.logsources import mode_of, read_key
 
     verify_local(options_of(context))
     key = parse_key(log_key) if log_key else None
@@ -180,8 +182,7 @@ def _verify_files(
     if key is None and (directory / "log.vkey").exists():
         key = read_key(directory)
         warn("the log's key is the one that lies beside the files; give --log-key, as you noted it before")
-    kept = [read_file(path, limit=MAX_NOTE_BYTES) for path in held]
-    found = verify_exported(source, key, kept)
+    found = verify_exported(source, key, [*map(_read_held, held)])
     checked = None
     if found.checkpoint is not None and found.note is not None:
         checked = CheckedCheckpoint(checkpoint=found.checkpoint, note=found.note)
@@ -191,10 +192,25 @@ def _verify_files(
         root=found.root,
         pruned=found.pruned,
         steps=found.steps,
+        forms=found.forms,
         checkpoint=checked,
         witnessed=seen,
         witnesses=seen.witnesses(keys) if seen else (),
     )
+
+
+def _read_held(path: Path) -> bytes:
+    """A checkpoint that somebody kept; a file that is none is a wrong argument, and nothing about this log."""
+    from swarmsec.audit.errors import LogFormatInvalid
+    from swarmsec.audit.notes import MAX_NOTE_BYTES, parse_note
+    from swarmsec.wiring.logsources import read_file
+
+    data = read_file(path, limit=MAX_NOTE_BYTES)
+    try:
+        parse_note(data)
+    except LogFormatInvalid as error:
+        raise LogFormatInvalid(f"expected a checkpoint in {path}: {error}") from None
+    return data
 
 
 def _broken(error: Exception) -> dict[str, object]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import io
 import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from swarmsec.cli.streams import READER_GONE, OutputLost, forget_output
+
 if TYPE_CHECKING:
     from swarmsec.secretbytes import SecretBytes
     from swarmsec.services.requester import Requester
     from swarmsec.wiring.home import Home
 
-SHORT_HELP_WIDTH: Final = 60
+_LOST_HINT: Final = "send it where it can be written; before a change is run again, look whether it was made"
 
 
 class LazyGroup(click.Group):
@@ -171,7 +172,8 @@ def opened_home(
 def end_hung(error: Exception) -> None:
     """Say that the disk does not answer, and end: the call that hangs cannot be interrupted, only left."""
     code = report_error(error)
-    sys.stdout.flush()
+    with suppress(OutputLost):
+        sys.stdout.flush()
     os._exit(code)
 
 
@@ -237,16 +239,25 @@ def print_json(value: object) -> None:
 def run(command: click.Command) -> int:
     """Run the program and turn whatever happens into an exit code and a sentence."""
     os.umask(0o077)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What the terminal's encoding lacks is written as an escape; a name must not end in a traceback.
-            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(command)
+        sys.stdout.flush()
+    except OutputLost as lost:
+        forget_output()
+        if lost.reason is None:
+            return READER_GONE
+        _say_error(f"stdout could not be written: {lost.reason}", _LOST_HINT)
+        return 3
+    return code
+
+
+def _run(command: click.Command) -> int:
     try:
         # NOTE: outside its standalone mode click gives the code of ``context.exit`` back instead of raising it.
         code = command.main(standalone_mode=False, prog_name="swarmsec")
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
     except click.ClickException as error:
@@ -254,13 +265,6 @@ def run(command: click.Command) -> int:
         if "--json" in sys.argv[1:]:
             _print_error("invalid", error.format_message(), None)
         return 2
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output went away; writing anything more would only fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001  # the last stop: every error becomes an exit code
         return report_error(error)
     return code if isinstance(code, int) else 0
@@ -271,9 +275,7 @@ def report_error(error: Exception) -> int:
     from swarmsec.errors import Kind, describe
 
     description = describe(error)
-    click.echo(f"{click.style('error:', fg='red')} {description.text}", err=True)
-    if description.hint:
-        click.echo(f"{click.style('hint:', fg='cyan')}  {description.hint}", err=True)
+    _say_error(description.text, description.hint)
     if "--json" in sys.argv[1:]:
         _print_error(description.kind.word, description.text, description.hint)
     if description.kind is Kind.DEFECT and "-v" in sys.argv[1:]:
@@ -281,6 +283,12 @@ def report_error(error: Exception) -> int:
 
         traceback.print_exception(error)
     return description.kind.exit_code
+
+
+def _say_error(text: str, hint: str | None) -> None:
+    click.echo(f"{click.style('error:', fg='red')} {text}", err=True)
+    if hint:
+        click.echo(f"{click.style('hint:', fg='cyan')}  {hint}", err=True)
 
 
 def _print_error(code: str, message: str, hint: str | None) -> None:

@@ -25,6 +25,8 @@ SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
 DEFAULT_PROFILE: Final = "swarmsec-baseline"
 MAX_PROFILE_BYTES: Final = 65_536
 MAX_WAIVER_BYTES: Final = 524_288
+WAIVER_EXPIRED: Final = 5
+"""The exit code, under ``--strict-waivers``."""
 _MODES: Final = {"prometheus": 0o644}
 """Metrics name nothing of the Swarm, and node_exporter reads them under an account of its own."""
 
@@ -238,5 +240,5 @@ def _code(made: Report, fail_on: str | None, expired: Sequence[str], *, allow_in
     if fail_on is not None and made.failures(Severity(fail_on)):
         return 1
     if expired:
-        return 5
+        return WAIVER_EXPIRED
     return 3 if made.is_incomplete and not allow_incomplete else 0

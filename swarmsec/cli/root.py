@@ -9,6 +9,7 @@ import click
 
 from swarmsec._version import __version__
 from swarmsec.cli.frame import LazyGroup, Options, run
+from swarmsec.cli.streams import prepare_streams
 
 _GROUPS = {
     "access": ("swarmsec.cli.access:access", "Identities of people and programs on the server"),
@@ -100,4 +101,5 @@ def root(
 
 def main() -> None:
     """The entry point of the ``swarmsec`` command."""
+    prepare_streams()
     sys.exit(run(root))

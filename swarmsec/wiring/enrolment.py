@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ca.errors import CaError
 from ca.identity import NodeIdentity, parse_node_id
 from ca.tokens import JoinToken
+from swarmsec.atomicfile import make_private_directory
 from swarmsec.errors import AlreadyExists, Denied, Unavailable
 from swarmsec.wiring.answers import Issued, verify_answer
 from swarmsec.wiring.authorityclient import exchange, fetch_bundle, parse_server, signing_request, spki_of
@@ -96,7 +97,7 @@ def join(server: str, token_text: str, directory: Path, name: str | None, patien
         raise AlreadyExists(f"{directory / CERTIFICATE} exists", hint="name another --dir, or remove it to join again")
     bundle = fetch_bundle(base, token)
     with writing(directory):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_directory(directory)
         forget_renewal(directory)
         key = make_key(directory / KEY)
         issued = _until_approved(lambda: _redeem(base, bundle, token, key, name), patience or Patience())

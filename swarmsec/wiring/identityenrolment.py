@@ -24,6 +24,7 @@ from typing import Final
 from cryptography import x509
 
 from ca.tokens import JoinToken
+from swarmsec.atomicfile import make_private_directory
 from swarmsec.errors import AlreadyExists
 from swarmsec.wiring.answers import verify_answer
 from swarmsec.wiring.authorityclient import ask, fetch_bundle, parse_server, printable, signing_request
@@ -74,7 +75,7 @@ def enrol(server: str, token_text: str, directory: Path, name: str | None) -> En
         raise AlreadyExists(f"{present} exists", hint="name another --dir, or remove it to enrol again")
     bundle = fetch_bundle(base, token)
     with writing(directory):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_directory(directory)
         forget_renewal(directory, IDENTITY_FILES)
         key = make_key(directory / IDENTITY_FILES.key)
         members: dict[str, object] = {"token": token.format(), "csr": signing_request(key)}

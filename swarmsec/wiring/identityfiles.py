@@ -17,7 +17,7 @@ from typing import IO, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from swarmsec.atomicfile import write_atomically
+from swarmsec.atomicfile import make_private_directory, write_atomically
 from swarmsec.errors import AlreadyExists, SwarmsecError, Unavailable
 
 
@@ -77,7 +77,7 @@ def prepare_directory(directory: Path, names: FileNames = IDENTITY) -> None:
         Unavailable: the directory cannot be made or read.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_directory(directory)
         wanted = (names.root, names.key, names.certificate)
         present = [name for name in wanted if os.path.lexists(directory / name)]
     except OSError as error:

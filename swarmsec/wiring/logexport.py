@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
@@ -21,13 +21,24 @@ from swarmsec.audit.merkle import RightEdge
 from swarmsec.audit.notes import MAX_NOTE_BYTES, SignedNote, VerifierKey
 from swarmsec.audit.proofs import root_of
 from swarmsec.audit.tiles import Tile, bundles_of, tiles_of
-from swarmsec.errors import Unavailable, UsageProblem
+from swarmsec.errors import IntegrityFailure, Unavailable, UsageProblem
 from swarmsec.services.log_source import LogSource, entries_of, read_hashes, tree_of, verify_lines, verify_source
-from swarmsec.wiring.logsources import CHECKPOINT, ENTRIES, KEY, PRUNED, ExportedLog, read_exported, verify_plain
+from swarmsec.wiring.logsources import (
+    CHECKPOINT,
+    ENTRIES,
+    KEY,
+    PRUNED,
+    TILES,
+    ExportedLog,
+    read_exported,
+    verify_plain,
+)
 
 MODE = 0o600
 MAX_LINE = 65_536
 HASH_LINE = 65
+_KEY_HINT = "give it with --log-key"
+_FILES_HINT = "keep these files as they are, and have the log exported anew where its home is"
 
 
 class ExportFormat(StrEnum):
@@ -47,6 +58,8 @@ class Exported:
     pruned: int
     root: bytes
     steps: tuple[int, ...] = ()
+    forms: tuple[ExportFormat, ...] = ()
+    """In which it was found."""
 
 
 def export_log(
@@ -68,7 +81,7 @@ def export_log(
     note = source.checkpoint()
     checkpoint, parsed = open_checkpoint(note, key)
     try:
-        _prepare(directory)
+        _prepare(directory, wanted)
         _put(directory / KEY, f"{key}\n".encode())
         if wanted is ExportFormat.TILES:
             pruned = _write_tiles(source, checkpoint.size, directory, moved)
@@ -88,6 +101,8 @@ def export_log(
 def verify_exported(path: Path, key: VerifierKey | None, held: Sequence[bytes] = ()) -> Exported:
     """Verify exported files with nothing else at hand.
 
+    Where a directory holds both forms, both are verified.
+
     Args:
         path: a directory that was exported, or a file of entries, a line each.
         key: of the log; None only for a file of entries alone, of which then nothing is signed.
@@ -97,32 +112,58 @@ def verify_exported(path: Path, key: VerifierKey | None, held: Sequence[bytes] =
         NotFound: no such files, or an export that was not finished.
         IntegrityFailure: something in them is wrong.
     """
+    forms = forms_at(path)
+    if key is None and held:
+        raise UsageProblem("expected the log's key", hint=_KEY_HINT)
+    kept = [open_checkpoint(note, key)[0] for note in held] if key is not None else []
+    verify = {ExportFormat.JSONL: _verify_jsonl, ExportFormat.TILES: _verify_tiles}
     try:
-        return _verified(path, key, held)
+        # More than one is held against the one checkpoint beside them, so they hold the same log.
+        *_, found = [verify[form](path, key, kept) for form in forms]
     except LogFormatInvalid as error:
-        raise CheckpointInvalid(f"{path} is not what was exported: {error}") from None
+        raise CheckpointInvalid(f"{path} is not what was exported: {error}", hint=_FILES_HINT) from None
+    except IntegrityFailure as error:
+        # What is wrong with somebody's copy says nothing of the home that it came from.
+        error.hint = _FILES_HINT
+        raise
+    return replace(found, forms=tuple(forms))
 
 
-def _verified(path: Path, key: VerifierKey | None, held: Sequence[bytes] = ()) -> Exported:
+def forms_at(path: Path) -> list[ExportFormat]:
+    """In which forms a log lies there; a directory without any is looked at as one whose tiles are missing.
+
+    Args:
+        path: a directory that was exported, or a file of entries.
+
+    Raises:
+        NotFound, Unavailable: it is neither.
+    """
     if not path.is_dir():
         verify_plain(path)
-    if key is None and (held or (path.is_dir() and not (path / ENTRIES).exists())):
-        raise UsageProblem("expected the log's key", hint="give it with --log-key")
-    kept = [open_checkpoint(note, key)[0] for note in held] if key is not None else []
-    if key is not None and path.is_dir() and not (path / ENTRIES).exists():
-        found = verify_source(ExportedLog(path), key)
-        size, root = found.checkpoint.size, found.checkpoint.root
-        tree = tree_of(ExportedLog(path), size)
-        for one in kept:
-            _verify_held(one, size, root_of(one.size, tree) if one.size <= size else b"")
-        return Exported(
-            checkpoint=found.checkpoint,
-            note=found.note,
-            entries=size,
-            pruned=found.pruned,
-            root=root,
-            steps=found.steps,
-        )
+        return [ExportFormat.JSONL]
+    names = {ExportFormat.JSONL: ENTRIES, ExportFormat.TILES: TILES}
+    return [form for form, name in names.items() if (path / name).exists()] or [ExportFormat.TILES]
+
+
+def _verify_tiles(path: Path, key: VerifierKey | None, kept: Sequence[Checkpoint]) -> Exported:
+    if key is None:
+        raise UsageProblem("expected the log's key", hint=_KEY_HINT)
+    found = verify_source(ExportedLog(path), key)
+    size = found.checkpoint.size
+    tree = tree_of(ExportedLog(path), size)
+    for one in kept:
+        _verify_held(one, size, root_of(one.size, tree) if one.size <= size else b"")
+    return Exported(
+        checkpoint=found.checkpoint,
+        note=found.note,
+        entries=size,
+        pruned=found.pruned,
+        root=found.checkpoint.root,
+        steps=found.steps,
+    )
+
+
+def _verify_jsonl(path: Path, key: VerifierKey | None, kept: Sequence[Checkpoint]) -> Exported:
     lines = path / ENTRIES if path.is_dir() else path
     if key is None:
         return _verify_lines_of(lines, None)
@@ -130,14 +171,7 @@ def _verified(path: Path, key: VerifierKey | None, held: Sequence[bytes] = ()) -
     counted = _verify_lines_of(lines, checkpoint)
     for one in kept:
         _verify_held(one, counted.entries, counted.root if one.size == counted.entries else _root_at(lines, one.size))
-    return Exported(
-        checkpoint=checkpoint,
-        note=note,
-        entries=counted.entries,
-        pruned=counted.pruned,
-        root=counted.root,
-        steps=counted.steps,
-    )
+    return replace(counted, note=note)
 
 
 def _verify_held(held: Checkpoint, entries: int, root: bytes) -> None:
@@ -169,11 +203,14 @@ class _Written(ExportedLog):
         return self._note
 
 
-def _prepare(directory: Path) -> None:
+def _prepare(directory: Path, wanted: ExportFormat) -> None:
     make_private_directory(directory)
     names = {path.name for path in directory.iterdir() if not path.name.startswith(".")}
     if names and KEY not in names:
         raise UsageProblem(f"expected an empty directory at {directory}", hint="name another with -o")
+    if (ENTRIES if wanted is ExportFormat.TILES else TILES) in names:
+        # The checkpoint speaks of one state of the log, and would leave the other form behind.
+        raise UsageProblem(f"expected an earlier export as {wanted} in {directory}", hint="name another with -o")
     # An earlier export may be of fewer entries: until this one is whole, nothing claims that it is.
     (directory / CHECKPOINT).unlink(missing_ok=True)
 

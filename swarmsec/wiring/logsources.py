@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from swarmsec.audit.errors import EntryInvalid
+from swarmsec.audit.errors import EntryInvalid, LogFormatInvalid
 from swarmsec.audit.notes import MAX_NOTE_BYTES, VerifierKey
 from swarmsec.audit.tiles import WIDTH, Tile, encode_bundle
 from swarmsec.errors import NotFound, Unavailable
@@ -19,6 +19,7 @@ CHECKPOINT: Final = "checkpoint"
 KEY: Final = "log.vkey"
 ENTRIES: Final = "entries.jsonl"
 PRUNED: Final = "pruned.hashes"
+TILES: Final = "tile"
 MAX_FILE: Final = WIDTH * (65_535 + 2)
 _MAX_KEY: Final = 8192
 _EXPORT: Final = "exported files are made with: swarmsec audit export --format tiles --out DIRECTORY"
@@ -166,7 +167,7 @@ def read_exported(path: Path, *, limit: int) -> bytes:
     """A plain file's bytes.
 
     Raises:
-        NotFound, Unavailable: as ``verify_plain`` and ``read_file``.
+        NotFound, Unavailable, LogFormatInvalid: as ``verify_plain`` and ``read_file``.
     """
     return read_file(verify_plain(path), limit=limit)
 
@@ -176,7 +177,8 @@ def read_file(path: Path, *, limit: int) -> bytes:
 
     Raises:
         NotFound: there is none.
-        Unavailable: it cannot be read, or is larger than any of its kind.
+        Unavailable: it cannot be read.
+        LogFormatInvalid: it is larger than any of its kind.
     """
     try:
         with path.open("rb") as file:
@@ -186,5 +188,5 @@ def read_file(path: Path, *, limit: int) -> bytes:
     except OSError as error:
         raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
     if len(data) > limit:
-        raise Unavailable(f"expected at most {limit} bytes in {path}, got more")
+        raise LogFormatInvalid(f"expected at most {limit} bytes in {path}, got more")
     return data

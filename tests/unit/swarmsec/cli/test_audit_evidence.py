@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -216,6 +216,73 @@ def test_lines_are_verified_alone_and_with_their_checkpoint(program: Program) ->
     assert program("audit", "verify", "--from", "lines", "--json").document["first_bad_seq"] == 0
     kept.write_bytes(b"\n".join(lines))
     assert program("audit", "verify", "--from", "lines").code == 4
+
+
+def test_where_both_forms_lie_both_are_verified(program: Program, exported: Path) -> None:
+    lines = program.directory / "lines"
+    program.good("audit", "export", "--format", "jsonl", "-o", "lines")
+    program.good("audit", "export", "-o", "later")
+    assert program("audit", "verify", "--from", "later", "--json").document["formats"] == ["tiles"]
+    # A later checkpoint beside them is not that of the lines.
+    shutil.copytree(program.directory / "later/tile", lines / "tile")
+    assert program("audit", "verify", "--from", "lines").code == 4
+    size = program.good("audit", "verify", "--from", "later", "--json").document["entries"]
+    held = (program.directory / "later/tile/entries").rglob("*")
+    (program.directory / "later/entries.jsonl").write_bytes(b"".join(entries_in(held)))
+    answer = program.good("audit", "verify", "--from", "later")
+    assert (f"{size} entries" in answer.out, "jsonl, tiles" in answer.err) == (True, True), answer
+    both = program.good("audit", "verify", "--from", "later", "--json").document
+    assert (both["entries"], both["formats"]) == (size, ["jsonl", "tiles"])
+    flip(program.directory / "later/tile/0/000")
+    broken = program("audit", "verify", "--from", "later")
+    assert (broken.code, "restore" in broken.err, "exported anew" in broken.err) == (4, False, True), broken.err
+
+
+def entries_in(bundles: Iterable[Path]) -> list[bytes]:
+    """The entries of bundles of C2SP tlog-tiles, in order, as lines."""
+    data = b"".join(path.read_bytes() for path in sorted(bundles, key=str) if path.is_file())
+    found: list[bytes] = []
+    while data:
+        length = int.from_bytes(data[:2], "big")
+        found.append(data[2 : 2 + length] + b"\n")
+        data = data[2 + length :]
+    return found
+
+
+def test_an_export_stays_in_the_form_that_it_began_in(program: Program) -> None:
+    program.good("audit", "export", "--format", "jsonl", "-o", "lines")
+    answer = program("audit", "export", "-o", "lines")
+    assert (answer.code, "export as tiles" in answer.err) == (2, True), answer.err
+    program.good("audit", "verify", "--from", "lines")
+    program.good("audit", "export", "-o", "tiles")
+    assert program("audit", "export", "--format", "jsonl", "-o", "tiles").code == 2
+
+
+def test_what_is_no_directory_is_called_so(program: Program) -> None:
+    for answer in (
+        program("audit", "export", "-o", "/dev/full"),
+        program("access", "add", "joe", "--role", "auditor", "--out", "/dev/full"),
+        program("audit", "export", "-o", "recovery.key/below"),
+    ):
+        assert (answer.code, "Not a directory" in answer.err) == (3, True), answer.err
+    assert program.good("access", "list", "--json").document == []
+
+
+def test_what_is_no_checkpoint_is_a_wrong_argument(program: Program, exported: Path) -> None:
+    assert exported.is_dir()
+    program.write("note", "nothing of the kind\n")
+    for place in ((), ("--from", "evidence")):
+        answer = program("audit", "verify", *place, "--against", "note")
+        assert (answer.code, "expected a checkpoint in note" in answer.err) == (2, True), answer.err
+
+
+def test_files_that_are_too_large_are_malformed_and_nothing_else(program: Program, exported: Path) -> None:
+    program.write("large", bytes(1_000_000))
+    for arguments in (("check", "large"), ("verify", "--against", "large"), ("check", "large", "--log-key", "large")):
+        answer = program("audit", *arguments)
+        assert (answer.code, "bytes in large, got more" in answer.err) == (2, True), answer.err
+    shutil.copy(program.directory / "large", exported / "checkpoint")
+    assert program("audit", "verify", "--from", "evidence").code == 4
 
 
 def test_consistency_with_numbers_and_with_kept_checkpoints(program: Program, exported: Path) -> None:
