@@ -173,7 +173,7 @@ def _verify_child(vouched: Vouched, manifest: Manifest, reference: ImageReferenc
     if reference.digest != manifest.digest or manifest.digest not in vouched.digests:
         raise NotTrusted(
             f"expected {vouched.digest}, as signed, got {manifest.digest} from the registry",
-            hint="the tag was moved or its image replaced; sign the new image, or pin: swarmsec image verify --pin",
+            hint="the tag was moved or its image replaced; sign the new image, or pin: swarmsec image verify --pin REF",
         )
     if manifest.media_type.is_index:
         raise NotTrusted(f"expected one platform's manifest as {manifest.digest}, got an index")

@@ -89,7 +89,7 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
         print_json({"name": name, "role": str(role), "serial": record.serial, "directory": str(out)})
     else:
         click.echo(record.serial)
-    say(f"{name} is {role}; use it with: swarmsec --server https://HOST:8443 --identity {out} …")
+    say(f"{name} is {role}; show this to the server: --server https://HOST:8443 --identity {out}")
 
 
 def _issue(

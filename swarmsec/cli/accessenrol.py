@@ -52,7 +52,11 @@ def enrol(context: click.Context, server: str, token: str, directory: Path, name
         print_json({**document, "not_after": not_after, "dir": str(directory)})
         return
     click.echo(enrolled.name)
-    say(f"enrolled as {enrolled.role}, until {not_after[:10]}; use it with: swarmsec --server … --identity {directory}")
+    say(f"enrolled as {enrolled.role}, until {not_after[:10]}")
+    if enrolled.role == "driver":
+        say(f"next: swarmsec --server {server} --identity {directory} driver")
+    else:
+        say(f"next: swarmsec --server {server} --identity {directory} agent")
 
 
 @click.command()

@@ -77,7 +77,7 @@ def _agent(context: click.Context, pid_file: str) -> Agent:
     if options.server is None or options.identity is None:
         raise UsageProblem(
             "expected --server URL and --identity DIR before 'agent'",
-            hint="get an identity with: swarmsec access enrol, and a token of role agent",
+            hint="with a token of role agent: swarmsec access enrol --server URL --token TOKEN --dir DIR",
         )
     return Agent(server=parse_server(options.server), identity=options.identity, pid_file=pid_file, tree=HostTree())
 

@@ -49,7 +49,9 @@ def init(context: click.Context, directory: Path, name: str) -> None:
         print_json({"key": str(made.key), "dir": str(directory)})
         return
     click.echo(str(made.key))
-    say("give this key to whoever relies on the witness, and to the home with: swarmsec audit witness add")
+    say(
+        "give this key to whoever relies on the witness, and to the home with: swarmsec audit witness add KEY --url URL"
+    )
 
 
 @witness.command()

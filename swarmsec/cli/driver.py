@@ -73,7 +73,9 @@ def driver(context: click.Context, name: str, socket: Path | None, docker: str |
             _run(_serve(_beside(home, keys_of(context, home)), path, endpoint.url, metrics))
         return
     if options.identity is None:
-        raise UsageProblem("expected --identity DIR", hint="enrol with: swarmsec access enrol")
+        raise UsageProblem(
+            "expected --identity DIR", hint="enrol with: swarmsec access enrol --server URL --token TOKEN --dir DIR"
+        )
     _run(_serve(_asking(options.server, options.identity), path, endpoint.url, metrics))
 
 

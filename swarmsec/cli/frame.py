@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from swarmsec.cli.hints import at_this_home
 from swarmsec.cli.streams import READER_GONE, OutputLost, forget_output
 
 if TYPE_CHECKING:
@@ -220,12 +221,12 @@ def say(text: str) -> None:
     """Talk on stderr; ``-q`` silences it."""
     context = click.get_current_context(silent=True)
     if context is None or options_of(context).verbosity >= 0:
-        click.echo(text, err=True)
+        click.echo(at_this_home(text, sys.argv[1:]), err=True)
 
 
 def warn(text: str) -> None:
     """Warn on stderr, never silenced."""
-    click.echo(f"{click.style('warning:', fg='yellow')} {text}", err=True)
+    click.echo(f"{click.style('warning:', fg='yellow')} {at_this_home(text, sys.argv[1:])}", err=True)
 
 
 def print_json(value: object) -> None:
@@ -275,9 +276,10 @@ def report_error(error: Exception) -> int:
     from swarmsec.errors import Kind, describe
 
     description = describe(error)
-    _say_error(description.text, description.hint)
+    hint = at_this_home(description.hint, sys.argv[1:]) if description.hint else None
+    _say_error(description.text, hint)
     if "--json" in sys.argv[1:]:
-        _print_error(description.kind.word, description.text, description.hint)
+        _print_error(description.kind.word, description.text, hint)
     if description.kind is Kind.DEFECT and "-v" in sys.argv[1:]:
         import traceback
 

@@ -48,7 +48,7 @@ _GROUPS = {
     "--identity",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="The identity to show to --server, from: swarmsec access add.",
+    help="The identity to show to --server, from 'swarmsec access add'.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but results, warnings and errors.")

@@ -130,4 +130,4 @@ def _print_status(found: TrustStatus) -> None:
     for change in found.pending:
         say(f"waits for signatures: {change.summary} ({change.change_id})")
     if found.is_embedded:
-        warn("one machine holds every root key; move them out with: swarmsec trust root rotate --key FILE …")
+        warn("one machine holds every root key; move them out with: swarmsec trust root rotate --key FILE")

@@ -134,7 +134,7 @@ def export(context: click.Context, output: Path) -> None:
         print_json({"file": str(output), "digest": str(digest)})
     else:
         click.echo(str(digest))
-        say("bring the file, or this digest, to each machine by hand: swarmsec trust pin")
+        say(f"bring the file, or this digest, to each machine by hand: swarmsec trust pin {digest} --url URL")
 
 
 @root.command("rotate")

@@ -115,7 +115,7 @@ def verify_witnessed(
         f"expected a checkpoint that {count} of {len(keys)} known witnesses cosigned, got at most {most}",
         hint="ask the witnesses with: swarmsec audit witness ask"
         if keys
-        else "name one with --witness, or count on one with: swarmsec audit witness add",
+        else "name one with --witness, or count on one with: swarmsec audit witness add KEY --url URL",
     )
 
 

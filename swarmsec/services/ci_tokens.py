@@ -132,7 +132,7 @@ def spend_once(transaction: Transaction, token_id: str, expires: int) -> None:
 
 
 def _verified(transaction: Transaction, keys: Keys, token: str) -> dict[str, Any]:
-    refusal = Denied("this token does not count", hint="make one with: swarmsec trust token create")
+    refusal = Denied("this token does not count", hint="make one with: swarmsec trust token create --repo REPOSITORY")
     if len(token) > MAX_TOKEN or transaction.sealed.get(KEY_NAME) is None:
         raise refusal
     key = _key(transaction, keys, is_new=False)

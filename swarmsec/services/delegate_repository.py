@@ -95,7 +95,8 @@ def _new_quorum(transaction: Transaction, keys: Keys, plan: TargetsPlan, wanted:
     path_patterns(wanted.repository)
     if wanted.repository in plan.repositories:
         raise AlreadyExists(
-            f"{wanted.repository} is delegated already", hint="give it new keys with: swarmsec trust key rotate"
+            f"{wanted.repository} is delegated already",
+            hint=f"give it new keys with: swarmsec trust key rotate {wanted.repository}",
         )
     threshold = (2 if wanted.outside_keys else 1) if wanted.threshold is None else wanted.threshold
     chosen = [create_key(transaction, keys), *wanted.outside_keys]

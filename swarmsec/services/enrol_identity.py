@@ -82,9 +82,9 @@ def _kind_of(admission: Admission, requester: Requester) -> RoleKind:
         case TokenRole.AGENT:
             return RoleKind.AGENT
         case TokenRole.WORKER | TokenRole.MANAGER:
-            hint = "a node joins with: swarmsec node join; for this: swarmsec ca token create --role driver"
+            hint = "a node joins with: swarmsec node join --server URL --token TOKEN --dir DIR"
         case TokenRole.RECOVER:
-            hint = "for bringing a node back: swarmsec node recover"
+            hint = "for bringing a node back: swarmsec node recover --server URL --token TOKEN --data-root DIR"
         case _:
             assert_never(admission.role)
     why = f"this token is for role {admission.role}, neither driver nor agent can be enrolled with it"

@@ -64,7 +64,7 @@ def refusal_of(requester: Requester, presented: CertificateRecord | None = None)
     target = reference_of(presented) if presented else ObjectRef(type="certificate")
     why = "only a node, driver or agent of this authority can ask which roots it is to trust"
     event = requester.event(Action.CA_ROTATE_NODE, target, outcome=Outcome.DENIED, reason=why)
-    return Refusal(Denied(why, hint="join with: swarmsec node join"), event)
+    return Refusal(Denied(why, hint="join with: swarmsec node join --server URL --token TOKEN --dir DIR"), event)
 
 
 def has_news(transaction: Transaction, authority: Authority, seen: Seen) -> bool:

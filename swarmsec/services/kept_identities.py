@@ -91,4 +91,7 @@ def _verify_node_stays(transaction: Transaction, name: str, role: Role, requeste
 def _refused(why: str, name: str, requester: Requester) -> Refusal:
     target = ObjectRef(type="certificate", name=name)
     event = requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=why)
-    return Refusal(Denied(why, hint="enrol again, with a new key: swarmsec access enrol"), event)
+    return Refusal(
+        Denied(why, hint="enrol again, with a new key: swarmsec access enrol --server URL --token TOKEN --dir DIR"),
+        event,
+    )

@@ -80,7 +80,8 @@ def parse_identity_role(text: str) -> Role:
             return _agent(role)
         case RoleKind.NODE | RoleKind.SWARM_MANAGER:
             raise UsageProblem(
-                f"expected a role of a person or program, got {role.kind}", hint="nodes get theirs: swarmsec node join"
+                f"expected a role of a person or program, got {role.kind}",
+                hint="nodes get theirs: swarmsec node join --server URL --token TOKEN --dir DIR",
             )
         case RoleKind.ANONYMOUS:
             raise UsageProblem("expected a role, got anonymous", hint="whoever shows no certificate is anonymous")

@@ -148,7 +148,7 @@ def verify_new_root(transaction: Transaction, certificate: bytes) -> None:
             raise UsageProblem(
                 f"expected a new root with a key of its own, got the key of the {root.state} root of generation"
                 f" {root.generation}",
-                hint="make another key; swarmsec ca show lists the roots",
+                hint="make another key; the roots are listed by: swarmsec ca show",
             )
 
 

@@ -109,7 +109,7 @@ def _expired_record(
     if unix_seconds(transaction.clock) < newest.not_after:
         until = rfc3339_seconds(newest.not_after)
         why = f"the certificate of node {name} counts until {until}"
-        raise _refused(why, admission, requester, "renew it with: swarmsec node renew")
+        raise _refused(why, admission, requester, "renew it with: swarmsec node renew --server URL --dir DIR")
     return newest
 
 

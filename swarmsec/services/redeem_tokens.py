@@ -24,7 +24,8 @@ from swarmsec.services.records import CertificateRecord, CertificateStatus, Limi
 from swarmsec.services.requester import Requester
 from swarmsec.services.standing_tokens import open_standing_token
 
-_ANOTHER: Final = "ask the authority's operator for another: swarmsec ca token create"
+_ENROL: Final = "enrol with it: swarmsec access enrol --server URL --token TOKEN --dir DIR"
+_ANOTHER: Final = "ask the authority's operator for another, made with 'swarmsec ca token create'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +96,14 @@ def node_role_of(admission: Admission, requester: Requester) -> NodeRole:
         case TokenRole.MANAGER:
             return NodeRole.MANAGER
         case TokenRole.DRIVER:
-            why = "this token is for the secret driver, no node can join with it"
+            why, hint = "this token is for the secret driver, no node can join with it", _ENROL
         case TokenRole.AGENT:
-            why = "this token is for a node's agent, no node can join with it"
+            why, hint = "this token is for a node's agent, no node can join with it", _ENROL
         case TokenRole.RECOVER:
             why = "this token brings back a node whose certificate has expired, no node can join with it"
+            hint = "bring it back with: swarmsec node recover --server URL --token TOKEN --dir DIR"
         case _:
             assert_never(admission.role)
-    hint = "for bringing back: swarmsec node recover; for driver and agent: swarmsec access enrol"
     raise refusal(requester, Action.CA_TOKEN_REDEEM, Denied(why, hint=hint), admission.limited)
 
 

@@ -107,4 +107,4 @@ def renews_itself(record: CertificateRecord) -> bool:
 def _refusal(why: str, presented: CertificateRecord | None, requester: Requester) -> Refusal:
     target = reference_of(presented) if presented else ObjectRef(type="certificate")
     event = requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=why)
-    return Refusal(Denied(why, hint="join again with: swarmsec node join"), event)
+    return Refusal(Denied(why, hint="join again with: swarmsec node join --server URL --token TOKEN --dir DIR"), event)

@@ -79,7 +79,7 @@ def not_delegated(repository: str) -> Denied:
     """The refusal to sign for a repository that nobody was made a signer of."""
     return Denied(
         f"nobody signs for {repository} yet: the signers of the top-level targets must delegate it",
-        hint=f"swarmsec trust delegate add {repository}",
+        hint=f"delegate it: swarmsec trust delegate add {repository}",
     )
 
 
@@ -136,7 +136,7 @@ def signed_digest(transaction: Transaction, reference: ImageReference, now: date
     row = transaction.trust.roles.get(reference.repository)
     members = _images(transaction, reference.repository).get(target_path(reference.repository, reference.tag or ""))
     if row is None or members is None or row.expires <= now.timestamp():
-        raise Denied(f"{reference} is not signed", hint="sign it first with: swarmsec image sign")
+        raise Denied(f"{reference} is not signed", hint=f"sign it first with: swarmsec image sign {reference}")
     digest = digest_of_target(members)
     verify_not_revoked(transaction, digest)
     return digest

@@ -75,11 +75,15 @@ NODE_FILES: Final = FileKind(
     files=FileNames(certificate="swarm-node.crt", key="swarm-node.key", root="swarm-root-ca.crt"),
     subject_of=identity_of,
     way_back=(
-        "get a token with: swarmsec ca token create --role recover --node-name {name}, then: swarmsec node recover"
+        "get a token with: swarmsec ca token create --role recover --node-name {name}; "
+        "then: swarmsec node recover --server URL --token TOKEN --dir DIR"
     ),
 )
 IDENTITY_FILES: Final = FileKind(
     files=IDENTITY,
     subject_of=client_name_of,
-    way_back="get a token with: swarmsec ca token create, then into another directory: swarmsec access enrol",
+    way_back=(
+        "get a token of its role, made with 'swarmsec ca token create'; "
+        "then into another directory: swarmsec access enrol --server URL --token TOKEN --dir DIR"
+    ),
 )

@@ -38,7 +38,7 @@ class LogClient:
         if server is None or identity is None:
             raise UsageProblem(
                 "expected --server URL and --identity DIR",
-                hint="make one with: swarmsec access add NAME --role auditor",
+                hint="make one with: swarmsec access add NAME --role auditor --out DIR",
             )
         return cls(
             base=parse_server(server),

@@ -45,7 +45,7 @@ def recover(server: str, token_text: str, directory: Path, *, now: Now = utc_now
         if now() < ends:
             raise Denied(
                 f"the certificate of {node.identity.node_id} counts until {ends:%Y-%m-%dT%H:%M:%SZ}",
-                hint="renew it with: swarmsec node renew",
+                hint=f"renew it with: swarmsec node renew --server URL --dir {directory}",
             )
         bundle = fetch_bundle(base, token)
         members = {"token": token.format(), **node.proof}

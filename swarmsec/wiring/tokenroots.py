@@ -113,7 +113,7 @@ def verify_next_key(home: Home, keys: SealedKeys, uri: TokenKeyUri, kind: KeyKin
             raise UsageProblem(
                 f"expected a new root with a key of its own, got the key of the {root.state} root of generation"
                 f" {root.generation}",
-                hint="name another key, which is made where there is none; swarmsec ca show lists the roots",
+                hint="name another key, which is made where there is none; the roots are listed by: swarmsec ca show",
             )
 
 

@@ -73,7 +73,7 @@ class WitnessClient:
             case HTTPStatus.NOT_FOUND | HTTPStatus.FORBIDDEN:
                 raise Denied(
                     f"the witness at {self._url} does not watch this log, or not under this key",
-                    hint="on the witness: swarmsec audit witness watch VKEY",
+                    hint="on the witness: swarmsec audit witness watch VKEY --dir DIR",
                 )
             case _:
                 raise Unavailable(f"expected a cosignature from {self._url}, got HTTP status {status}")

@@ -146,7 +146,8 @@ class Witness:
         log = next((key for key in self.watched() if key.name == origin), None)
         if log is None:
             raise OriginUnknown(
-                f"this witness watches no log {origin!r:.100}", hint="swarmsec audit witness watch VKEY"
+                f"this witness watches no log {origin!r:.100}",
+                hint=f"watch it: swarmsec audit witness watch VKEY --dir {self._directory}",
             )
         try:
             with self._locked():

@@ -186,7 +186,7 @@ class IssuedIdentities:
         if known is None:
             raise Unauthenticated(
                 "the client certificate is not one that this authority issued",
-                hint="enrol with a join token, or get an identity with: swarmsec access add",
+                hint="enrol with a join token, or get an identity with: swarmsec access add NAME --role ROLE --out DIR",
             )
         return known
 
