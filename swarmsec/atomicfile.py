@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
 
@@ -23,8 +24,11 @@ def write_atomically(path: Path, data: bytes, *, mode: int, exclusive: bool = Fa
 
     Raises:
         FileExistsError: ``exclusive`` and the file exists.
+        OSError (EINVAL): what would be replaced is no plain file, but a device, say.
         OSError: as the system says; nothing is left behind.
     """
+    if not exclusive:
+        _verify_plain(path)
     hidden = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -37,6 +41,19 @@ def write_atomically(path: Path, data: bytes, *, mode: int, exclusive: bool = Fa
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _verify_plain(path: Path) -> None:
+    """Refuse to put a file in the place of a device or pipe: the next one to write there would not meet it any more."""
+    try:
+        is_plain = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return
+    if path.is_symlink() and path.readlink().is_relative_to("/proc"):
+        # /dev/stdout and its like, whatever they lead to now.
+        is_plain = False
+    if not is_plain:
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
 
 
 def _write_unnamed(directory: int, path: Path, data: bytes, mode: int) -> bool:

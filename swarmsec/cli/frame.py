@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 
 from swarmsec.cli.hints import at_this_home
 from swarmsec.cli.streams import READER_GONE, OutputLost, forget_output
+from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
     from swarmsec.secretbytes import SecretBytes
@@ -288,9 +289,9 @@ def report_error(error: Exception) -> int:
 
 
 def _say_error(text: str, hint: str | None) -> None:
-    click.echo(f"{click.style('error:', fg='red')} {text}", err=True)
+    click.echo(f"{click.style('error:', fg='red')} {plain_text(text)}", err=True)
     if hint:
-        click.echo(f"{click.style('hint:', fg='cyan')}  {hint}", err=True)
+        click.echo(f"{click.style('hint:', fg='cyan')}  {plain_text(hint)}", err=True)
 
 
 def _print_error(code: str, message: str, hint: str | None) -> None:

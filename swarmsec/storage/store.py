@@ -208,6 +208,10 @@ class Store:
         with translated(), self._engine.connect() as connection, connection.begin():
             return read_head(connection)
 
+    def require_anchor(self) -> None:
+        """Write nothing before the anchor has followed: who wrote last ended before it did, or could not move it."""
+        self._head, self._anchor_failed = self.head(), True
+
     def anchor_if_due(self, *, now: bool = False) -> None:
         """Move the anchor to the newest head, at most once a second unless told ``now``."""
         head = self._head

@@ -282,6 +282,9 @@ def _verify_anchor(home: Home, requester: Requester, accept_rollback: str | None
         home.store.write(lambda transaction: transaction.log(event))
         anchor.advance(home.store.head())
     home.store.anchor = home.signing_anchor()
+    known = anchor.read()
+    if known is not None and known.size < home.store.head().size:
+        home.store.require_anchor()
 
 
 def _accept_rollback(transaction: Transaction, event: Event) -> None:

@@ -168,9 +168,13 @@ def test_a_home_whose_anchor_cannot_be_written_says_so_and_refuses_the_next_writ
     place = make_home(tmp_path / "place")
     with mounted(place.state, "--bind", str(place.state)):
         subprocess.run(["mount", "-o", "remount,bind,ro", str(place.state)], check=True)
-        ended = commands.run("--home", str(place.home), "ca", "token", "worker", "--rotate", state=place.state)
+        rotate = ("--home", str(place.home), "ca", "token", "worker", "--rotate")
+        ended = commands.run(*rotate, state=place.state)
         ended.verify(0)
         assert "anchor" in ended.stderr
         assert "warning" in ended.stderr
+        for _ in range(2):
+            verify_refused(commands.run(*rotate, state=place.state))
+        commands.run("--home", str(place.home), "ca", "list", state=place.state).verify(0)
     assert _worker_token(commands, place) == ended.stdout
     verify_whole(place)

@@ -117,3 +117,25 @@ def test_a_file_where_a_directory_should_be_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         make_private_directory(tmp_path / "file" / "deeper")
+
+
+def test_a_device_or_pipe_is_not_replaced(tmp_path: Path) -> None:
+    pipe, link, output = tmp_path / "pipe", tmp_path / "link", tmp_path / "output"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    output.symlink_to("/proc/self/fd/0")
+    for path in (pipe, link, output):
+        with pytest.raises(OSError, match="no plain file"):
+            write_atomically(path, b"data", mode=0o600)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert (link.is_symlink(), output.is_symlink()) == (True, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "output", "pipe"]
+
+
+def test_a_link_to_a_plain_file_or_to_nothing_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"former")
+    for name, target in (("link", "file"), ("dangling", "nothing")):
+        (tmp_path / name).symlink_to(target)
+        write_atomically(tmp_path / name, b"data", mode=0o600)
+        assert (tmp_path / name).read_bytes() == b"data"
+    assert (tmp_path / "file").read_bytes() == b"former"
