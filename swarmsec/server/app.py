@@ -32,7 +32,7 @@ from swarmsec.server.rendering import PlainAnswer, render, render_plain, write
 from swarmsec.server.request_ids import RandomParts, build_request_id
 from swarmsec.server.routes import RouteTable
 from swarmsec.server.settings import ServerSettings
-from swarmsec.server.tls import build_context
+from swarmsec.server.tls import build_context, removes_roots
 
 SECONDS_TO_DIE = 1.0
 """For a handler that was cancelled to let go."""
@@ -101,6 +101,7 @@ class Server:
         """
         settings, material = self._settings, self._parts.tls.current()
         context = build_context(material)
+        self._served = material
         sockets = open_sockets(settings.host, settings.port, backlog=settings.backlog, reuse_port=settings.reuse_port)
         self._http = web.Server(self._handle)
         self._listener = Listener(
@@ -119,13 +120,17 @@ class Server:
     async def swap_tls(self) -> None:
         """Serve with the newest TLS material from the next connection on; open connections stay.
 
+        Handshakes under way end where a root was removed, so that none of them finishes under it.
+
         Raises:
             UsageProblem: the TLS material cannot be used; the server goes on with what it had.
         """
         if self._listener is None:
             return
         material = self._parts.tls.current()
-        self._listener.swap(build_context(material))
+        is_narrower = removes_roots(self._served.client_roots_pem, material.client_roots_pem)
+        self._listener.swap(build_context(material), ends_handshakes=is_narrower)
+        self._served = material
         self._parts.metrics.tls_generation.set(material.generation)
         log_event(logging.INFO, "tls swapped", generation=material.generation)
 

@@ -2,8 +2,9 @@
 
 Every generation of the TLS material has a context of its own, and each accepted connection gets the newest: new
 connections see the new certificate and roots, a session of an older generation cannot be resumed, kept connections
-are not touched. Handshakes under way at the moment of a swap are ended, so that none of them finishes under roots
-that were just removed; their clients try again.
+are not touched. Handshakes under way at the moment of a swap that removes a root are ended, so that none of them
+finishes under it; their clients try again. A swap that only adds roots, or changes the server's certificate, leaves
+them alone: in a rotation of the root, to which every node comes at once, one of several swaps removes a root.
 
 The server accepts by itself rather than leaving it to the loop, because only then do connections count before their
 handshake is done.
@@ -111,10 +112,16 @@ class Listener:
         for listening in self._sockets:
             self._loop.add_reader(listening, self._accept_waiting, listening)
 
-    def swap(self, context: ssl.SSLContext) -> None:
-        """Serve with another context from now on."""
+    def swap(self, context: ssl.SSLContext, *, ends_handshakes: bool) -> None:
+        """Serve with another context from now on.
+
+        Args:
+            ends_handshakes: whether those under way end: under the former context they might finish under a root
+                that is no longer accepted.
+        """
         self._context = context
-        self._connections.close_where(lambda connection: connection.state is State.HANDSHAKE)
+        if ends_handshakes:
+            self._connections.close_where(lambda connection: connection.state is State.HANDSHAKE)
 
     async def stop(self) -> None:
         """Accept no more; handshakes under way end. Safe to call again."""

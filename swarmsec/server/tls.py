@@ -23,6 +23,7 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.ports import TlsMaterial
 
 CIPHERS_TLS12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 GROUPS = "X25519MLKEM768:X25519:P-256"
 
 
@@ -45,6 +46,16 @@ def build_context(material: TlsMaterial) -> ssl.SSLContext:
     if material.client_roots_pem.strip():
         _load_roots(context, material.client_roots_pem)
     return context
+
+
+def removes_roots(former: bytes, new: bytes) -> bool:
+    """Whether a root that clients may come under is not among the new ones, PEM; one written otherwise counts as gone.
+
+    Args:
+        former: the roots until now.
+        new: the roots from now on.
+    """
+    return not set(former.split(_BEGIN)) <= set(new.split(_BEGIN))
 
 
 def _strict_context() -> ssl.SSLContext:

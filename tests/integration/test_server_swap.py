@@ -37,10 +37,12 @@ class Visit:
 
 
 def visit_blocking(port: int, context: ssl.SSLContext, session: ssl.SSLSession | None) -> Visit:
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as tcp,
-        context.wrap_socket(tcp, session=session) as tls,
-    ):
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as tcp:
+        return visit_over(tcp, context, session)
+
+
+def visit_over(tcp: socket.socket, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> Visit:
+    with context.wrap_socket(tcp, session=session) as tls:
         tls.sendall(b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = tls.recv(4096)
         if not answer:
@@ -126,16 +128,34 @@ def test_several_roots_are_accepted_together() -> None:
     run(main)
 
 
-def test_handshake_under_way_ends_with_its_generation() -> None:
+def test_handshake_under_way_ends_where_a_root_is_removed() -> None:
     async def main() -> None:
         async with serving() as world:
             reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
             await until(lambda: world.server.connections.count(State.HANDSHAKE) == 1)
-            await world.server.swap_tls()
+            await swap_to(world, Authority("swarm-ca-2"))
             async with asyncio.timeout(SECONDS):
                 assert await reader.read() == b""
             writer.close()
-            assert (await world.ask("GET /who")).status == 200
+
+    run(main)
+
+
+def test_handshake_under_way_goes_on_where_roots_are_added_under_those_that_it_began_with() -> None:
+    async def main() -> None:
+        async with serving() as world:
+            successor = Authority("swarm-ca-2")
+            newcomer = successor.issue("nora")
+            world.table.add(newcomer, Role(kind=RoleKind.OPERATOR), "nora")
+            begun = [socket.create_connection(("127.0.0.1", world.port), timeout=SECONDS) for _ in range(2)]
+            await until(lambda: world.server.connections.count(State.HANDSHAKE) == 2)
+            world.replace_material(client_roots_pem=world.authority.root_pem + successor.root_pem)
+            await world.server.swap_tls()
+            known = await asyncio.to_thread(visit_over, begun[0], client_context(operator(world)))
+            assert known.status == b"200"
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await asyncio.to_thread(visit_over, begun[1], client_context(newcomer))
+            begun[1].close()
 
     run(main)
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from swarmsec.errors import UsageProblem
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.ports import TlsMaterial
-from swarmsec.server.tls import build_context
+from swarmsec.server.tls import build_context, removes_roots
 from tests.integration.server_world import Authority, encode_key
 
 AUTHORITY = Authority("swarm-ca")
@@ -79,3 +79,16 @@ def test_the_key_is_read_from_memory_and_the_descriptor_is_closed(monkeypatch: p
     build_context(material())
     assert read_from == ["/memfd:tls (deleted)"]
     assert len(set(Path("/proc/self/fd").iterdir())) == len(before)
+
+
+def test_a_root_that_is_not_among_the_new_ones_was_removed() -> None:
+    first, second = AUTHORITY.root_pem, Authority("swarm-ca-2").root_pem
+    assert not removes_roots(first, first)
+    assert not removes_roots(first, first + second)
+    assert not removes_roots(first + second, second + first)
+    assert not removes_roots(b"", first)
+    assert removes_roots(first, b"")
+    assert removes_roots(first, second)
+    assert removes_roots(first + second, first)
+    # Who cannot tell ends what is under way.
+    assert removes_roots(first, first.replace(b"\n", b"\r\n"))
