@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 _NAMED = 5
+_ORDER = {phase: number for number, phase in enumerate(Phase)}
 
 
 def advance(state: Rotation | None, event: Event) -> Rotation:
@@ -230,8 +231,7 @@ def _moved(state: Rotation, nodes: frozenset[str], *, to: str) -> Rotation:
 
 
 def _verify_reached(state: Rotation, phase: Phase, when: str) -> None:
-    order = list(Phase)
-    if order.index(state.phase) < order.index(phase):
+    if _ORDER[state.phase] < _ORDER[phase]:
         raise RotationRefused(f"expected a rotation that is {phase.value}, got an event {when}")
 
 

@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ca.bundle import write_bundle
@@ -63,22 +63,28 @@ class Authority:
     @property
     def bundle_pem(self) -> bytes:
         """The exact root bundle that tokens digest."""
-        return write_bundle([self.public])
+        return _bundle_of((self.public,))
 
     @property
     def trusted_pem(self) -> bytes:
         """The exact root bundle that nodes store."""
-        return write_bundle(self.trusted)
+        return _bundle_of(self.trusted)
 
     @property
     def cross_signed_pem(self) -> bytes:
         """The cross-certificate, or nothing."""
-        return b"" if self.cross_signed is None else self.cross_signed.public_bytes(Encoding.PEM)
+        return b"" if self.cross_signed is None else _bundle_of((self.cross_signed,))
 
     def chain_pem(self, record: CertificateRecord) -> bytes:
         """A certificate with what somebody needs to verify it who trusts the old root alone."""
         is_new = self.rotation is not None and record.generation == self.rotation.new_generation
         return certificate_pem(record) + (self.cross_signed_pem if is_new else b"")
+
+
+@lru_cache(maxsize=16)
+def _bundle_of(certificates: tuple[x509.Certificate, ...]) -> bytes:
+    """Written once: each call of each node is answered with it."""
+    return write_bundle(certificates)
 
 
 def load_authority(transaction: Transaction, keys: Keys, lifetime: timedelta) -> Authority:

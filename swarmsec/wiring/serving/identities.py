@@ -111,9 +111,11 @@ class IssuedIdentities:
 
     def use(self, cluster_id: str, generations: Collection[int]) -> None:
         """Count a Swarm's own certificates for this cluster, and ours under these roots, and no others from now on."""
-        self._cluster_id = cluster_id
+        # Roots are held against what is known at each request; another cluster makes other names of what is known.
         self._generations = frozenset(generations)
-        self.forget_all()
+        if cluster_id != self._cluster_id:
+            self._cluster_id = cluster_id
+            self.forget_all()
 
     def forget_all(self) -> None:
         """Look everything up anew."""

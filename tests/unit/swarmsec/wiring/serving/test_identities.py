@@ -133,6 +133,22 @@ def test_changed_rows_alone_are_looked_up_anew(desk: Desk) -> None:
         _identify(identities, record.der)
 
 
+def test_a_change_of_roots_is_held_against_what_is_remembered(desk: Desk) -> None:
+    record, identities = _operator(desk), _identities(desk)
+    _identify(identities, record.der)
+
+    identities.use(desk.authority.cluster_id, {1, 2})
+    assert len(identities._known) == 1
+    assert _identify(identities, record.der).name == "olga"
+
+    identities.use(desk.authority.cluster_id, {2})
+    with pytest.raises(Unauthenticated, match="given up"):
+        _identify(identities, record.der)
+
+    identities.use("another-cluster", {1})
+    assert not identities._known
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 def test_who_asks_at_the_same_time_shares_one_look(desk: Desk, monkeypatch: pytest.MonkeyPatch, is_known: bool) -> None:
     record, identities = _operator(desk, OLGA if is_known else None), _identities(desk)
