@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from ca.errors import InvalidRequest
-from ca.rotation_state import Phase, Rotation
+from ca.rotation_state import NODE_SETS, Phase, Rotation
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -57,19 +57,26 @@ def blockers(state: Rotation, *, last_seen: Mapping[str, datetime]) -> tuple[Blo
     Raises:
         InvalidRequest: for a time without zone.
     """
-    match state.phase:
-        case Phase.RETIRED:
-            steps: tuple[tuple[frozenset[str], str], ...] = ()
-        case Phase.ABORTED:
-            steps = ((state.on_new_root, "returned"),)
-        case _:
-            steps = ((state.pending, "acknowledged"), (state.acknowledged, "reissued"), (state.reissued, "converged"))
+    steps = dict(zip(NODE_SETS, state.steps, strict=True))
     found = [
         Blocker(node=node, awaits=awaits, last_seen=_in_utc(last_seen.get(node)))
-        for nodes, awaits in steps
-        for node in nodes
+        for step, awaits in steps_left(state.phase).items()
+        for node in steps[step]
     ]
     return tuple(sorted(found, key=lambda blocker: (blocker.last_seen or _LONG_AGO, blocker.node)))
+
+
+def steps_left(phase: Phase) -> Mapping[str, str]:
+    """The steps whose nodes keep a rotation from its end, as ``NODE_SETS`` names them, and what each has to do next."""
+    match phase:
+        case Phase.RETIRED:
+            return {}
+        case Phase.ABORTED:
+            return {"reissued": "returned", "converged": "returned"}
+        case Phase.PREPARED | Phase.CROSS_SIGNED | Phase.DISTRIBUTING | Phase.REISSUING | Phase.CONVERGING:
+            return {"pending": "acknowledged", "acknowledged": "reissued", "reissued": "converged"}
+        case _:
+            assert_never(phase)
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:

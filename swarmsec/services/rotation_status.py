@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from ca.rotation_progress import Blocker, blockers
+from ca.rotation_progress import Blocker, blockers, steps_left
 from ca.rotation_state import NODE_SETS
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.services.issue_certificate import SERVER_NAME
@@ -16,7 +16,7 @@ from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.renew_node import records_of, renews_itself, role_word
 from swarmsec.services.rotation_records import RotationRecord
 from swarmsec.services.rotation_roots import running_rotation
-from swarmsec.services.rotation_steps import load_rotation
+from swarmsec.services.rotation_steps import load_longest_unheard
 from swarmsec.services.show_authority import is_token_key_name
 
 SERVED: Final = "ca.rotation-served"
@@ -94,14 +94,18 @@ def rotation_status(transaction: Transaction, record: RotationRecord) -> Rotatio
     counts = transaction.rotations.counts(present.id)
     found: Sequence[Blocker] = ()
     contacts: Mapping[str, int] = {}
+    waiting = 0
     if not present.ended:
-        contacts = transaction.rotations.contacts()
+        # Looked at twice a second, so only those who are named are read.
+        state = load_longest_unheard(transaction, present, MAX_NAMED)
+        contacts = transaction.rotations.contacts(state.nodes)
         last_seen = {node: datetime.fromtimestamp(moment, UTC) for node, moment in contacts.items()}
-        found = blockers(load_rotation(transaction, present), last_seen=last_seen)
+        found = blockers(state, last_seen=last_seen)
+        waiting = sum(counts.get(step, 0) for step in steps_left(state.phase))
     return RotationStatus(
         record=present,
         counts={step: counts.get(step, 0) for step in NODE_SETS},
-        waiting=len(found),
+        waiting=waiting,
         blockers=[_named(transaction, blocker, contacts) for blocker in found[:MAX_NAMED]],
         is_served=transaction.leases.holder(SERVED) is not None,
         former_key=_former_key(transaction, present),

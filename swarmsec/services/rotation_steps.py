@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from ca.rotation import Event, Phase, Rotation, advance
+from ca.rotation_progress import steps_left
 from ca.rotation_state import NODE_SETS
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
@@ -35,6 +36,18 @@ def load_around(transaction: Transaction, record: RotationRecord, node: str) -> 
         transaction.rotations.node(record.id, node),
         transaction.rotations.another_at(record.id, "pending", than=node),
         transaction.rotations.another_at(record.id, "acknowledged", than=node),
+    ]
+    return _rotation(record, [each for each in found if each is not None])
+
+
+def load_longest_unheard(transaction: Transaction, record: RotationRecord, count: int) -> Rotation:
+    """As much of the state as tells who holds a rotation up: so many nodes, unheard of for longest, and two more."""
+    longest = transaction.rotations.longest_unheard(record.id, list(steps_left(Phase(record.phase))), count)
+    found = [
+        *(transaction.rotations.node(record.id, node) for node in longest),
+        # The phase stands only with a node that it waits for.
+        transaction.rotations.another_at(record.id, "pending", than=""),
+        transaction.rotations.another_at(record.id, "acknowledged", than=""),
     ]
     return _rotation(record, [each for each in found if each is not None])
 

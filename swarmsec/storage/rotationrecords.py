@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,19 @@ class Rotations:
             elif row["last_seen"] < moment:
                 self._transaction.update(tables.node_contacts, row, last_seen=moment)
 
-    def contacts(self) -> Mapping[str, int]:
-        """When each node called last."""
-        return {str(row["node"]): int(row["last_seen"]) for row in self._transaction.select(tables.node_contacts)}
+    def contacts(self, nodes: Collection[str]) -> Mapping[str, int]:
+        """When each of these nodes called last; those that never did are absent."""
+        found = (self._transaction.find(tables.node_contacts, node=node) for node in sorted(nodes))
+        return {str(row["node"]): int(row["last_seen"]) for row in found if row is not None}
+
+    def longest_unheard(self, rotation: int, steps: Collection[str], count: int) -> Sequence[str]:
+        """Who at these steps was not heard of for longest, at most so many; those never heard of come first."""
+        nodes, contacts = tables.rotation_nodes, tables.node_contacts
+        statement = (
+            select(nodes.c.node)
+            .outerjoin(contacts, contacts.c.node == nodes.c.node)
+            .where(nodes.c.rotation == rotation, nodes.c.step.in_(sorted(steps)))
+            .order_by(func.coalesce(contacts.c.last_seen, 0), nodes.c.node)
+            .limit(count)
+        )
+        return [str(node) for (node,) in self._transaction.connection.execute(statement)]

@@ -63,6 +63,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.prune_records.Pruned.parse": "a setting of our own, held by its row's digest",
     "swarmsec.services.sign_log.open_log_key": "a record of the sealed store",
     "swarmsec.services.rotation_steps.load_around": "rows of the store, each held to its digest",
+    "swarmsec.services.rotation_steps.load_longest_unheard": "rows of the store, each held to its digest",
     "swarmsec.services.rotation_steps.load_rotation": "rows of the store, each held to its digest",
     "swarmsec.services.secret_rotation_records.load_services": "rows of the store, each held to its digest",
     "swarmsec.wiring.validating.parse_command": "a command line of the operator's own, taken apart by shlex",

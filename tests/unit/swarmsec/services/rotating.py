@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import partial
 
 from ca.identity import NodeRole
 from ca.rotation import Phase
+from swarmsec.audit.actions import Action
+from swarmsec.audit.entry import ObjectRef
 from swarmsec.services.authority import Authority
 from swarmsec.services.enrolled_nodes import enrolled_nodes
 from swarmsec.services.follow_rotation import must_renew, note_call, note_issued, seen_of
@@ -16,8 +19,9 @@ from swarmsec.services.records import CertificateRecord
 from swarmsec.services.renew_node import renew_node
 from swarmsec.services.rotate_authority import Begun, Held, LeftOut, abort_rotation, begin_rotation, do_next_step
 from swarmsec.services.rotate_authority import finish_without as leave_out
-from swarmsec.services.rotation_records import RotationRecord
+from swarmsec.services.rotation_records import RotationNode, RotationRecord
 from swarmsec.services.rotation_status import RotationStatus, rotation_status
+from swarmsec.services.rotation_steps import ROWS_PER_ENTRY
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key, request_of
 
@@ -72,6 +76,20 @@ def enrol(desk: Desk, name: str, role: NodeRole = NodeRole.WORKER) -> Follower:
     return Follower(desk, name, desk.issue(role, name, new_key()), desk.authority.trusted_pem)
 
 
+def add_nodes(desk: Desk, count: int) -> None:
+    """As many nodes that trust both roots and wait for the others."""
+
+    def unit(transaction: Transaction, first: int) -> None:
+        rotation = newest_in(transaction).id
+        for number in range(first, min(first + ROWS_PER_ENTRY, count)):
+            node = RotationNode(rotation=rotation, node=f"x{number:04d}", step="acknowledged", since=1)
+            transaction.rotations.put_node(node)
+        transaction.log(OPERATOR.event(Action.CA_ROTATE_NODE, ObjectRef(type="root-rotation", id=str(rotation))))
+
+    for first in range(0, count, ROWS_PER_ENTRY):
+        desk.home.store.write(partial(unit, first=first))
+
+
 def begin(desk: Desk, wanted: NextRoot = LIKE_THE_PRESENT) -> Begun:
     return desk.home.store.write(
         lambda transaction: begin_rotation(
@@ -99,7 +117,11 @@ def finish_without(desk: Desk, *nodes: str) -> LeftOut:
 
 
 def newest(desk: Desk) -> RotationRecord:
-    record = desk.home.store.read(lambda transaction: transaction.rotations.newest())
+    return desk.home.store.read(newest_in)
+
+
+def newest_in(transaction: Transaction) -> RotationRecord:
+    record = transaction.rotations.newest()
     assert record is not None
     return record
 

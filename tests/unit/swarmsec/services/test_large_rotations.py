@@ -1,0 +1,25 @@
+"""A rotation of many nodes: who holds it up is named all the same."""
+
+from __future__ import annotations
+
+from swarmsec.services.rotation_status import MAX_NAMED
+from tests.unit.swarmsec.services.desk import Desk
+from tests.unit.swarmsec.services.rotating import add_nodes, begin, carry_on, enrol, status
+
+
+def test_of_many_who_hold_it_up_those_unheard_of_for_longest_are_named(desk: Desk) -> None:
+    follower = enrol(desk, "n1")
+    begin(desk)
+    carry_on(desk)
+    add_nodes(desk, MAX_NAMED + 20)
+    heard = {"n1": 1, **{f"x{number:04d}": 5 + number for number in range(MAX_NAMED + 10)}}
+    desk.home.store.write(lambda transaction: transaction.rotations.note_contacts(heard))
+
+    seen = status(desk)
+
+    assert (seen.waiting, len(seen.blockers)) == (MAX_NAMED + 21, MAX_NAMED)
+    never = [f"x{number:04d}" for number in range(MAX_NAMED + 10, MAX_NAMED + 20)]
+    named = [blocker.node for blocker in seen.blockers]
+    assert named == [*never, "n1", *(f"x{number:04d}" for number in range(MAX_NAMED - 11))]
+    assert {blocker.awaits for blocker in seen.blockers} == {"reissued", "acknowledged"}
+    assert follower.calls == 0
