@@ -67,11 +67,6 @@ def refusal_of(requester: Requester, presented: CertificateRecord | None = None)
     return Refusal(Denied(why, hint="join with: swarmsec node join --server URL --token TOKEN --dir DIR"), event)
 
 
-def has_news(transaction: Transaction, authority: Authority, seen: Seen) -> bool:
-    """Whether a call of a node moves the rotation; most do not, and need no write."""
-    return authority.rotation is not None and _event(transaction, authority, authority.rotation, seen) is not None
-
-
 def note_call(transaction: Transaction, authority: Authority, seen: Seen, requester: Requester) -> None:
     """Take what a node's call says.
 

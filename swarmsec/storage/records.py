@@ -189,6 +189,15 @@ def looks_of_issuing(
     return looks
 
 
+def looks_of_calling(presented: bytes) -> list[Look]:
+    """What a unit looks for that takes up a call.
+
+    Args:
+        presented: SHA-256 of the certificate that was shown.
+    """
+    return [Look(tables.certificates, "sha256", presented)]
+
+
 def _certificate(row: Row) -> CertificateRecord:
     values = _values(row)
     return CertificateRecord(**{**values, "status": CertificateStatus(str(values["status"]))})

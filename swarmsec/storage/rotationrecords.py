@@ -61,9 +61,8 @@ class Rotations:
 
     def another_at(self, rotation: int, step: str, *, than: str) -> RotationNode | None:
         """Any node at a step but the one named, or None."""
-        table = tables.rotation_nodes
-        conditions = (table.c.rotation == rotation, table.c.step == step, table.c.node != than)
-        row = next(self._transaction.select(table, *conditions, limit=1), None)
+        found = self._transaction.find_some(2, tables.rotation_nodes, rotation=rotation, step=step)
+        row = next((each for each in found if each["node"] != than), None)
         return None if row is None else RotationNode(**_values(row))
 
     def counts(self, rotation: int) -> Mapping[str, int]:

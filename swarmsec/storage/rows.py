@@ -141,9 +141,10 @@ def delete_row(connection: Connection, table: Table, row: Row) -> None:
 
 
 @lru_cache(maxsize=128)
-def _lookup(table: Table, names: tuple[str, ...]) -> Select[Any]:
-    conditions = [table.c[name] == bindparam(name) for name in names]
-    return select(table).where(*conditions).order_by(*table.primary_key.columns)
+def _lookup(table: Table, names: tuple[str, ...], count: int | None) -> Select[Any]:
+    statement = select(table).where(*(table.c[name] == bindparam(name) for name in names))
+    # In key order the database might read all rows before those that are wanted; only some are wanted in none.
+    return statement.order_by(*table.primary_key.columns) if count is None else statement.limit(count)
 
 
 @lru_cache(maxsize=64)
@@ -151,13 +152,13 @@ def _names(table: Table) -> tuple[str, ...]:
     return tuple(str(column.name) for column in table.columns)
 
 
-def find_rows(connection: Connection, table: Table, equals: Row) -> list[Row]:
-    """Read the rows with these values, in key order, each verified.
+def find_rows(connection: Connection, table: Table, equals: Row, count: int | None = None) -> list[Row]:
+    """Read the rows with these values, each verified: all in key order, or at most ``count`` in no order.
 
     Raises:
         StoreCorrupt: a row does not match its digest.
     """
-    return fetch_rows(connection, table, _lookup(table, tuple(equals)), equals)
+    return fetch_rows(connection, table, _lookup(table, tuple(equals), count), equals)
 
 
 def fetch_rows(connection: Connection, table: Table, statement: Select[Any], values: Row) -> list[Row]:

@@ -223,6 +223,11 @@ class Transaction:
         self._inserts.flush_matching(table, equals)
         return rows.find_rows(self._connection, table, equals)
 
+    def find_some(self, count: int, table: Table, **equals: Any) -> list[Row]:
+        """At most so many of the rows with these values, in no order, verified; an index makes it cheap."""
+        self._inserts.flush_matching(table, equals)
+        return rows.find_rows(self._connection, table, equals, count)
+
     def find_once(self, table: Table, **equals: Any) -> Row | None:
         """As ``find``, for what every unit of a group asks for: the database is asked once until the table changes."""
         return next(iter(self.find_all_once(table, **equals)), None)

@@ -23,15 +23,7 @@ from swarmsec.server.node_api import CheckAnswer, JoinAnswer, WaitAnswer
 from swarmsec.server.ports import Check, Refusal
 from swarmsec.services.authority import Authority
 from swarmsec.services.cross_signing import cross_sign_for_swarm
-from swarmsec.services.follow_rotation import (
-    Seen,
-    has_news,
-    must_renew,
-    note_call,
-    note_issued,
-    refusal_of,
-    seen_of,
-)
+from swarmsec.services.follow_rotation import Seen, must_renew, note_call, note_issued, refusal_of, seen_of
 from swarmsec.services.hold_nodes import POLL_SECONDS
 from swarmsec.services.join_node import JoinRequest, join_node
 from swarmsec.services.list_certificates import list_certificates
@@ -43,7 +35,7 @@ from swarmsec.services.renew_node import renew_node, role_word
 from swarmsec.services.requester import Requester
 from swarmsec.services.sign_for_swarm import sign_for_swarm
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.storage.records import looks_of_issuing
+from swarmsec.storage.records import looks_of_calling, looks_of_issuing
 from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.identities import IssuedIdentities
@@ -161,20 +153,15 @@ class AuthorityServices:
         if self._authorities.current.rotation is None:
             return check_answer(self._authorities.current)
 
-        def look(transaction: Transaction) -> tuple[Authority, Seen, bool]:
-            authority = self._authorities.at(transaction)
+        def unit(transaction: Transaction) -> tuple[Authority, Seen]:
             seen = seen_of(transaction, presented, roots_sha256, requester)
-            return authority, seen, has_news(transaction, authority, seen)
+            note_call(transaction, self._authorities.at(transaction), seen, requester)
+            # What the call said may have ended a phase.
+            return self._authorities.at(transaction), seen
 
-        def note(transaction: Transaction) -> Authority:
-            authority = self._authorities.at(transaction)
-            note_call(transaction, authority, seen_of(transaction, presented, roots_sha256, requester), requester)
-            return self._authorities.at(transaction)
-
-        authority, seen, is_news = await asyncio.to_thread(self._store.read, look)
+        # Also where there is no news: in a storm of calls a place in a group costs less than a look of its own.
+        authority, seen = await self._writer.write(unit, looks_of_calling(presented))
         self.contacts[seen.node] = unix_seconds(self._store.clock)
-        if is_news:
-            authority = await self._writer.write(note)
         wait = self._turns.wait_for(seen.node) if must_renew(authority, seen.presented) else None
         pause = self._turns.pause if authority.rotation is not None else 0
         return check_answer(authority, renew=wait == 0, retry_after=pause if wait is None else wait)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,6 +24,7 @@ from swarmsec.services.rotate_authority import finish_without as leave_out
 from swarmsec.services.rotation_records import RotationNode, RotationRecord
 from swarmsec.services.rotation_status import RotationStatus, rotation_status
 from swarmsec.services.rotation_steps import ROWS_PER_ENTRY
+from swarmsec.storage.database import driver_of
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key, request_of
 
@@ -88,6 +91,21 @@ def add_nodes(desk: Desk, count: int) -> None:
 
     for first in range(0, count, ROWS_PER_ENTRY):
         desk.home.store.write(partial(unit, first=first))
+
+
+def instructions(desk: Desk, work: Callable[[], object]) -> int:
+    """How many instructions of SQLite's machine the writing connection takes for a work."""
+    taken = itertools.count()
+
+    def watch(tell: Callable[[], int] | None) -> None:
+        with desk.home.store.exclusive() as connection:
+            driver_of(connection).set_progress_handler(tell, 1)
+
+    # NOTE: what the handler returns stops a statement unless it is 0.
+    watch(lambda: 0 * next(taken))
+    work()
+    watch(None)
+    return next(taken)
 
 
 def begin(desk: Desk, wanted: NextRoot = LIKE_THE_PRESENT) -> Begun:

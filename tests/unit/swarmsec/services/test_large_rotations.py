@@ -1,10 +1,24 @@
-"""A rotation of many nodes: who holds it up is named all the same."""
+"""A rotation of many nodes: what a call costs does not grow with them, and who holds it up is named all the same."""
 
 from __future__ import annotations
 
 from swarmsec.services.rotation_status import MAX_NAMED
 from tests.unit.swarmsec.services.desk import Desk
-from tests.unit.swarmsec.services.rotating import add_nodes, begin, carry_on, enrol, status
+from tests.unit.swarmsec.services.rotating import add_nodes, begin, carry_on, enrol, instructions, status
+
+
+def test_a_call_costs_the_database_the_same_among_ten_nodes_and_among_five_hundred(desk: Desk) -> None:
+    caller, other, third = (enrol(desk, name) for name in ("n1", "n2", "n3"))
+    begin(desk)
+    carry_on(desk)
+    add_nodes(desk, 10)
+    few = instructions(desk, caller.follow)
+    add_nodes(desk, 500)
+    many = instructions(desk, other.follow)
+
+    # The depth of an index may differ.
+    assert many < 1.2 * few
+    assert third.call().rotation is not None
 
 
 def test_of_many_who_hold_it_up_those_unheard_of_for_longest_are_named(desk: Desk) -> None:
