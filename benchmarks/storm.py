@@ -42,15 +42,18 @@ def run() -> list[Figure]:
         stack.callback(home.stop)
         home.create(settings=_SETTINGS).serve()
         (directory / "roots.pem").write_bytes(home.roots)
+        begun = _processor_seconds(home.process.pid)
         joined = _crowd(home, directory, home.token(), None)
+        between = _processor_seconds(home.process.pid)
         rotation = _Rotation(home)
         stack.callback(rotation.stop)
         followed = None if _trouble(joined) else _crowd(home, directory, "", rotation)
-        return [
-            _time("join", joined, joined.seconds, JOIN_SECONDS),
-            *([] if followed is None else [_rotation_time(rotation, followed)]),
-            _memory(_peak_memory_mb(home.process.pid)),
-        ]
+        seconds, why = rotation.wait()
+        ended = _processor_seconds(home.process.pid)
+        figures = [_time("join", joined, joined.seconds, JOIN_SECONDS, between - begun)]
+        if followed is not None:
+            figures.append(_time("follow a rotation", followed, seconds, ROTATION_SECONDS, ended - between, why))
+        return [*figures, _memory(_peak_memory_mb(home.process.pid))]
 
 
 class _Rotation:
@@ -72,7 +75,8 @@ class _Rotation:
 
     def wait(self) -> tuple[float, str]:
         """How many seconds it took, and why it failed, or nothing."""
-        assert self._process is not None
+        if self._process is None:
+            return 0.0, "never begun"
         try:
             said, _ = self._process.communicate(timeout=_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -114,15 +118,11 @@ def _crowd(home: ServedHome, directory: Path, token: str, rotation: _Rotation | 
     return Outcome(**json.loads(said))
 
 
-def _rotation_time(rotation: _Rotation, followed: Outcome) -> Figure:
-    seconds, why = rotation.wait()
-    return _time("follow a rotation", followed, seconds, ROTATION_SECONDS, why)
-
-
-def _time(name: str, outcome: Outcome, seconds: float, aim: float, why: str = "") -> Figure:
+def _time(name: str, outcome: Outcome, seconds: float, aim: float, processor: float, why: str = "") -> Figure:
     trouble = "; ".join(words for words in (why, _trouble(outcome)) if words)
     calls = f"p50 {outcome.p50_ms:,.0f} ms, p99 {outcome.p99_ms:,.0f} ms, {outcome.again} made again"
-    words = f"{NODES:,} nodes {name} (calls: {calls}, {trouble or 'no error'})"
+    cost = f"{processor / NODES * 1000:.1f} ms of the server's processor time a node"
+    words = f"{NODES:,} nodes {name} ({cost}; calls: {calls}, {trouble or 'no error'})"
     bound = round(aim * NODES / 4700 / PACE_SECONDS, 4)
     # Time that did not lead to the end holds no aim, however short it was.
     taken = math.inf if trouble else seconds
@@ -138,6 +138,12 @@ def _trouble(outcome: Outcome) -> str:
 
 def _memory(megabytes: float) -> Figure:
     return single_figure("memory of the server meanwhile", "the bound", "MB at most", megabytes, MEMORY_MB)
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a process took of the processors so far (proc(5), utime and stime)."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_memory_mb(pid: int) -> float:
