@@ -2,7 +2,8 @@
 
 SQLite: write-ahead log, ``synchronous=FULL`` (a commit is on disk before it is answered), ``secure_delete`` (freed
 pages are zeroed), ``trusted_schema=OFF`` and ``cell_size_check`` (a database file from elsewhere runs no code and is
-checked while it is read). PostgreSQL: ``synchronous_commit=on`` and bounded waits for locks.
+checked while it is read). Connections that only read are kept while the file is the one that they opened, byte for byte
+as they know it. PostgreSQL: ``synchronous_commit=on`` and bounded waits for locks.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import QueuePool
 
 from swarmsec.errors import UsageProblem
 
 WRITE: Final = "swarmsec_write"
 """Execution option of a connection whose transaction will write."""
 LOCK_WAIT_SECONDS: Final = 10
+KEPT_READERS: Final = 4
+_FILE: Final = "file"
+_LOG: Final = "write-ahead log"
 SQLITE_SETTINGS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -60,11 +64,16 @@ def parse_url(text: str, home: Path) -> URL:
 def open_engine(url: URL) -> Engine:
     """Make the engine; nothing is connected yet."""
     if url.drivername == "sqlite":
-        # One connection per use: a SQLite connection is cheap, and a kept one would hide a replaced file.
-        # It may change threads, because a store opened by one thread is written to by another; ``Store`` keeps its
-        # writers apart.
+        # Opening one reads the whole schema, a millisecond of processor time, so a few are kept.
+        # A connection may change threads, because a store opened by one thread is written to by another; ``Store``
+        # keeps its writers apart.
         settings = {"timeout": LOCK_WAIT_SECONDS, "check_same_thread": False}
-        engine = create_engine(url, poolclass=NullPool, connect_args=settings)
+        engine = create_engine(
+            url, poolclass=QueuePool, pool_size=KEPT_READERS, max_overflow=-1, pool_use_lifo=True, connect_args=settings
+        )
+        file = KeptFile(Path(url.database or ":memory:"))
+        event.listen(engine, "do_connect", file.note)
+        event.listen(engine, "checkout", file.verify_unchanged)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -78,6 +87,61 @@ def open_engine(url: URL) -> Engine:
         ) from None
     except (ArgumentError, ValueError):
         raise UsageProblem("expected [storage] url with parameters that the PostgreSQL driver knows") from None
+
+
+class KeptFile:
+    """The file of a database, of which a kept connection would otherwise go on to tell what it once held.
+
+    A connection keeps open what it opened, and pages that it has read for as long as the write-ahead log says nothing
+    new; SQLite itself does not notice that either file was removed, replaced, truncated or written by others
+    (https://www.sqlite.org/howtocorrupt.html). So whoever takes a connection looks at both: one that knows another
+    file, or the same before its last change, is closed, and a new one finds what is there. A checkpoint changes the
+    file too; after each, connections are opened once more.
+
+    Args:
+        path: of the database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._log_path = path.with_name(f"{path.name}-wal")
+
+    def note(self, dialect: object, record: Any, *_: object) -> None:
+        """Remember which file a connection is about to open, and in which state."""
+        record.info[_FILE] = self._state()
+
+    def verify_unchanged(self, connection: object, record: Any, proxy: object) -> None:
+        """Have the pool open another connection where this one's files are not those that are there.
+
+        Raises:
+            DisconnectionError: for the pool.
+        """
+        info, state, log = record.info, self._state(), self._log_identity()
+        known, known_log, is_new = info[_FILE], info.get(_LOG), _LOG not in info
+        if known is None or known_log is None:
+            # Who finds no file makes one, and the log with the first look into it.
+            known, known_log = known or state, known_log or log
+            info.update({_FILE: known, _LOG: known_log})
+        # What changed while a connection was being opened is in it: the same file will do, once.
+        is_same = known == state or (is_new and known is not None and state is not None and known[:2] == state[:2])
+        if not is_same or known_log != log:
+            raise DisconnectionError("the files of the database were replaced or changed by others")
+
+    def _state(self) -> tuple[int, ...] | None:
+        """Which file it is, and when it was changed last; None where there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    def _log_identity(self) -> tuple[int, int] | None:
+        """Which file the write-ahead log is: it changes with each commit, and SQLite follows that by itself."""
+        try:
+            found = self._log_path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _postgresql_options() -> str:
