@@ -1,8 +1,8 @@
 """Speaking with an authority's server as a node does: bounded requests to a verified peer.
 
-Nothing is followed or kept open. A server that changes its certificates ends the handshakes under way; what was begun
-then is begun once more, since a node's requests may be repeated: each is for one key. What a server says in a refusal
-is repeated to a person without characters that could steer a terminal.
+Nothing is followed, and nothing kept open but in a ``conversation``. A server that removes a root ends the handshakes
+under way; what was begun then is begun once more, since a node's requests may be repeated: each is for one key. What a
+server says in a refusal is repeated to a person without characters that could steer a terminal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -27,6 +27,11 @@ from ca.bundle import parse_bundle, write_bundle
 from ca.hosts import parse_host
 from ca.tokens import JoinToken, digest_of_bundle
 from swarmsec.errors import Denied, Unavailable, UsageProblem
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+    from swarmsec.wiring.conversation import Conversation
 
 MAX_ANSWER: Final = 262_144
 TIMEOUT_SECONDS: Final = 10.0
@@ -88,7 +93,13 @@ def fetch_bundle(base: str, token: JoinToken) -> bytes:
 
 
 def ask(
-    base: str, path: str, members: Mapping[str, object], *, roots: bytes, pair: KeyPair | None = None
+    base: str,
+    path: str,
+    members: Mapping[str, object],
+    *,
+    roots: bytes,
+    pair: KeyPair | None = None,
+    over: Conversation | None = None,
 ) -> dict[str, Any]:
     """Post a JSON document and return the JSON answer.
 
@@ -98,28 +109,36 @@ def ask(
         members: of the document.
         roots: the server is verified under these, PEM.
         pair: shown to the server, if given.
+        over: with the requests before and after it, if given.
 
     Raises:
         Denied, UsageProblem, Unavailable: as the server says, or because nothing usable came.
     """
-    status, document = exchange(base, path, members, roots=roots, pair=pair)
+    status, document = exchange(base, path, members, roots=roots, pair=pair, over=over)
     if status != 200:
         raise _worded(status, document)
     return document
 
 
 def exchange(
-    base: str, path: str, members: Mapping[str, object], *, roots: bytes, pair: KeyPair | None = None
+    base: str,
+    path: str,
+    members: Mapping[str, object],
+    *,
+    roots: bytes,
+    pair: KeyPair | None = None,
+    over: Conversation | None = None,
 ) -> tuple[int, dict[str, Any]]:
     """Post a JSON document; returns status 200 or 202 and the JSON answer.
 
     Args:
-        base, path, members, roots, pair: as for ``ask``.
+        base, path, members, roots, pair, over: as for ``ask``.
 
     Raises:
         Denied, UsageProblem, Unavailable: as ``ask``.
     """
-    status, body = _call("POST", f"{base}{path}", roots=roots, body=json.dumps(members).encode(), pair=pair)
+    body = json.dumps(members).encode()
+    status, body = _call("POST", f"{base}{path}", roots=roots, body=body, pair=pair, over=over)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -217,9 +236,10 @@ def _call(
     body: bytes | None = None,
     pair: KeyPair | None = None,
     limit: int = MAX_ANSWER,
+    over: Conversation | None = None,
 ) -> tuple[int, bytes]:
     """One bounded HTTPS request; without roots nothing about the peer is verified."""
-    arguments: dict[str, Any] = {"roots": roots, "body": body, "pair": pair, "limit": limit}
+    arguments: dict[str, Any] = {"roots": roots, "body": body, "pair": pair, "limit": limit, "over": over}
     try:
         return _call_once(method, url, **arguments)
     except _ConnectionEnded:
@@ -228,17 +248,21 @@ def _call(
 
 
 def _call_once(
-    method: str, url: str, *, roots: bytes | None, body: bytes | None, pair: KeyPair | None, limit: int
+    method: str,
+    url: str,
+    *,
+    roots: bytes | None,
+    body: bytes | None,
+    pair: KeyPair | None,
+    limit: int,
+    over: Conversation | None,
 ) -> tuple[int, bytes]:
     import warnings
 
     import urllib3
 
     headers = {"Content-Type": "application/json"} if body is not None else {}
-    with (
-        urllib3.PoolManager(ssl_context=tls_context(roots, pair), timeout=TIMEOUT_SECONDS, retries=False) as pool,
-        warnings.catch_warnings(),
-    ):
+    with _pool_of(over, roots, pair) as pool, warnings.catch_warnings():
         # The one unverified request is meant: what it brings is believed for its digest alone.
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
         try:
@@ -249,6 +273,28 @@ def _call_once(
     if len(data) > limit:
         raise Unavailable(f"expected at most {limit} bytes from {url}")
     return response.status, data
+
+
+@contextmanager
+def _pool_of(over: Conversation | None, roots: bytes | None, pair: KeyPair | None) -> Iterator[PoolManager]:
+    """A conversation's, which goes on unless the request fails; or one for a single request."""
+    pool = build_pool(roots, pair) if over is None else over.pool(roots, pair)
+    is_answered = False
+    try:
+        yield pool
+        is_answered = True
+    finally:
+        if over is None:
+            pool.clear()
+        elif not is_answered:
+            over.close()
+
+
+def build_pool(roots: bytes | None, pair: KeyPair | None) -> PoolManager:
+    """Where connections are opened as ``tls_context`` says, and nothing is tried twice."""
+    import urllib3
+
+    return urllib3.PoolManager(ssl_context=tls_context(roots, pair), timeout=TIMEOUT_SECONDS, retries=False)
 
 
 def tls_context(roots: bytes | None, pair: KeyPair | None) -> ssl.SSLContext:

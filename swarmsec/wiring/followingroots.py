@@ -15,6 +15,7 @@ from typing import Any, Final
 from swarmsec.errors import Denied
 from swarmsec.wiring.answers import answered_bundle
 from swarmsec.wiring.authorityclient import ask
+from swarmsec.wiring.conversation import Conversation
 from swarmsec.wiring.nodefiles import NodeFiles, write_roots, writing
 
 PATH: Final = "/api/v1/node/check"
@@ -37,13 +38,14 @@ class Checked:
     has_new_roots: bool
 
 
-def check_roots(base: str, files: NodeFiles, *, now: Callable[[], datetime]) -> Checked:
+def check_roots(base: str, files: NodeFiles, *, now: Callable[[], datetime], over: Conversation) -> Checked:
     """Ask which roots to trust, and store them where they are others.
 
     Args:
         base: from ``authorityclient.parse_server``.
         files: of the node; the caller holds its directory.
         now: the wall clock.
+        over: with what else the node asks in this look.
 
     Raises:
         Denied: the answer is not to be believed, or the authority refuses.
@@ -52,7 +54,7 @@ def check_roots(base: str, files: NodeFiles, *, now: Callable[[], datetime]) -> 
     known = files.roots
     for _ in range(_ROUNDS):
         members = {"roots_sha256": hashlib.sha256(files.roots).hexdigest()}
-        answer = ask(base, PATH, members, roots=files.roots, pair=files.pair)
+        answer = ask(base, PATH, members, roots=files.roots, pair=files.pair, over=over)
         bundle = answered_bundle(answer, trusted=files.roots, now=now())
         if bundle == files.roots:
             break

@@ -24,6 +24,7 @@ from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import Denied, SwarmsecError, Unavailable, UsageProblem, describe
 from swarmsec.wiring.answers import Issued, verify_answer
 from swarmsec.wiring.authorityclient import ask, parse_server, signing_request
+from swarmsec.wiring.conversation import Conversation
 from swarmsec.wiring.filekinds import NODE_FILES, FileKind
 from swarmsec.wiring.followingroots import Checked, check_roots
 from swarmsec.wiring.nodefiles import (
@@ -89,15 +90,16 @@ def renew(
         Unavailable: the authority cannot be reached, a file cannot be written, or another process is at work.
     """
     base = parse_server(server)
-    with alone(directory):
+    with alone(directory), Conversation() as over:
         files = open_node_files(directory, kind)
         _verify_renewable(files, now())
         due = due_time(files)
         may_wait = if_due and now() < due
-        checked = _check(base, files, now)
+        checked = _check(base, files, now, over)
         if may_wait and not (checked and checked.renew):
             return Renewal(certificate=files.pair.certificate, is_new=False, due=due)
-        return _renew(base, checked.files if checked else files, now, phase=checked.phase if checked else "")
+        phase = checked.phase if checked else ""
+        return _renew(base, checked.files if checked else files, now, over, phase=phase)
 
 
 def keep_renewed(
@@ -150,14 +152,14 @@ class _Look:
 
 
 def _look(base: str, directory: Path, now: Now, kind: FileKind) -> _Look:
-    with alone(directory):
+    with alone(directory), Conversation() as over:
         files = open_node_files(directory, kind)
         _verify_renewable(files, now())
-        checked = check_roots(base, files, now=now)
+        checked = check_roots(base, files, now=now, over=over)
         if now() < due_time(files) and not checked.renew:
             line = f"trusts {_count(checked.files.roots)} from now on" if checked.has_new_roots else ""
             return _Look(line=line, retry_after=checked.retry_after)
-        renewed = _renew(base, checked.files, now, phase=checked.phase)
+        renewed = _renew(base, checked.files, now, over, phase=checked.phase)
     serial = f"{renewed.certificate.serial_number:x}"
     line = f"renewed {renewed.name}: {serial}, due {renewed.due:%Y-%m-%dT%H:%M:%SZ}"
     return _Look(line=line, retry_after=checked.retry_after)
@@ -168,10 +170,10 @@ def _count(roots: bytes) -> str:
     return f"the root{'s' if len(names) > 1 else ''} {' and '.join(names)}"
 
 
-def _check(base: str, files: NodeFiles, now: Now) -> Checked | None:
+def _check(base: str, files: NodeFiles, now: Now, over: Conversation) -> Checked | None:
     """Ask which roots to trust; who cannot be reached now is asked another time."""
     try:
-        return check_roots(base, files, now=now)
+        return check_roots(base, files, now=now, over=over)
     except Unavailable:
         return None
 
@@ -234,12 +236,13 @@ def _verify_renewable(files: NodeFiles, now: datetime) -> None:
         )
 
 
-def _renew(base: str, files: NodeFiles, now: Now, *, phase: str) -> Renewal:
+def _renew(base: str, files: NodeFiles, now: Now, over: Conversation, *, phase: str) -> Renewal:
     directory, kind = files.directory, files.kind
     with writing(directory):
         # The key is on disk before anybody is asked: an answer that is lost is asked for again with the same key.
         key = make_key(directory / kind.next_key)
-        answer = ask(base, "/api/v1/node/renew", {"csr": signing_request(key)}, roots=files.roots, pair=files.pair)
+        members = {"csr": signing_request(key)}
+        answer = ask(base, "/api/v1/node/renew", members, roots=files.roots, pair=files.pair, over=over)
         issued = verify_answer(answer, key.public_key(), trusted=files.roots, now=now(), subject_of=kind.subject_of)
         verify_same_node(files.pair.certificate, issued)
         if issued.bundle != files.roots:
@@ -248,7 +251,7 @@ def _renew(base: str, files: NodeFiles, now: Now, *, phase: str) -> Renewal:
     renewed = open_node_files(directory, kind)
     if phase:
         # A rotation waits until a node was seen with its new certificate.
-        _check(base, renewed, now)
+        _check(base, renewed, now, over)
     return Renewal(certificate=issued.certificate, is_new=True, due=due_time(renewed))
 
 

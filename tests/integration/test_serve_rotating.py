@@ -60,6 +60,37 @@ def asked(connection: Connection) -> int | None:
         return None
 
 
+def handshakes(served: ServedHome, auditor: Bearer) -> int:
+    """How many the server has accepted, this one among them."""
+    text = served.ask("GET", "/metrics", auditor).body.decode()
+    name = 'swarmsec_tls_handshakes_total{result="accepted"}'
+    (line,) = (line for line in text.splitlines() if line.startswith(name))
+    return int(float(line.split()[-1]))
+
+
+def test_a_look_of_a_node_takes_one_handshake_for_each_certificate_that_it_shows(
+    served: ServedHome, tmp_path: Path
+) -> None:
+    node, other, auditor = join(served, tmp_path, "a"), join(served, tmp_path, "b"), served.identity("auditor")
+    # It goes on without the command.
+    served.run("ca", "rotate", "--timeout", "1s")
+    wait_phase(served, "distributing")
+    begun = handshakes(served, auditor)
+    assert follow(served, node).returncode == 0
+    # It took the bundle and said so.
+    taken = handshakes(served, auditor) - begun - 1
+    assert follow(served, other).returncode == 0
+    wait_phase(served, "reissuing")
+    begun = handshakes(served, auditor)
+    # It asked, renewed, and came again with the new certificate.
+    assert "renewed" in follow(served, node).stderr
+    renewed = handshakes(served, auditor) - begun - 1
+    assert follow(served, other).returncode == 0
+    wait_ended(served)
+
+    assert (taken, renewed) == (1, 2)
+
+
 def test_nodes_follow_by_themselves_and_the_old_root_is_worth_nothing(served: ServedHome, tmp_path: Path) -> None:
     nodes = [join(served, tmp_path, "a"), join(served, tmp_path, "b"), join(served, tmp_path, "m", NodeRole.MANAGER)]
     old_roots, old_token, former = served.roots, served.token(), bearer_of(nodes[0])

@@ -21,6 +21,7 @@ from swarmsec.services.records import CertificateRecord
 from swarmsec.services.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.renew_node import renew_node
 from swarmsec.wiring.authorityclient import KeyPair
+from swarmsec.wiring.conversation import Conversation
 from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, make_key, write_certificate, write_roots
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk
@@ -38,7 +39,14 @@ class FakeServer:
     is_down: bool = False
 
     def ask(
-        self, base: str, path: str, members: Mapping[str, object], *, roots: bytes, pair: KeyPair | None = None
+        self,
+        base: str,
+        path: str,
+        members: Mapping[str, object],
+        *,
+        roots: bytes,
+        pair: KeyPair | None = None,
+        over: Conversation | None = None,
     ) -> dict[str, Any]:
         """In place of ``authorityclient.ask``."""
         self.asked.append(path)
