@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
+
+MAX_NAME: Final = 300
+"""Characters of a path in an error."""
 
 
 def read_private_file(path: Path, *, limit: int) -> bytes:
@@ -18,25 +22,10 @@ def read_private_file(path: Path, *, limit: int) -> bytes:
 
     Raises:
         NotFound: it does not exist.
-        UsageProblem: others may read it, or it is too large.
+        UsageProblem: others may read it, it is too large, or it is something else than a file.
         Unavailable: it cannot be read.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise NotFound(f"no file {path}") from None
-    except OSError as error:
-        raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if mode & 0o077:
-            raise UsageProblem(
-                f"expected {path} to be readable by its owner alone, got mode {mode:04o}", hint=f"chmod 600 {path}"
-            )
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise UsageProblem(f"expected at most {limit} bytes in {path}")
-    return data
+    return _read(path, limit=limit, private=True)
 
 
 def read_bounded(path: Path, *, limit: int) -> bytes:
@@ -45,13 +34,39 @@ def read_bounded(path: Path, *, limit: int) -> bytes:
     Raises:
         NotFound, UsageProblem, Unavailable: as ``read_private_file``, but whatever its mode.
     """
+    return _read(path, limit=limit, private=False)
+
+
+def _read(path: Path, *, limit: int, private: bool) -> bytes:
+    name = f"{path!s:.{MAX_NAME}}"
     try:
-        with path.open("rb") as file:
+        # A named pipe is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            _verify_kind(os.fstat(descriptor).st_mode, descriptor, name, private=private)
             data = file.read(limit + 1)
     except FileNotFoundError:
-        raise NotFound(f"no file {path}") from None
+        raise NotFound(f"no file {name}") from None
     except OSError as error:
-        raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
+        raise Unavailable(f"{name} could not be read: {error.strerror}", hint="check its owner and mode") from None
     if len(data) > limit:
-        raise UsageProblem(f"expected at most {limit} bytes in {path}")
+        raise UsageProblem(f"expected at most {limit} bytes in {name}")
     return data
+
+
+def _verify_kind(mode: int, descriptor: int, name: str, *, private: bool) -> None:
+    """Take a regular file, or what a shell hands over as ``<(command)`` or ``/dev/stdin``."""
+    if _is_handed_over(mode, descriptor):
+        os.set_blocking(descriptor, True)
+    elif not stat.S_ISREG(mode):
+        raise UsageProblem(f"expected a file at {name}, got something else", hint="give the path of a regular file")
+    permissions = stat.S_IMODE(mode)
+    if private and permissions & 0o077:
+        raise UsageProblem(
+            f"expected {name} to be readable by its owner alone, got mode {permissions:04o}", hint=f"chmod 600 {name}"
+        )
+
+
+def _is_handed_over(mode: int, descriptor: int) -> bool:
+    """Whether this is a pipe without a name, which somebody is writing to or has written to."""
+    return stat.S_ISFIFO(mode) and str(Path(f"/proc/self/fd/{descriptor}").readlink()).startswith("pipe:")
