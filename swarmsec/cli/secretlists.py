@@ -62,7 +62,7 @@ def show(context: click.Context, name: str) -> None:
     from swarmsec.plaintext import plain_text
     from swarmsec.secretstore.labels import load_labels
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.keep_secrets import find_secret
+    from swarmsec.services.kept_secrets import find_secret
     from swarmsec.services.secret_ages import age_of
 
     checked = SecretName.parse(name)
@@ -96,7 +96,7 @@ def versions(context: click.Context, name: str) -> None:
     from swarmsec.cli.tables import print_table
     from swarmsec.clock import rfc3339_seconds
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.keep_secrets import describe_version, find_secret
+    from swarmsec.services.kept_secrets import describe_version, find_secret
 
     checked = SecretName.parse(name)
     with opened_home(context) as home:
@@ -120,7 +120,7 @@ def versions(context: click.Context, name: str) -> None:
 
 
 def _document(item: SecretAge) -> dict[str, object]:
-    from swarmsec.services.keep_secrets import describe_secret
+    from swarmsec.services.kept_secrets import describe_secret
     from swarmsec.services.secret_ages import describe_age
 
     return {**describe_secret(item.kept), **describe_age(item)}

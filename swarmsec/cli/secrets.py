@@ -17,7 +17,7 @@ from swarmsec.cli.secretlists import list_command, show, versions
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.keep_secrets import KeptSecret
+    from swarmsec.services.kept_secrets import KeptSecret
     from swarmsec.services.ports import Transaction
     from swarmsec.wiring.home import Home
 
@@ -267,7 +267,7 @@ def _forget_erased(home: Home) -> None:
 
 
 def _report(context: click.Context, kept: KeptSecret, text: str) -> None:
-    from swarmsec.services.keep_secrets import describe_secret
+    from swarmsec.services.kept_secrets import describe_secret
 
     if options_of(context).json:
         document: dict[str, Any] = describe_secret(kept)

@@ -25,7 +25,7 @@ from swarmsec.services.attach_intents import record_attach, record_detach
 from swarmsec.services.deliver_secret import repository_of, version_label
 from swarmsec.services.delivery_records import Attachment
 from swarmsec.services.judge_image import ImageJudge
-from swarmsec.services.keep_secrets import find_secret
+from swarmsec.services.kept_secrets import find_secret
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import Lease
 from swarmsec.services.requester import Field, Requester

@@ -32,10 +32,11 @@ from swarmsec.services.apply_policy import active_documents
 from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
 from swarmsec.services.issue_task_secret import TaskIssuing, issue_task_secret
 from swarmsec.services.judge_image import ImageJudge
-from swarmsec.services.keep_secrets import KeptSecret, find_secret, fingerprint_key, open_version
+from swarmsec.services.kept_secrets import KeptSecret, find_secret, open_version
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import CertificateStatus
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.secret_versions import fingerprint_key
 from swarmsec.services.service_records import NAME_LABEL, VERSION_LABEL
 
 _NAME_CONTEXT: Final = b"swarmsec/secret-name/v1"

@@ -9,7 +9,7 @@ from swarmsec.errors import Denied as DeniedError
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.apply_policy import active_documents
-from swarmsec.services.keep_secrets import find_secret, open_version, reference_of
+from swarmsec.services.kept_secrets import find_secret, open_version, reference_of
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.requester import Requester
 

@@ -21,11 +21,12 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
 from swarmsec.secretstore.versions import VersionState, verify_value
 from swarmsec.services.attach_secret import forced
-from swarmsec.services.keep_secrets import KeptSecret, add_version, change_history, find_secret
+from swarmsec.services.kept_secrets import KeptSecret, find_secret
 from swarmsec.services.keyed_hashes import hash_for_log
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.requester import Field, Requester
 from swarmsec.services.secret_rotation_records import Rotation, RotationStage, TouchedService
+from swarmsec.services.secret_versions import add_version, change_history
 from swarmsec.services.service_records import ServiceState
 
 DEFAULT_KEEP: Final = 2

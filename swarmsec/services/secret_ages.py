@@ -17,7 +17,7 @@ from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.secretstore.names import SecretName
 from swarmsec.secretstore.versions import VersionState
 from swarmsec.services.apply_policy import active_documents
-from swarmsec.services.keep_secrets import KeptSecret, list_secrets
+from swarmsec.services.kept_secrets import KeptSecret, list_secrets
 from swarmsec.services.ports import Transaction
 from swarmsec.services.secret_rotation_records import Rotation
 

@@ -26,7 +26,7 @@ from swarmsec.services.attach_secret import (
     verify_mode,
 )
 from swarmsec.services.delivery_ports import SecretCarrier
-from swarmsec.services.keep_secrets import find_secret, open_version
+from swarmsec.services.kept_secrets import find_secret, open_version
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import Lease
 from swarmsec.services.requester import Requester

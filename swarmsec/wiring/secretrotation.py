@@ -8,21 +8,17 @@ back to the former one.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import assert_never
 
-from policies.decisions import Denied as DeniedDecision
 from swarmsec.errors import Changed, Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.generating import generate_value
 from swarmsec.secretstore.names import SecretName
-from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, decide_attach, native_secret_name
-from swarmsec.services.deliver_secret import version_label
-from swarmsec.services.keep_secrets import find_secret, open_version
+from swarmsec.services.kept_secrets import find_secret, open_version
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import Requester
 from swarmsec.services.rotate_secret import (
@@ -40,10 +36,10 @@ from swarmsec.services.rotate_secret import (
 )
 from swarmsec.services.secret_ages import DueRotation, due_rotations
 from swarmsec.services.secret_rotation_records import Rotation, RotationStage, TouchedService
-from swarmsec.services.service_records import NAME_LABEL, ServiceState
-from swarmsec.wiring.attaching import Carrier, native_secret
+from swarmsec.wiring.attaching import Carrier
 from swarmsec.wiring.secretturns import SecretStore, rotation_turn
 from swarmsec.wiring.settling import Progress, TasksNotRunning, wait_for_tasks
+from swarmsec.wiring.usingservices import UsingServices
 
 Validate = Callable[[SecretBytes], None]
 """Judges a value; raises ``Denied`` for one that is not good."""
@@ -103,7 +99,7 @@ class Rotating:
             NotFound, AlreadyExists, UsageProblem, SecretInvalid: as ``services.rotate_secret.begin_rotation`` says.
         """
         self.store.read(lambda transaction: find_secret(transaction, name))
-        self._show_plan(name)
+        self._using(name).show_plan()
 
         def begin(transaction: Transaction, requester: Requester) -> Rotation:
             return begin_rotation(
@@ -126,7 +122,7 @@ class Rotating:
             Changed: the value is not due any more; somebody replaced it meanwhile.
             others: as ``rotate``.
         """
-        self._show_plan(due.name)
+        self._using(due.name).show_plan()
 
         def begin(transaction: Transaction, requester: Requester) -> Rotation:
             if due not in due_rotations(transaction):
@@ -233,9 +229,10 @@ class Rotating:
 
     def _roll_out(self, rotation: Rotation) -> Rotated:
         name, names = SecretName.parse(rotation.name), []
+        using = self._using(name)
         try:
-            for service in self._services(name):
-                rotation = self._move(rotation, service, self._newest(rotation, service))
+            for service in using.find():
+                rotation = self._move(rotation, service, using.newest(rotation, service))
                 names.append(service.service_name)
         except TasksNotRunning as error:
             # Read again: the service that failed is in the journal, and `rotation` may be from before that.
@@ -245,7 +242,7 @@ class Rotating:
         retired = self.store.write(lambda transaction: conclude_rotation(transaction, settled, self.requester))
         self.store.truncate_write_ahead_log()
         for version in retired:
-            self._remove_unused(native_secret_name(name, version))
+            using.remove_unused(version)
         return Rotated(
             name=name, version=rotation.version, former=rotation.former, services=tuple(names), retired=retired
         )
@@ -256,7 +253,7 @@ class Rotating:
         if not is_return:
             former = rotation
             rotation = self.store.write(lambda transaction: begin_roll(transaction, former, service, self.requester))
-        self.report(f"{service.service_name}: {'back to' if is_return else 'on its way to'} {self._said(wanted)}")
+        self.report(f"{service.service_name}: {'back to' if is_return else 'on its way to'} {_said(wanted)}")
         if not wanted.is_had_by(self.carrier.service(service.service_id)):
             self.carrier.change_service(service.service_id, lambda state, spec: rotated_spec(spec, wanted))
         wait_for_tasks(
@@ -277,104 +274,21 @@ class Rotating:
         returning = self.store.write(
             lambda transaction: begin_return(transaction, found, self.requester, reason=reason)
         )
-        name = SecretName.parse(rotation.name)
+        using = self._using(SecretName.parse(rotation.name))
         for service in returning.services:
             try:
-                self._move(returning, service, self._former(returning, service))
+                self._move(returning, service, using.former(service))
             except NotFound:
                 self.report(f"{service.service_name} is not there any more")
         self.store.write(lambda transaction: conclude_return(transaction, returning, self.requester, reason=reason))
         self.store.truncate_write_ahead_log()
-        self._remove_unused(native_secret_name(name, rotation.version))
+        using.remove_unused(rotation.version)
 
-    def _newest(self, rotation: Rotation, service: TouchedService) -> ServiceVersion:
-        name = SecretName.parse(rotation.name)
-        wanted = ServiceVersion(label=self._label(name), version=str(rotation.version))
-        if service.mode != NATIVE_MODE:
-            return wanted
-        return replace(
-            wanted,
-            secret_ids=self._docker_secrets(name, ""),
-            secret_id=native_secret(self.store, self.keys, self.carrier, name, rotation.version),
-            secret_name=native_secret_name(name, rotation.version),
+    def _using(self, name: SecretName) -> UsingServices:
+        return UsingServices(
+            name=name, store=self.store, keys=self.keys, carrier=self.carrier, driver=self.driver, report=self.report
         )
 
-    def _former(self, rotation: Rotation, service: TouchedService) -> ServiceVersion:
-        name = SecretName.parse(rotation.name)
-        wanted = ServiceVersion(label=self._label(name), version=service.label)
-        if service.mode != NATIVE_MODE:
-            return wanted
-        found = self.carrier.secret(service.docker_secret)
-        if found is None:
-            raise Unavailable(
-                f"the Docker secret {service.docker_secret} that {service.service_name} used is gone",
-                hint=f"attach it again: swarmsec secrets attach --native {name} {service.service_name}",
-            )
-        secret_ids = self._docker_secrets(name, "")
-        return replace(wanted, secret_ids=secret_ids, secret_id=found.id, secret_name=found.name)
 
-    def _services(self, name: SecretName) -> Sequence[TouchedService]:
-        """Every service that uses the secret, found by the ids of the Docker secrets that stand for it.
-
-        A native service counts only if ``secrets attach`` gave it the secret: its new value goes into raft, and
-        anybody may put our label on a Docker secret of his own.
-        """
-        label = self._label(name)
-        driven, native = self._docker_secrets(name, self.driver), self._docker_secrets(name, "")
-        attached = self.store.read(lambda transaction: transaction.attachments.of_secret(name.text))
-        native_services = {item.service_id for item in attached if item.mode == NATIVE_MODE}
-        found = []
-        for service in self.carrier.services():
-            used = {reference.secret_id: reference.secret_name for reference in service.secrets}
-            for mode, ids in ((DRIVER_MODE, driven), (NATIVE_MODE, native)):
-                names = [docker_name for secret_id, docker_name in used.items() if secret_id in ids]
-                if not names:
-                    continue
-                if mode == NATIVE_MODE and service.id not in native_services:
-                    self.report(f"{service.name} uses {names[0]}, which nobody attached to it: it stays as it is")
-                    continue
-                found.append(_touched(service, mode, service.labels.get(label, ""), names[0]))
-        return sorted(found, key=lambda service: service.service_name)
-
-    def _show_plan(self, name: SecretName) -> None:
-        """Say which services change; where the policy denies a native one, nothing begins.
-
-        Raises:
-            Denied: the policy gives the secret to no task of a native service.
-        """
-        services = self._services(name)
-        nodes = self.carrier.node_names()
-        for service in services:
-            self.report(f"{service.service_name} uses {name} ({service.mode})")
-            if service.mode == NATIVE_MODE:
-                state = self.carrier.service(service.service_id)
-                decision = self.store.read(partial(decide_attach, name=name, service=state, nodes=nodes))
-                if isinstance(decision, DeniedDecision):
-                    raise Denied(f"{name} may not go to service {state.name}: {decision.reason}")
-        if not services:
-            self.report(f"no service uses {name}")
-
-    def _docker_secrets(self, name: SecretName, driver: str) -> frozenset[str]:
-        found = self.carrier.secrets()
-        return frozenset(s.id for s in found if s.driver == driver and s.labels.get(NAME_LABEL) == name.text)
-
-    def _label(self, name: SecretName) -> str:
-        return self.store.read(lambda transaction: version_label(transaction, self.keys, name))
-
-    def _remove_unused(self, docker_secret: str) -> None:
-        found = self.carrier.secret(docker_secret)
-        if found is None:
-            return
-        if any(found.id in {used.secret_id for used in service.secrets} for service in self.carrier.services()):
-            self.report(f"the Docker secret {docker_secret} stays, for a service uses it")
-            return
-        self.carrier.remove_secret(found.id)
-
-    def _said(self, wanted: ServiceVersion) -> str:
-        return f"version {wanted.version}" if wanted.version else "the current version"
-
-
-def _touched(service: ServiceState, mode: str, label: str, docker_secret: str) -> TouchedService:
-    return TouchedService(
-        service_id=service.id, service_name=service.name, mode=mode, label=label, docker_secret=docker_secret
-    )
+def _said(wanted: ServiceVersion) -> str:
+    return f"version {wanted.version}" if wanted.version else "the current version"

@@ -47,7 +47,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.server.listener.open_sockets": "opens, reads nothing",
     # Our own words and rows.
     "swarmsec.server.routes.parse_pattern": "patterns are written in our source",
-    "swarmsec.services.keep_secrets.open_version": "open_record over rows",
+    "swarmsec.services.kept_secrets.open_version": "open_record over rows",
     "swarmsec.cli.secretvalues.read_value": "bytes of standard input or a file, uninterpreted",
     "swarmsec.services.authority.load_authority": "rows of the store, each held to its digest",
     "swarmsec.services.read_log.read_log": "parse_entry over rows",

@@ -24,13 +24,7 @@ from swarmsec.services.deliver_secret import (
 )
 from swarmsec.services.delivery_records import Attachment, CheckedTask, SecretRequest
 from swarmsec.services.judge_image import ImageJudge, JudgedImage, Standing
-from swarmsec.services.keep_secrets import (
-    NewSecret,
-    create_secret,
-    delete_versions,
-    destroy_versions,
-    put_secret,
-)
+from swarmsec.services.keep_secrets import NewSecret, create_secret, delete_versions, destroy_versions, put_secret
 from swarmsec.services.requester import Requester
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.services.rotate_secret import begin_rotation

@@ -19,7 +19,8 @@ from swarmsec.services.apply_policy import apply_policies
 from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, verify_mode
 from swarmsec.services.deliver_secret import deliver_secret
 from swarmsec.services.judge_image import ImageJudge
-from swarmsec.services.keep_secrets import NewSecret, create_secret, find_secret
+from swarmsec.services.keep_secrets import NewSecret, create_secret
+from swarmsec.services.kept_secrets import find_secret
 from swarmsec.services.requester import Requester
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.wiring.serving.certificate import ServerCertificate

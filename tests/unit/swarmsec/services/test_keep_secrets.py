@@ -18,18 +18,14 @@ from swarmsec.secretstore.errors import RecordUnreadable, SecretInvalid
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.apply_policy import apply_policies
 from swarmsec.services.keep_secrets import (
-    KeptSecret,
     NewSecret,
     create_secret,
     delete_versions,
     destroy_versions,
-    find_secret,
-    list_secrets,
-    open_version,
     put_secret,
-    record_name,
     undelete_versions,
 )
+from swarmsec.services.kept_secrets import KeptSecret, find_secret, list_secrets, open_version, record_name
 from swarmsec.services.ports import Transaction
 from swarmsec.services.reveal_secret import reveal_secret
 from swarmsec.storage.checking import verify_store

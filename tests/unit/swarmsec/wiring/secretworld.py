@@ -14,11 +14,8 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, SecretFile
 from swarmsec.services.deliver_secret import version_label
-from swarmsec.services.keep_secrets import (
-    find_secret,
-    open_version,
-    put_secret,
-)
+from swarmsec.services.keep_secrets import put_secret
+from swarmsec.services.kept_secrets import find_secret, open_version
 from swarmsec.wiring.attaching import DOCKER_SECONDS, Attaching
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.secretrotation import Rotating, Validate

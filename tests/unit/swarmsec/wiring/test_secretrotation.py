@@ -14,9 +14,7 @@ from swarmsec.secretstore.names import SecretName
 from swarmsec.services.apply_policy import apply_policies
 from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE
 from swarmsec.services.deliver_secret import version_label
-from swarmsec.services.keep_secrets import (
-    delete_versions,
-)
+from swarmsec.services.keep_secrets import delete_versions
 from swarmsec.services.rotate_secret import MAX_KEEP
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.wiring.pretend_swarm import PowerCut
