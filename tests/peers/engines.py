@@ -237,6 +237,15 @@ class Engine:
         done = self.docker("import", "--change", f"CMD {json.dumps(list(command))}", "-", name, stdin=layer)
         return done.stdout.strip()
 
+    def push_busybox_image(self, name: str, command: Sequence[str]) -> str:
+        """Make an image that runs a command, and push it.
+
+        Returns:
+            the digest that the engine says it has at its registry.
+        """
+        self.import_busybox_image(name, command=command)
+        return "sha256:" + self.docker("push", name).stdout.rpartition("digest: sha256:")[2].split()[0]
+
     def _command(self) -> list[str]:
         engine = [
             _program("dockerd"),

@@ -23,6 +23,7 @@ from tests.swarm.test_remote_driver import (
     apply,
     denied,
     running,
+    usual_write_seconds,
     write_seconds,
 )
 from tests.swarm.test_secret_driver import (
@@ -88,11 +89,9 @@ def sealed(manager: Engine, peer_directory: Path) -> Iterator[Sealed]:
         yield made
 
 
-def push(engine: Engine, reference: str, command: str) -> str:
-    """Make an image that sleeps, push it, and give the digest that the engine says it has."""
-    engine.import_busybox_image(reference, command=["sh", "-c", f"trap 'exit 0' TERM; {command} sleep 86400 & wait"])
-    pushed = engine.docker("push", reference).stdout
-    return "sha256:" + pushed.rpartition("digest: sha256:")[2].split()[0]
+def sleeping(first: str = "") -> list[str]:
+    """A command that does something, and sleeps until it is stopped."""
+    return ["sh", "-c", f"trap 'exit 0' TERM; {first} sleep 86400 & wait"]
 
 
 def test_each_refusal_has_its_reason_and_no_other_write_waits(
@@ -101,7 +100,7 @@ def test_each_refusal_has_its_reason_and_no_other_write_waits(
     authority = sealed.host
     adopt(authority, manager.url)
     sealed.keep_secret()
-    usual = write_seconds(manager, WRITES)
+    usual = usual_write_seconds(manager, WRITES)
 
     def refused(service: str, reason: str, image: str = "busybox:local") -> None:
         make_service(manager, service, image=image)
@@ -118,8 +117,8 @@ def test_each_refusal_has_its_reason_and_no_other_write_waits(
         authority.run("trust", "init", "--yes")
         apply(authority, TRUSTED)
         name = f"{registry.host}/shop/api"
-        good = f"{name}@{push(manager, f'{name}:1', '')}"
-        other = f"{name}@{push(manager, f'{name}:2', 'true;')}"
+        good = f"{name}@{manager.push_busybox_image(f'{name}:1', sleeping())}"
+        other = f"{name}@{manager.push_busybox_image(f'{name}:2', sleeping('true;'))}"
         authority.run("image", "sign", f"{name}:1")
         make_service(manager, "shop_signed", image=good)
         running(manager, "shop_signed", 1)
@@ -153,4 +152,4 @@ def test_each_refusal_has_its_reason_and_no_other_write_waits(
 def verify_writes(manager: Engine, usual: float) -> None:
     """Writes of the Swarm take what they took: one that waits for a driver that stands still takes far longer."""
     taken = write_seconds(manager, WRITES)
-    assert taken < max(usual * LONGEST_WRITE_RATIO, 2.0), (usual, taken)
+    assert taken < usual * LONGEST_WRITE_RATIO, (usual, taken)

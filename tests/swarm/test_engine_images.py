@@ -36,20 +36,13 @@ class Machine:
         assert (done.returncode, words in done.stderr, done.stdout) == (1, True, ""), done
 
 
-def push(engine: Engine, reference: str, command: str) -> str:
-    """Make an image that runs a command, push it, and give the digest that the engine says it has."""
-    engine.import_busybox_image(reference, command=["echo", command])
-    pushed = engine.docker("push", reference).stdout
-    return "sha256:" + pushed.rpartition("digest: sha256:")[2].split()[0]
-
-
 def test_an_image_that_an_engine_pushed(engines: StartEngines, peer_directory: Path) -> None:
     (engine,) = engines("m1")
     with Registry(peer_directory / "registry", inside=engine.host.command) as registry:
         swarmsec = Machine(engine, peer_directory)
         swarmsec.good("trust", "init", "--yes")
         name = f"{registry.host}/shop/api"
-        first = push(engine, f"{name}:1", "one")
+        first = engine.push_busybox_image(f"{name}:1", ["echo", "one"])
         assert registry.digest_of("shop/api:1") == first
         swarmsec.refused("nobody signed", "image", "verify", f"{name}:1")
         assert swarmsec.good("image", "sign", f"{name}:1") == f"{name}:1 {first}\n"
@@ -60,7 +53,7 @@ def test_an_image_that_an_engine_pushed(engines: StartEngines, peer_directory: P
         engine.docker("pull", pinned)
         assert pinned in engine.docker("image", "inspect", "--format", "{{.RepoDigests}}", pinned).stdout
 
-        second = push(engine, f"{name}:1", "two")
+        second = engine.push_busybox_image(f"{name}:1", ["echo", "two"])
         assert registry.digest_of("shop/api:1") == second != first
         swarmsec.refused("as signed, got", "image", "verify", f"{name}:1")
         assert swarmsec.good("image", "verify", pinned) == f"{pinned} {first}\n"

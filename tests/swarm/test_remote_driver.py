@@ -130,7 +130,7 @@ def test_every_denial_has_its_reason_and_a_hanging_server_holds_nobody_up(
         make_service(manager, "shop_good")
         running(manager, "shop_good", 1)
 
-        before = write_seconds(manager)
+        before = usual_write_seconds(manager)
         os.kill(authority.pid, signal.SIGSTOP)
         try:
             make_service(manager, "shop_hanging")
@@ -140,7 +140,7 @@ def test_every_denial_has_its_reason_and_a_hanging_server_holds_nobody_up(
             os.kill(authority.pid, signal.SIGCONT)
         assert "did not answer in time" in driver.log
         # A stream of assignments that begins may hold the store for one request; the rest goes its way.
-        assert hanging < max(before * LONGEST_WRITE_RATIO, 2.0), (before, hanging)
+        assert hanging < before * LONGEST_WRITE_RATIO, (before, hanging)
 
         authority.stop()
         make_service(manager, "shop_away")
@@ -176,6 +176,16 @@ def denied(authority: SwarmsecHost, manager: Engine, service: str, reason: str) 
     assert all("unable to get secret from secret store" in error for error in errors)
     assert any(reason in found for found in reasons(authority, service)), reasons(authority, service)
     assert "running" not in states(manager, service)
+
+
+def usual_write_seconds(manager: Engine, count: int = 10, rounds: int = 3) -> float:
+    """What so many writes take at most while tasks start that ask no driver for anything."""
+    taken = []
+    for _ in range(rounds):
+        manager.docker("service", "create", "--detach", "--no-resolve-image", "--name", "plain", "busybox:local")
+        taken.append(write_seconds(manager, count))
+        manager.docker("service", "rm", "plain")
+    return max(taken)
 
 
 def write_seconds(manager: Engine, count: int = 10) -> float:
