@@ -29,10 +29,13 @@ from tests.swarm.test_secret_driver import (
     states,
     tasks_of,
 )
+from tests.swarm.test_secret_stack import key_of, verify_certificate
 
 SECONDS = 60.0
 SOAK = os.environ.get("SWARMSEC_SOAK") == "1"
 TASKS = 200 if SOAK else 60
+CERTIFICATE = "pki/shop/api"
+DOCKER_CERTIFICATE = "pki.shop.api"
 LONGEST_WRITE_RATIO = 5.0
 """Writes of the Swarm while the server hangs, beside the same before: what a held lock costs is far more than this."""
 
@@ -158,6 +161,44 @@ def test_every_denial_has_its_reason_and_a_hanging_server_holds_nobody_up(
         manager.restart()
         wait_for(lambda: is_anew(manager, "shop_good", former), timeout=SECONDS, what="a new task with its secret")
         assert in_container(manager, "shop_good", "cat", "/run/secrets/db") == MARKER
+
+
+def test_each_task_gets_a_certificate_of_its_own(
+    authority: SwarmsecHost, engines: StartEngines, peer_directory: Path
+) -> None:
+    """The driver has no home: the server issues them, and nobody keeps their keys."""
+    (manager,) = engines("m1")
+    manager.swarm_init()
+    manager.import_busybox_image()
+    apply(authority, POLICY.replace("team/app/*", "pki/shop/*"))
+    with DriverProcess(authority, manager, is_remote=True) as driver:
+        named = f"io.swarmsec.name={CERTIFICATE}"
+        manager.docker("secret", "create", "--driver", "swarmsec", "--label", named, DOCKER_CERTIFICATE)
+        make_service(manager, "shop_api", docker_secret=DOCKER_CERTIFICATE)
+        running(manager, "shop_api", 1)
+        first = in_container(manager, "shop_api", "cat", "/run/secrets/db")
+        verify_certificate(authority, first, peer_directory, "shop_api")
+        assert in_container(manager, "shop_api", "stat", "-c", "%a %u:%g", "/run/secrets/db").strip() == "400 0:0"
+
+        former = {task["ID"] for task in tasks_of(manager, "shop_api")}
+        manager.docker("service", "update", "--detach", "--force", "shop_api")
+        wait_for(lambda: is_anew(manager, "shop_api", former), timeout=SECONDS, what="a new task")
+        second = in_container(manager, "shop_api", "cat", "/run/secrets/db")
+        verify_certificate(authority, second, peer_directory, "shop_api")
+        assert key_of(first) != key_of(second)
+
+        make_service(manager, "stranger", docker_secret=DOCKER_CERTIFICATE)
+        denied(authority, manager, "stranger", "no rule allows it")
+        issued = [item for item in authority.json("ca", "list") if item["role"] == "server"]
+        tasks = {task["ID"] for task in tasks_of(manager, "shop_api")}
+        assert {item["node_id"] for item in issued} >= tasks
+        assert len(authority.run("secrets", "events", CERTIFICATE).stdout.splitlines()) >= 1 + len(issued)
+        said = authority.log + driver.log + authority.run("audit", "log").stdout
+    for root in (manager.data_root / "swarm", authority.directory):
+        for file in root.rglob("*"):
+            if file.is_file():
+                said += file.read_bytes().decode("latin-1")
+    assert not [pem for pem in (first, second) if key_of(pem) in said]
 
 
 def is_anew(manager: Engine, service: str, former: set[str]) -> bool:

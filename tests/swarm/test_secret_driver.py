@@ -53,9 +53,11 @@ def manager(engines: StartEngines) -> Engine:
     return engine
 
 
-def make_service(engine: Engine, name: str, *options: str, image: str = "busybox:local") -> None:
+def make_service(
+    engine: Engine, name: str, *options: str, image: str = "busybox:local", docker_secret: str = DOCKER_NAME
+) -> None:
     """A service that wants the secret in a file of mode 0400."""
-    secret = f"source={DOCKER_NAME},target=db,mode=0400"
+    secret = f"source={docker_secret},target=db,mode=0400"
     limits = ("--detach", "--no-resolve-image", "--restart-max-attempts", "1", "--restart-delay", "100ms")
     engine.docker("service", "create", *limits, "--name", name, "--secret", secret, *options, image)
 

@@ -46,12 +46,12 @@ def test_a_database_gets_its_password_and_certificate(
         assert "password authentication failed" in wrong.stderr
 
         first = in_container(manager, "shop_db", "cat", "/run/secrets/tls.pem")
-        verify_certificate(authority, first, peer_directory)
+        verify_certificate(authority, first, peer_directory, "shop_db")
         former = container(manager)
         manager.docker("service", "update", "--detach", "--force", "shop_db")
         wait_for(lambda: is_up(manager) and container(manager) != former, timeout=60, what="the database once more")
         second = in_container(manager, "shop_db", "cat", "/run/secrets/tls.pem")
-        verify_certificate(authority, second, peer_directory)
+        verify_certificate(authority, second, peer_directory, "shop_db")
         assert key_of(first) != key_of(second)
         events = authority.run("secrets", "events", "pki/shop/db").stdout
         assert "success" in events
@@ -92,12 +92,12 @@ def key_of(pem: str) -> str:
     return pem.splitlines()[2]
 
 
-def verify_certificate(authority: SwarmsecHost, pem: str, directory: Path) -> None:
+def verify_certificate(authority: SwarmsecHost, pem: str, directory: Path, service: str) -> None:
     """OpenSSL believes the certificate under the root for the service's name, and finds key and certificate a pair."""
     file, root = directory / "tls.pem", directory / "root.pem"
     file.write_text(pem)
     root.write_text(authority.run("ca", "export").stdout)
-    strict = ("-x509_strict", "-purpose", "sslserver", "-verify_hostname", "shop_db")
+    strict = ("-x509_strict", "-purpose", "sslserver", "-verify_hostname", service)
     openssl("verify", *strict, "-CAfile", str(root), str(file))
     assert openssl("x509", "-in", str(file), "-noout", "-pubkey") == openssl("pkey", "-in", str(file), "-pubout")
     names = openssl("x509", "-in", str(file), "-noout", "-ext", "subjectAltName")
