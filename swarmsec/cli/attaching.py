@@ -64,7 +64,9 @@ def attach(
     from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, SecretFile
 
     checked = SecretName.parse(name)
-    file = SecretFile(target=target or checked.last_part, uid=uid, gid=gid, mode=_parse_mode(file_mode))
+    file = SecretFile(
+        target=checked.last_part if target is None else target, uid=uid, gid=gid, mode=_parse_mode(file_mode)
+    )
     mode = NATIVE_MODE if native else DRIVER_MODE
     with opened_home(context) as home:
         plan = _attaching(context, home, docker, timeout).attach(checked, service, file, driver=driver, mode=mode)

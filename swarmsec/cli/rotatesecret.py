@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 @click.option("--generate", is_flag=True, help="Draw a value of letters and digits by chance.")
 @click.option("--length", type=int, metavar="N", help="Characters of --generate. Default: 40.")
 @click.option("--validate", metavar="CMD", help="Asked first, with the value on its standard input; 0 means good.")
-@click.option("--keep", type=int, default=2, show_default=True, metavar="N", help="How many older versions stay.")
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 100),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="How many older versions stay.",
+)
 @click.option("--resume", is_flag=True, help="Go on with a rotation that was interrupted.")
 @click.option("--rollback", is_flag=True, help="Give up a rotation that was interrupted.")
 @click.option("--driver", default="swarmsec", show_default=True, metavar="NAME", help="What Docker calls the driver.")

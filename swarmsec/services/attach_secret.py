@@ -55,8 +55,12 @@ class SecretFile:
             raise UsageProblem("expected a mode of 0000 to 7777 and numeric ids")
         if not self.target or len(self.target) > 4096 or not self.target.isprintable():
             raise UsageProblem(f"expected a file name or path as target, got {self.target!r:.80}")
-        if not self.target.startswith("/") and "/" in self.target:
-            raise UsageProblem(f"expected a file name or an absolute path as target, got {self.target!r:.80}")
+        # Two spellings of one path would be two files to us, and one to Docker.
+        parts = self.target.removeprefix("/").split("/")
+        if (not self.target.startswith("/") and len(parts) > 1) or not {"", ".", ".."}.isdisjoint(parts):
+            raise UsageProblem(
+                f"expected a file name or an absolute path without '.', '..' or '//' as target, got {self.target!r:.80}"
+            )
 
     def members(self) -> dict[str, object]:
         """As Docker writes it; the mode is a number there."""
@@ -137,10 +141,7 @@ def begin_attach(
     fields: dict[str, Field] = {"service": service.id, "service_name": service.name, "mode": mode}
     denied = decide_attach(transaction, name, service, nodes)
     if denied is not None:
-        why = f"{denied.reason}{f': {denied.basis}' if denied.basis else ''}"
-        event = requester.event(Action.SECRET_ATTACH, target, outcome=Outcome.DENIED, reason=why, fields=fields)
-        hint = f"see: swarmsec policy explain secret --secret {name} --service {service.name}"
-        raise Refusal(DeniedError(f"{name} may not go to service {service.name}: {why}", hint=hint), event)
+        raise attach_refusal(Action.SECRET_ATTACH, target, service, denied, fields, requester)
     plan = AttachPlan(
         request_id=requester.request_id,
         name=name,
@@ -158,6 +159,21 @@ def begin_attach(
     record_attach(transaction, plan.request_id, plan.attachment, plan.former, version=version, turn=turn)
     transaction.log(requester.event(Action.SECRET_ATTACH, target, outcome=Outcome.INTENT, fields=fields))
     return plan
+
+
+def attach_refusal(
+    action: Action,
+    target: ObjectRef,
+    service: ServiceState,
+    denied: Denied,
+    fields: dict[str, Field],
+    requester: Requester,
+) -> Refusal:
+    """Word the policy's refusal to give a secret to a service, for the caller and for the log."""
+    why = f"{denied.reason}{f': {denied.basis}' if denied.basis else ''}"
+    event = requester.event(action, target, outcome=Outcome.DENIED, reason=why, fields=fields)
+    hint = f"see: swarmsec policy explain secret --secret {target.name} --service {service.name}"
+    return Refusal(DeniedError(f"{target.name} may not go to service {service.name}: {why}", hint=hint), event)
 
 
 def verify_mode(name: SecretName, mode: str) -> None:

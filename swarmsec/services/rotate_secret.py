@@ -20,7 +20,7 @@ from swarmsec.errors import AlreadyExists, Changed, NotFound, UsageProblem
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
 from swarmsec.secretstore.versions import VersionState, verify_value
-from swarmsec.services.attach_secret import forced
+from swarmsec.services.attach_secret import attach_refusal, decide_attach, forced
 from swarmsec.services.kept_secrets import KeptSecret, find_secret
 from swarmsec.services.keyed_hashes import hash_for_log
 from swarmsec.services.ports import Keys, Transaction
@@ -116,6 +116,25 @@ def begin_rotation(
     return rotation
 
 
+def verify_allowed(
+    transaction: Transaction,
+    name: SecretName,
+    service: ServiceState,
+    nodes: Sequence[tuple[str, str]],
+    requester: Requester,
+) -> None:
+    """Ask the policy about a service into whose Swarm the new value itself would go, before anything begins.
+
+    Raises:
+        Refusal: it gives the secret to no task of this service; the refusal is on record.
+    """
+    denied = decide_attach(transaction, name, service, nodes)
+    if denied is not None:
+        fields: dict[str, Field] = {"step": "plan", "service": service.id, "service_name": service.name}
+        target = ObjectRef(type="secret", name=name.text)
+        raise attach_refusal(Action.SECRET_ROTATE, target, service, denied, fields, requester)
+
+
 def find_rotation(transaction: Transaction, name: SecretName) -> Rotation:
     """The rotation of a secret that is under way.
 
@@ -179,7 +198,16 @@ def conclude_roll(
 
 
 def begin_return(transaction: Transaction, rotation: Rotation, requester: Requester, *, reason: str) -> Rotation:
-    """Make the former version current again, before any service is moved back."""
+    """Make the former version current again, before any service is moved back.
+
+    Raises:
+        UsageProblem: every service has the new one, and what they had before is being taken away.
+    """
+    if rotation.stage is RotationStage.RETIRING:
+        raise UsageProblem(
+            f"expected services that are still to be moved, got version {rotation.version} of {rotation.name} in all",
+            hint=f"let it end: swarmsec secrets rotate {rotation.name} --resume",
+        )
     kept = _find(transaction, rotation)
     if kept.record.current == rotation.version:
         history = replace(kept.history, current=rotation.former, previous=rotation.former_previous)
@@ -202,22 +230,40 @@ def conclude_return(transaction: Transaction, rotation: Rotation, requester: Req
     _log(transaction, rotation, requester, "done", outcome=Outcome.FAILURE, reason=reason)
 
 
-def conclude_rotation(transaction: Transaction, rotation: Rotation, requester: Requester) -> tuple[int, ...]:
-    """End a rotation whose services all settled; withdraw versions beyond the number to keep.
+def begin_retirement(
+    transaction: Transaction, rotation: Rotation, requester: Requester
+) -> tuple[Rotation, tuple[int, ...]]:
+    """Withdraw the versions beyond the number to keep, once every service settled; again, where that was interrupted.
 
     Returns:
-        the versions that were withdrawn or destroyed.
+        the rotation, and the versions that were withdrawn or destroyed.
     """
     kept = _find(transaction, rotation)
     retired = retired_versions(kept, rotation)
     history = kept.history.deleted(retired)
     surplus = history.surplus()
     change_history(transaction, kept, history.destroyed(surplus))
+    gone = tuple(sorted({*retired, *surplus}))
+    changed = replace(rotation, stage=RotationStage.RETIRING)
+    _verify_present(transaction, rotation)
+    transaction.secret_rotations.put(changed)
+    numbers = [str(number) for number in gone]
+    _log(transaction, changed, requester, "retire", outcome=Outcome.INTENT, retired=numbers)
+    return changed, gone
+
+
+def conclude_rotation(transaction: Transaction, rotation: Rotation, requester: Requester) -> None:
+    """End a rotation whose services all settled, and whose retired versions are gone from Docker too."""
     _verify_present(transaction, rotation)
     transaction.secret_rotations.remove(rotation.name)
-    gone = tuple(sorted({*retired, *surplus}))
-    _log(transaction, rotation, requester, "done", retired=[str(number) for number in gone])
-    return gone
+    _log(transaction, rotation, requester, "done")
+
+
+def ended_versions(transaction: Transaction, rotation: Rotation) -> tuple[int, ...]:
+    """The versions before the new one that nobody gets any more, whoever withdrew them."""
+    ended = {VersionState.DELETED, VersionState.DESTROYED}
+    history = _find(transaction, rotation).history
+    return tuple(v.number for v in history.versions if v.number < rotation.version and v.state in ended)
 
 
 def retired_versions(kept: KeptSecret, rotation: Rotation) -> Sequence[int]:

@@ -16,6 +16,8 @@ class RotationStage(StrEnum):
     """It may be published."""
     PUBLISHED = "published"
     """It is current, and services are moved to it."""
+    RETIRING = "retiring"
+    """Every service has it; what is beyond the number to keep is taken away. There is no way back from here."""
     RETURNING = "returning"
     """The former version is current again, and services are moved back."""
 

@@ -23,6 +23,7 @@ from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import Requester
 from swarmsec.services.rotate_secret import (
     ServiceVersion,
+    begin_retirement,
     begin_return,
     begin_roll,
     begin_rotation,
@@ -30,6 +31,7 @@ from swarmsec.services.rotate_secret import (
     conclude_roll,
     conclude_rotation,
     conclude_validation,
+    ended_versions,
     find_rotation,
     publish_rotation,
     rotated_spec,
@@ -99,7 +101,6 @@ class Rotating:
             NotFound, AlreadyExists, UsageProblem, SecretInvalid: as ``services.rotate_secret.begin_rotation`` says.
         """
         self.store.read(lambda transaction: find_secret(transaction, name))
-        self._using(name).show_plan()
 
         def begin(transaction: Transaction, requester: Requester) -> Rotation:
             return begin_rotation(
@@ -122,7 +123,6 @@ class Rotating:
             Changed: the value is not due any more; somebody replaced it meanwhile.
             others: as ``rotate``.
         """
-        self._using(due.name).show_plan()
 
         def begin(transaction: Transaction, requester: Requester) -> Rotation:
             if due not in due_rotations(transaction):
@@ -176,6 +176,7 @@ class Rotating:
 
     def _begun(self, name: SecretName, begin: Begin, validate: Validate | None) -> Rotated:
         asking = replace(self, requester=replace(self.requester, request_id=str(uuid.uuid4())))
+        asking._using(name).show_plan()
         with asking._turn(name) as held:
             rotation = held.store.write(lambda transaction: begin(transaction, held.requester))
             return held._run(rotation, validate)
@@ -205,7 +206,9 @@ class Rotating:
                 )
                 return self._run(published, None)
             case RotationStage.PUBLISHED:
-                return self._roll_out(rotation)
+                return self._retired(self._roll_out(rotation))
+            case RotationStage.RETIRING:
+                return self._retired(rotation)
             case RotationStage.RETURNING:
                 self._return(rotation, "interrupted on its way back")
                 raise Unavailable(f"{rotation.name} is back at version {rotation.former}")
@@ -227,24 +230,32 @@ class Rotating:
             value.wipe()
         return self.store.write(lambda transaction: conclude_validation(transaction, rotation, self.requester))
 
-    def _roll_out(self, rotation: Rotation) -> Rotated:
-        name, names = SecretName.parse(rotation.name), []
+    def _roll_out(self, rotation: Rotation) -> Rotation:
+        name = SecretName.parse(rotation.name)
         using = self._using(name)
         try:
             for service in using.find():
                 rotation = self._move(rotation, service, using.newest(rotation, service))
-                names.append(service.service_name)
         except TasksNotRunning as error:
             # Read again: the service that failed is in the journal, and `rotation` may be from before that.
             self._return(self.store.read(lambda transaction: find_rotation(transaction, name)), str(error))
             raise Unavailable(f"{name} is back at version {rotation.former}: {error}", hint=error.hint) from None
-        settled = rotation
-        retired = self.store.write(lambda transaction: conclude_rotation(transaction, settled, self.requester))
+        return rotation
+
+    def _retired(self, rotation: Rotation) -> Rotated:
+        """Take away what is beyond the number to keep, first here and then at Docker, and end the rotation."""
+        name = SecretName.parse(rotation.name)
+        retiring, gone = self.store.write(lambda transaction: begin_retirement(transaction, rotation, self.requester))
         self.store.truncate_write_ahead_log()
-        for version in retired:
-            using.remove_unused(version)
+        ended = self.store.read(lambda transaction: ended_versions(transaction, retiring))
+        self._using(name).remove_unused(ended)
+        self.store.write(lambda transaction: conclude_rotation(transaction, retiring, self.requester))
         return Rotated(
-            name=name, version=rotation.version, former=rotation.former, services=tuple(names), retired=retired
+            name=name,
+            version=rotation.version,
+            former=rotation.former,
+            services=tuple(sorted(service.service_name for service in rotation.services)),
+            retired=gone,
         )
 
     def _move(self, rotation: Rotation, service: TouchedService, wanted: ServiceVersion) -> Rotation:
@@ -280,13 +291,19 @@ class Rotating:
                 self._move(returning, service, using.former(service))
             except NotFound:
                 self.report(f"{service.service_name} is not there any more")
+        using.remove_unused([rotation.version])
         self.store.write(lambda transaction: conclude_return(transaction, returning, self.requester, reason=reason))
         self.store.truncate_write_ahead_log()
-        using.remove_unused(rotation.version)
 
     def _using(self, name: SecretName) -> UsingServices:
         return UsingServices(
-            name=name, store=self.store, keys=self.keys, carrier=self.carrier, driver=self.driver, report=self.report
+            name=name,
+            store=self.store,
+            keys=self.keys,
+            requester=self.requester,
+            carrier=self.carrier,
+            driver=self.driver,
+            report=self.report,
         )
 
 

@@ -5,17 +5,17 @@ They are found by the ids of those Docker secrets, never by a name; what they ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from policies.decisions import Denied as DeniedDecision
-from swarmsec.errors import Denied, Unavailable
+from swarmsec.errors import Unavailable
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretstore.names import SecretName
-from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, decide_attach, native_secret_name
+from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, native_secret_name
 from swarmsec.services.deliver_secret import version_label
-from swarmsec.services.rotate_secret import ServiceVersion
+from swarmsec.services.requester import Requester
+from swarmsec.services.rotate_secret import ServiceVersion, verify_allowed
 from swarmsec.services.secret_rotation_records import Rotation, TouchedService
 from swarmsec.services.service_records import NAME_LABEL, ServiceState
 from swarmsec.wiring.attaching import Carrier, native_secret
@@ -30,6 +30,7 @@ class UsingServices:
         name: of the secret.
         store: of the home.
         keys: the open key store.
+        requester: who asks.
         carrier: the manager's engine.
         driver: what Docker calls the secret driver.
         report: takes a line for the operator.
@@ -38,6 +39,7 @@ class UsingServices:
     name: SecretName
     store: SecretStore
     keys: SealedKeys
+    requester: Requester
     carrier: Carrier
     driver: str
     report: Callable[[str], None]
@@ -99,7 +101,7 @@ class UsingServices:
         """Say which services change; where the policy denies a native one, nothing begins.
 
         Raises:
-            Denied: the policy gives the secret to no task of a native service.
+            Denied: the policy gives the secret to no task of a native service; that is on record.
         """
         services = self.find()
         nodes = self.carrier.node_names()
@@ -107,22 +109,30 @@ class UsingServices:
             self.report(f"{service.service_name} uses {self.name} ({service.mode})")
             if service.mode == NATIVE_MODE:
                 state = self.carrier.service(service.service_id)
-                decision = self.store.read(partial(decide_attach, name=self.name, service=state, nodes=nodes))
-                if isinstance(decision, DeniedDecision):
-                    raise Denied(f"{self.name} may not go to service {state.name}: {decision.reason}")
+                self.store.write(
+                    partial(verify_allowed, name=self.name, service=state, nodes=nodes, requester=self.requester)
+                )
         if not services:
             self.report(f"no service uses {self.name}")
 
-    def remove_unused(self, version: int) -> None:
-        """Remove the Docker secret of a version, unless a service uses it."""
-        docker_secret = native_secret_name(self.name, version)
-        found = self.carrier.secret(docker_secret)
-        if found is None:
+    def remove_unused(self, versions: Collection[int]) -> None:
+        """Remove the Docker secrets that hold these versions, unless a service uses them.
+
+        Raises:
+            UsageProblem: a service has come to use one meanwhile.
+            Unavailable: Docker does not answer.
+        """
+        names = {native_secret_name(self.name, version) for version in versions}
+        kept = self._docker_secrets("")
+        found = [secret for secret in self.carrier.secrets() if secret.id in kept and secret.name in names]
+        if not found:
             return
-        if any(found.id in {used.secret_id for used in service.secrets} for service in self.carrier.services()):
-            self.report(f"the Docker secret {docker_secret} stays, for a service uses it")
-            return
-        self.carrier.remove_secret(found.id)
+        used = {reference.secret_id for service in self.carrier.services() for reference in service.secrets}
+        for secret in found:
+            if secret.id in used:
+                self.report(f"the Docker secret {secret.name} stays, for a service uses it")
+            else:
+                self.carrier.remove_secret(secret.id)
 
     def _docker_secrets(self, driver: str) -> frozenset[str]:
         found = self.carrier.secrets()

@@ -38,7 +38,7 @@ def test_every_service_reads_the_new_value_and_every_step_is_on_record(world: Wo
     steps = [(entry["fields"]["step"], entry["outcome"]) for entry in world.entries()]
     rolled = [("roll", "intent"), ("settle", "success")]
     begun = [("stage", "intent"), ("validate", "success"), ("publish", "success")]
-    assert steps == [*begun, *rolled, *rolled, ("done", "success")]
+    assert steps == [*begun, *rolled, *rolled, ("retire", "intent"), ("done", "success")]
     assert len({entry["request_id"] for entry in world.entries()}) == 1
     assert b"new" not in json.dumps(world.entries()).encode().replace(b'"new_', b"")
 
@@ -138,6 +138,9 @@ def test_a_native_service_that_the_policy_denies_now_stops_the_rotation_before_i
     with pytest.raises(Denied, match="no rule allows it"):
         world.rotate()
     assert (world.states(), world.is_open()) == ({1: "live"}, False)
+    (entry,) = world.entries()
+    assert (entry["outcome"], entry["reason"]) == ("denied", "no rule allows it")
+    assert (entry["fields"]["step"], entry["fields"]["service_name"]) == ("plan", "shop_api")
 
 
 def test_a_docker_secret_of_another_value_is_not_taken_up(world: World) -> None:
