@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -70,6 +71,19 @@ class SwarmsecHost:
         if check and done.returncode != 0:
             raise PeerProblem(f"swarmsec {' '.join(arguments[:3])} ended with {done.returncode}: {done.stderr}")
         return done
+
+    def kill_when_it_says(self, words: str, *arguments: str) -> None:
+        """Run a command in the home and kill it once a line on its stderr has these words."""
+        command = self.host.command([*PROGRAM, "--home", str(self.home), *arguments])
+        with subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True) as process:
+            said: list[str] = []
+            for line in process.stderr or ():
+                said.append(line)
+                if words in line:
+                    process.kill()
+                    break
+        if process.returncode != -signal.SIGKILL:
+            raise PeerProblem(f"expected {words!r} of swarmsec {' '.join(arguments[:3])}, got {said}")
 
     def typed(
         self, line: str, places: Mapping[str, str] | None = None, *further: str, check: bool = True

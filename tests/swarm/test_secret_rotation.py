@@ -143,8 +143,37 @@ def test_services_get_new_values_and_a_bad_one_goes_away(authority: SwarmsecHost
         container = manager.docker("ps", "--quiet", "--filter", "name=shop_web").stdout.split()[0]
         assert manager.docker("exec", container, "stat", "-c", "%a", "/run/secrets/db").stdout.strip() == "440"
 
+        verify_killed(authority, manager)
         verify_schedule(authority, manager)
     assert authority.json("audit", "verify")["ok"]
+
+
+def verify_killed(authority: SwarmsecHost, manager: Engine) -> None:
+    """Killed while tasks are made anew, a rotation goes on where it was, and attaching is finished by the next one."""
+    docker = ("--docker", manager.url)
+    file = authority.directory / "new-value"
+    file.write_text("after a kill")
+    file.chmod(0o600)
+    rotating = ("secrets", "rotate", NAME, "--file", str(file), "--keep", "1", *docker)
+    authority.kill_when_it_says("shop_web: on its way", *rotating)
+    again = authority.run(*rotating, check=False)
+    assert (again.returncode, "--resume" in again.stderr) == (2, True), again
+    authority.run("secrets", "rotate", NAME, "--resume", *docker)
+    verify_values(manager, "after a kill")
+    assert docker_secrets(manager) == {DOCKER_NAME, f"{DOCKER_NAME}.v6", f"{DOCKER_NAME}.v7"}
+
+    for name, mode in (("shop_late", ()), ("shop_last", ("--native",))):
+        make_service(manager, name)
+        attaching = ("secrets", "attach", NAME, name, *mode, *docker)
+        authority.kill_when_it_says("of 2 tasks run with it", *attaching)
+        authority.run(*attaching)
+        read = wait_for(partial(two_values, manager, name), timeout=30, what=f"two tasks of {name}")
+        assert set(read) == {"after a kill"}
+        authority.run("secrets", "detach", NAME, name, *docker)
+        manager.docker("service", "rm", name)
+    entries = [json.loads(line) for line in authority.run("--json", "audit", "log").stdout.splitlines()]
+    last = {entry["request_id"]: entry["outcome"] for entry in entries if "request_id" in entry}
+    assert "intent" not in last.values()
 
 
 def verify_values(engine: Engine, value: str) -> None:
