@@ -88,20 +88,28 @@ class Mould:
             InvalidCertificate: naming the first part that differs.
         """
         _, serial, _, _, spki_der, *_ = parts
+        tbs = b"".join(parts)
         try:
             certificate = x509.load_der_x509_certificate(certificate_der)
-            number, signature = certificate.serial_number, certificate.signature
+            found, number, signature = (
+                certificate.tbs_certificate_bytes,
+                certificate.serial_number,
+                certificate.signature,
+            )
             # Finds what was asked for to be no key.
             parse_public_key(spki_der, refusal=InvalidCertificate)
         except PARSE_ERRORS as error:
             raise InvalidCertificate("expected a certificate that can be parsed back") from error
+        is_whole = certificate_der == self.template.certificate(tbs, signature)
+        if not is_whole or found != tbs or number != int.from_bytes(serial, "big"):
+            other = self._other_part(certificate_der, parts)
+            raise InvalidCertificate(f"expected the certificate that was asked for, got another {other}")
+
+    def _other_part(self, certificate_der: bytes, parts: list[bytes]) -> str:
+        """The name of the first part that is not what was asked for; ``frame`` where it is what stands around them."""
         found = [certificate_der[place] for place in self.places]
-        if found != parts:
-            name = next(name for name, one, other in zip(_PARTS, found, parts, strict=True) if one != other)
-            raise InvalidCertificate(f"expected the certificate that was asked for, got another {name}")
-        whole = self.template.certificate(b"".join(found), signature)
-        if number != int.from_bytes(serial, "big") or certificate_der != whole:
-            raise InvalidCertificate("expected the certificate that was asked for, got another frame")
+        pairs = zip(_PARTS, found, parts, strict=True)
+        return next((name for name, one, other in pairs if one != other), "frame")
 
 
 def fits_mould(spki_der: bytes, serial: int) -> bool:

@@ -8,7 +8,9 @@ for anything and gets none of it, but it must parse. The form that nodes send, w
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 
@@ -29,6 +31,9 @@ from ca.plain_requests import ALGORITHM, NO_NAME, PlainRequest, split_plain_requ
 MAX_REQUEST_BYTES = 8192
 _LABEL = "CERTIFICATE REQUEST"
 _PEM_START = b"-----BEGIN"
+
+T = TypeVar("T")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +64,36 @@ class RootRequest:
     subject_der: bytes
 
 
-def parse_signing_request(data: bytes) -> SigningRequest:
-    """Read a signing request and verify its proof of possession.
+def parse_signing_requests(datas: Sequence[bytes]) -> list[SigningRequest | InvalidRequest]:
+    """Read signing requests and verify their proofs of possession, those of a group together.
+
+    Each goes through the same steps as one that is alone, and what is wrong with one says nothing of the others. The
+    code of a step stays in the processor's caches while the whole group takes it.
 
     Args:
-        data: one PEM block or DER, and nothing else; at most 8 KiB.
+        datas: each one PEM block or DER, and nothing else; at most 8 KiB.
+
+    Returns:
+        for each a checked request; or the refusal of anything else, of a key or an algorithm that is not accepted, and
+        of a signature that is not the key's.
+    """
+    read = [_attempt(_read, data) for data in datas]
+    claims = [_attempt(_claim_of, each) if isinstance(each, PlainRequest) else each for each in read]
+    proven = [_attempt(_proven, each) if isinstance(each, _Claim) else each for each in claims]
+    return [each.key if isinstance(each, RootRequest) else each for each in proven]
+
+
+def parse_signing_request(data: bytes) -> SigningRequest:
+    """Read one signing request and verify its proof of possession.
+
+    Args:
+        data: as of ``parse_signing_requests``.
 
     Raises:
-        InvalidRequest: for anything else, a key or an algorithm that is not accepted, and a signature that is not
-            the key's.
+        InvalidRequest: the refusal that ``parse_signing_requests`` gives.
     """
-    request = _read(data)
-    return request.key if isinstance(request, RootRequest) else request
+    (found,) = parse_signing_requests([data])
+    return _accepted(found)
 
 
 def parse_root_request(data: bytes) -> RootRequest:
@@ -82,26 +105,52 @@ def parse_root_request(data: bytes) -> RootRequest:
     Raises:
         InvalidRequest: as ``parse_signing_request``.
     """
-    request = _read(data)
-    return request if isinstance(request, RootRequest) else RootRequest(key=request, subject_der=NO_NAME)
+    read = _accepted(_attempt(_read, data))
+    # One of the plain form has no subject, and so is no root's.
+    return read if isinstance(read, RootRequest) else RootRequest(key=parse_signing_request(data), subject_der=NO_NAME)
 
 
-def _read(data: bytes) -> SigningRequest | RootRequest:
-    """Without a subject, and so no root's, in the form that nodes send."""
+def _attempt(step: Callable[[T], V], value: T) -> V | InvalidRequest:
+    try:
+        return step(value)
+    except InvalidRequest as error:
+        return error
+    except PARSE_ERRORS as error:
+        refusal = InvalidRequest("expected one certificate signing request in PEM or DER")
+        refusal.__cause__ = error
+        return refusal
+
+
+def _accepted(found: V | InvalidRequest) -> V:
+    if isinstance(found, InvalidRequest):
+        raise found
+    return found
+
+
+class _Claim(NamedTuple):
+    """A request of the plain form and its key, which is not proven to be the sender's yet."""
+
+    plain: PlainRequest
+    key: PublicKey
+
+
+def _read(data: bytes) -> RootRequest | PlainRequest:
+    """A request of the form that nodes send, taken apart; any other is checked to its end."""
     if len(data) > MAX_REQUEST_BYTES:
         raise InvalidRequest(f"expected a signing request of at most {MAX_REQUEST_BYTES} bytes, got {len(data)}")
-    try:
-        request_der = _der_of(data)
-        plain = split_plain_request(request_der)
-        return _read_general(request_der) if plain is None else _read_plain(plain)
-    except PARSE_ERRORS as error:
-        raise InvalidRequest("expected one certificate signing request in PEM or DER") from error
+    request_der = _der_of(data)
+    plain = split_plain_request(request_der)
+    return _read_general(request_der) if plain is None else plain
 
 
-def _read_plain(plain: PlainRequest) -> SigningRequest:
+def _claim_of(plain: PlainRequest) -> _Claim:
     """The key is parsed by ``cryptography``, which finds a point that is none."""
-    key = parse_public_key(plain.spki_der, refusal=InvalidRequest)
-    verify_signature(key, ALGORITHM, plain.signature, plain.info_der, refusal=InvalidRequest)
+    return _Claim(plain, parse_public_key(plain.spki_der, refusal=InvalidRequest))
+
+
+def _proven(claim: _Claim) -> SigningRequest:
+    plain = claim.plain
+    verify_signature(claim.key, ALGORITHM, plain.signature, plain.info_der, refusal=InvalidRequest)
     return _possessed(plain.spki_der, KeyType.P256)
 
 

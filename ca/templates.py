@@ -102,7 +102,17 @@ class Template:
 
     def certificate(self, tbs: bytes, signature: bytes) -> bytes:
         """Join what was signed and the signature into a certificate, DER."""
-        return der.sequence(tbs, self.algorithm.der, der.bit_string(signature))
+        head, middle = _frame(self.algorithm.der, len(tbs), len(signature))
+        return b"".join((head, tbs, middle, signature))
+
+
+@lru_cache(maxsize=256)
+def _frame(algorithm_der: bytes, tbs_length: int, signature_length: int) -> tuple[bytes, bytes]:
+    """What stands before the signed part and between it and the signature, of which there are few kinds."""
+    before_bits = der.bit_string(bytes(signature_length))[: -signature_length or None]
+    middle = algorithm_der + before_bits
+    length = tbs_length + len(middle) + signature_length
+    return der.tlv(der.SEQUENCE, bytes(length))[:-length], middle
 
 
 @lru_cache(maxsize=64)

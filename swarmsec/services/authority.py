@@ -22,6 +22,7 @@ from ca.issuing import Issuer, issue_leaf, serial_from
 from ca.pem import write_block
 from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, swarm_node, validity
 from ca.revocation import Reason
+from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import Clock
@@ -33,8 +34,6 @@ from swarmsec.services.requester import Field, Requester
 from swarmsec.services.revocation_reasons import revoke_record
 from swarmsec.services.rotation_records import RotationRecord
 from swarmsec.services.rotation_roots import current_epoch, roots_now
-
-SERIAL_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

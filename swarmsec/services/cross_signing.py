@@ -16,12 +16,13 @@ from ca.identity import NodeIdentity
 from ca.issuing import cross_sign_requested, fingerprint, serial_from
 from ca.profiles import cross_validity
 from ca.requests import RootRequest
+from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.canonical import encode_canonical, parse_canonical
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.errors import Denied, IntegrityFailure
-from swarmsec.services.authority import SERIAL_BYTES, Authority, now_utc
+from swarmsec.services.authority import Authority, now_utc
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.requester import Field, Requester
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from ca.identity import NodeRole, new_id, parse_cluster_id
 from ca.issuing import Signer, fingerprint, issue_root, serial_from
+from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import AlreadyExists
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.authority import SERIAL_BYTES, now_utc
+from swarmsec.services.authority import now_utc
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import AuthorityRecord, KeyKind
 from swarmsec.services.requester import Field, Requester

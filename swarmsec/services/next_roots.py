@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ca.algorithms import KeyType, accept_key
 from ca.errors import InvalidCertificate
 from ca.issuing import fingerprint, issue_root, serial_from
+from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import UsageProblem
-from swarmsec.services.authority import SERIAL_BYTES, now_utc
+from swarmsec.services.authority import now_utc
 from swarmsec.services.init_authority import ImportedRoot
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import AuthorityRecord, KeyKind

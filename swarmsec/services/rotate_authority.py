@@ -23,11 +23,12 @@ from ca.issuing import Issuer, cross_sign, fingerprint, serial_from
 from ca.profiles import cross_validity
 from ca.revocation import Reason
 from ca.rotation import Abort, Begin, CrossSigned, Distribute, FinishWithout, Phase, Retire, advance
+from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
-from swarmsec.services.authority import SERIAL_BYTES, now_utc
+from swarmsec.services.authority import now_utc
 from swarmsec.services.next_roots import LIKE_THE_PRESENT, NextRoot, make_next_root
 from swarmsec.services.ports import Keys, Transaction
 from swarmsec.services.records import AuthorityRecord

@@ -10,7 +10,7 @@ from ca.bundle import parse_bundle, parse_certificate, write_bundle
 from ca.errors import InvalidCertificate, InvalidRequest, InvalidToken
 from ca.hosts import parse_host, parse_hosts
 from ca.identity import identity_of, parse_cluster_id, parse_node_id, subject_of
-from ca.requests import parse_signing_request
+from ca.requests import parse_signing_request, parse_signing_requests
 from ca.tokens import JoinToken, digest_of_bundle
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import (
@@ -50,6 +50,9 @@ def _base36(data: bytes) -> None:
 
 
 def _request(data: bytes) -> None:
+    before, _, after = parse_signing_requests([REQUEST_DER, data, REQUEST_PEM])
+    if before != after or isinstance(before, InvalidRequest):
+        raise CheckFailed("expected nothing of a request to reach those beside it")
     request = parse_signing_request(data)
     parse_public_key(request.spki_der, refusal=InvalidRequest)
     if len(data) > 8192:
@@ -162,7 +165,7 @@ TARGETS = (
         run=_request,
         seeds=(REQUEST_PEM, REQUEST_DER),
         allowed=(InvalidRequest,),
-        covers=("ca.requests.parse_signing_request",),
+        covers=("ca.requests.parse_signing_request", "ca.requests.parse_signing_requests"),
         words=(*DER_WORDS, b"-----BEGIN CERTIFICATE REQUEST-----\n", b"-----END CERTIFICATE REQUEST-----"),
     ),
     Target(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ca import der
 from ca.algorithms import KeyType
 from ca.errors import CaError, InvalidRequest
-from ca.requests import MAX_REQUEST_BYTES, parse_root_request, parse_signing_request
+from ca.requests import MAX_REQUEST_BYTES, parse_root_request, parse_signing_request, parse_signing_requests
 from tests.unit.ca.authority import PrivateKey, p256, spki_of
 
 KEY = p256()
@@ -196,3 +196,36 @@ def test_a_signature_with_unused_bits_is_refused() -> None:
     )
     with pytest.raises(InvalidRequest, match="whole octets"):
         parse_signing_request(der.sequence(info, algorithm, bytes(unused)))
+
+
+STOLEN = der.sequence(*der.children(GOOD_DER)[:2], der.bit_string(p256().sign(GOOD_DER, ec.ECDSA(hashes.SHA256()))))
+OTHERS = [
+    GOOD,
+    GOOD_DER,
+    builder("n1").sign(p256(), hashes.SHA256()).public_bytes(PEM),
+    builder().sign(ec.generate_private_key(ec.SECP384R1()), hashes.SHA384()).public_bytes(DER),
+    STOLEN,
+    GOOD_DER.replace(spki_of(KEY)[27:], bytes(64)),
+    GOOD + GOOD,
+    GOOD_DER[:-1],
+    b"",
+    b"-----BEGIN",
+    bytes(MAX_REQUEST_BYTES + 1),
+]
+
+
+@given(st.lists(st.sampled_from(OTHERS), max_size=12))
+def test_a_group_is_told_what_each_would_be_told_alone(datas: list[bytes]) -> None:
+    for data, found in zip(datas, parse_signing_requests(datas), strict=True):
+        if isinstance(found, InvalidRequest):
+            with pytest.raises(InvalidRequest) as alone:
+                parse_signing_request(data)
+            assert str(found) == str(alone.value)
+        else:
+            assert found == parse_signing_request(data) == parse_root_request(data).key
+
+
+def test_what_is_wrong_with_one_says_nothing_of_the_others() -> None:
+    before, wrong, after = parse_signing_requests([GOOD, STOLEN, GOOD_DER])
+    assert before == after == parse_signing_request(GOOD)
+    assert isinstance(wrong, InvalidRequest)
