@@ -19,7 +19,7 @@ import msgspec
 
 from ca.cross_requests import CROSS_SIGN_PROFILE, CrossSignRequest, RequestedExtension
 from ca.errors import CaError
-from ca.requests import RootRequest, SigningRequest, parse_root_request, parse_signing_request
+from ca.requests import RootRequest, SigningRequest, parse_root_request
 from ca.swarm_requests import SwarmRequest
 from swarmsec.errors import Denied, UsageProblem
 from swarmsec.http import Caller, Request, Response, Route
@@ -41,7 +41,11 @@ Refuse = Callable[[Caller, str, str], Awaitable[None]]
 """Records that a manager's request could not be meant: caller, reason and request id in; durable when it returns."""
 
 
-def build_sign_route(sign: Sign, cross_sign: CrossSign, refuse: Refuse) -> Route:
+CheckRequest = Callable[[bytes], Awaitable[SigningRequest]]
+"""Checks a signing request as ``ca.requests.parse_signing_request`` does, with those that others send meanwhile."""
+
+
+def build_sign_route(sign: Sign, cross_sign: CrossSign, refuse: Refuse, check: CheckRequest) -> Route:
     """The route ``cfssl.sign``."""
 
     async def handle(request: Request) -> Response:
@@ -59,7 +63,8 @@ def build_sign_route(sign: Sign, cross_sign: CrossSign, refuse: Refuse) -> Route
             if root is not None:
                 work = cross_sign(request.caller, *root, request.request_id)
             else:
-                work = sign(request.caller, *_node_request(document), request.request_id)
+                wanted, asked = _node_request(document)
+                work = sign(request.caller, wanted, await check(asked), request.request_id)
         except (UsageProblem, CaError) as error:
             await refuse(request.caller, str(error), request.request_id)
             raise
@@ -76,17 +81,16 @@ def build_sign_route(sign: Sign, cross_sign: CrossSign, refuse: Refuse) -> Route
     )
 
 
-def parse_sign_request(body: bytes) -> tuple[SwarmRequest, SigningRequest]:
-    """Read a signing request.
+def parse_sign_request(body: bytes) -> tuple[SwarmRequest, bytes]:
+    """Read what a manager sends for a node; the certificate request in it is still to be checked.
 
     Raises:
         UsageProblem: not the JSON that managers send.
-        ca.errors.CaError: the certificate request in it is unacceptable.
     """
     return _node_request(_object(_parse(body), "the request"))
 
 
-def _node_request(document: dict[str, Any]) -> tuple[SwarmRequest, SigningRequest]:
+def _node_request(document: dict[str, Any]) -> tuple[SwarmRequest, bytes]:
     subject = _object(document.get("subject"), "subject")
     names = subject.get("names")
     if not isinstance(names, list) or len(names) != 1:
@@ -102,7 +106,7 @@ def _node_request(document: dict[str, Any]) -> tuple[SwarmRequest, SigningReques
         hosts=hosts,
         profile=_text(document, "profile"),
     )
-    return wanted, parse_signing_request(_text(document, "certificate_request").encode())
+    return wanted, _text(document, "certificate_request").encode()
 
 
 def parse_cross_sign_request(document: dict[str, Any]) -> tuple[CrossSignRequest, RootRequest] | None:

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ca.requests import SigningRequest, parse_signing_request
+from ca.requests import SigningRequest
 from swarmsec.errors import UsageProblem
 from swarmsec.http import Caller, Request, Response, Route
-from swarmsec.server.node_api import MAX_JOIN_BODY, operation, parse_body
+from swarmsec.server.node_api import MAX_JOIN_BODY, CheckRequest, operation, parse_body
 
 
 class _Model(BaseModel):
@@ -50,12 +50,16 @@ class IdentityService(Protocol):
     ) -> EnrolAnswer: ...
 
 
-def build_identity_route(service: IdentityService) -> Route:
-    """The route that redeems a token of role driver or agent."""
+def build_identity_route(service: IdentityService, check_request: CheckRequest) -> Route:
+    """The route that redeems a token of role driver or agent.
+
+    Args:
+        check_request: checks a signing request.
+    """
 
     async def enrol(request: Request) -> Response:
         body = parse_body(EnrolBody, request.body)
-        signing_request = parse_signing_request(body.csr.encode())
+        signing_request = await check_request(body.csr.encode())
         answer = await service.enrol(request.caller, body.token, signing_request, body.name, request.request_id)
         return Response(body=answer.model_dump_json().encode())
 

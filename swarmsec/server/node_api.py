@@ -115,6 +115,10 @@ class WaitAnswer(_Model):
     retry_after_seconds: int
 
 
+CheckRequest = Callable[[bytes], Awaitable[SigningRequest]]
+"""Checks a signing request as ``ca.requests.parse_signing_request`` does, with those that others send meanwhile."""
+
+
 class NodeService(Protocol):
     """What these routes need of the parts behind the server."""
 
@@ -131,15 +135,19 @@ class NodeService(Protocol):
     async def policies(self) -> Sequence[Mapping[str, object]]: ...
 
 
-def build_node_routes(service: NodeService) -> list[Route]:
-    """The routes of nodes and people, in the order of their pages."""
+def build_node_routes(service: NodeService, check_request: CheckRequest) -> list[Route]:
+    """The routes of nodes and people, in the order of their pages.
+
+    Args:
+        check_request: checks a signing request.
+    """
 
     async def bundle(request: Request) -> Response:
         return Response(body=service.root_bundle(), content_type="application/x-pem-file")
 
     async def join(request: Request) -> Response:
         body = parse_body(JoinBody, request.body)
-        signing_request = parse_signing_request(body.csr.encode())
+        signing_request = await check_request(body.csr.encode())
         answer = await service.join(request.caller, body.token, signing_request, body.name, request.request_id)
         if isinstance(answer, WaitAnswer):
             headers = {"Retry-After": str(answer.retry_after_seconds)}
@@ -148,7 +156,7 @@ def build_node_routes(service: NodeService) -> list[Route]:
 
     async def renew(request: Request) -> Response:
         body = parse_body(RenewBody, request.body)
-        signing_request = parse_signing_request(body.csr.encode())
+        signing_request = await check_request(body.csr.encode())
         answer = await service.renew(request.caller, signing_request, request.request_id)
         return Response(body=answer.model_dump_json().encode())
 

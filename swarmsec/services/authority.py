@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from ca.bundle import write_bundle
 from ca.identity import NodeIdentity, NodeRole, hosts_of
-from ca.issuing import Issuer, issue_leaf, serial_from
+from ca.issuing import Issuer, LeafOrder, issue_leaves, serial_from
 from ca.pem import write_block
 from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, swarm_node, validity
 from ca.revocation import Reason
@@ -138,23 +139,53 @@ def issue_for_node(
         Refusal: the key already serves another identity, everything issued for it was revoked, or the node was
             evicted.
     """
+    found = decide_for_node(transaction, authority, identity, spki_der, requester)
+    if isinstance(found, CertificateRecord):
+        return found
+    (leaf_der,) = issue_leaves([found.order])
+    return record_for_node(transaction, authority, found, leaf_der, requester, via=via)
+
+
+class NodeOrder(NamedTuple):
+    """A certificate that a node is to get: what is to be signed, and what the node had before."""
+
+    order: LeafOrder
+    identity: NodeIdentity
+    formers: Sequence[CertificateRecord]
+
+
+def decide_for_node(
+    transaction: Transaction, authority: Authority, identity: NodeIdentity, spki_der: bytes, requester: Requester
+) -> CertificateRecord | NodeOrder:
+    """The first half of ``issue_for_node``, which writes nothing: the certificate that there is, or the one to make.
+
+    Raises:
+        Refusal: as ``issue_for_node``.
+    """
     _verify_not_evicted(transaction, identity, requester)
     known = _known_certificate(transaction, authority, identity, spki_der, requester)
     if known is not None:
         return known
     # Looked for before there is a new one: a group's new certificates are written together.
     formers = transaction.certificates.by_subject(identity.node_id)
+    order = _order(transaction, authority, swarm_node(identity.role), identity, hosts_of(identity), spki_der)
+    return NodeOrder(order, identity, formers)
+
+
+def record_for_node(
+    transaction: Transaction,
+    authority: Authority,
+    wanted: NodeOrder,
+    leaf_der: bytes,
+    requester: Requester,
+    *,
+    via: str,
+) -> CertificateRecord:
+    """The second half of ``issue_for_node``: keep what was signed, and retire what the node had before."""
+    order, identity, formers = wanted
     kind = RoleKind.SWARM_MANAGER if identity.role is NodeRole.MANAGER else RoleKind.NODE
-    record = _issue(
-        transaction,
-        authority,
-        swarm_node(identity.role),
-        identity,
-        hosts_of(identity),
-        spki_der,
-        name=identity.node_id,
-        role=Role(kind=kind, scope=identity.node_id),
-    )
+    role = Role(kind=kind, scope=identity.node_id)
+    record = _keep(transaction, authority, order, leaf_der, name=identity.node_id, role=role)
     revoked = _retire(transaction, formers, record.role)
     fields: Mapping[str, Field] = {
         "profile": record.profile,
@@ -191,7 +222,9 @@ def issue_for_host(
             x509.NameAttribute(NameOID.COMMON_NAME, name),
         ]
     )
-    record = _issue(transaction, authority, profile, subject, hosts, spki_der, name=name, role=role)
+    order = _order(transaction, authority, profile, subject, hosts, spki_der)
+    (leaf_der,) = issue_leaves([order])
+    record = _keep(transaction, authority, order, leaf_der, name=name, role=role)
     fields: Mapping[str, Field] = {
         "profile": record.profile,
         "role": record.role,
@@ -250,17 +283,14 @@ def reference_of(record: CertificateRecord) -> ObjectRef:
     return ObjectRef(type="certificate", id=record.serial, name=record.subject_id)
 
 
-def _issue(
+def _order(
     transaction: Transaction,
     authority: Authority,
     profile: Profile,
     subject: NodeIdentity | x509.Name,
     hosts: Sequence[str],
     spki_der: bytes,
-    *,
-    name: str,
-    role: Role | None,
-) -> CertificateRecord:
+) -> LeafOrder:
     clock = transaction.clock
     is_short = authority.lifetime < MIN_LIFETIME
     span = validity(
@@ -271,26 +301,30 @@ def _issue(
         allow_short=is_short,
     )
     serial = serial_from(clock.random(SERIAL_BYTES))
-    leaf = issue_leaf(
-        authority.issuer,
-        profile=profile,
-        subject=subject,
-        spki_der=spki_der,
-        hosts=hosts,
-        validity=span,
-        serial=serial,
-    )
+    return LeafOrder(authority.issuer, profile, subject, spki_der, hosts, span, serial)
+
+
+def _keep(
+    transaction: Transaction,
+    authority: Authority,
+    order: LeafOrder,
+    leaf_der: bytes,
+    *,
+    name: str,
+    role: Role | None,
+) -> CertificateRecord:
+    span = order.validity
     record = CertificateRecord(
         id=transaction.certificates.next_id(),
-        serial=f"{serial:x}",
+        serial=f"{order.serial:x}",
         generation=authority.record.generation,
-        profile=profile.value,
+        profile=order.profile.value,
         role=str(role) if role else "",
         subject_id=name,
         cluster_id=authority.cluster_id,
-        spki_sha256=hashlib.sha256(spki_der).digest(),
-        sha256=hashlib.sha256(leaf).digest(),
-        der=leaf,
+        spki_sha256=hashlib.sha256(order.spki_der).digest(),
+        sha256=hashlib.sha256(leaf_der).digest(),
+        der=leaf_der,
         not_before=int(span.not_before.timestamp()),
         not_after=int(span.not_after.timestamp()),
         status=CertificateStatus.VALID,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ca.errors import RequestRefused
 from ca.identity import NodeIdentity
+from ca.issuing import issue_leaves
 from ca.requests import SigningRequest
 from ca.swarm_requests import SwarmRequest, check_swarm_request
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Denied
-from swarmsec.services.authority import Authority, issue_for_node
+from swarmsec.services.authority import Authority, decide_for_node, record_for_node
+from swarmsec.services.parted import Parts, Work
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Requester
@@ -24,8 +28,10 @@ def sign_for_swarm(
     requester: Requester,
     *,
     former_root: str | None,
-) -> CertificateRecord:
+) -> Parts[CertificateRecord]:
     """Issue what the manager asks for, if it is exactly what SwarmKit would ask for.
+
+    It is in two parts: a group's certificates are signed together. ``rows_of_signing`` says what it touches.
 
     Args:
         caller: the manager, by its client certificate.
@@ -44,11 +50,27 @@ def sign_for_swarm(
         raise Refusal(
             denied, requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=str(error))
         ) from None
+    found = decide_for_node(transaction, authority, identity, signing_request.spki_der, requester)
+    if isinstance(found, CertificateRecord):
+        yield Work(_nothing, None)
+    else:
+        leaf_der: bytes = yield Work(issue_leaves, found.order)
     if former_root is not None:
         _note_node(transaction, former_root, caller.node_id, requester)
-    return issue_for_node(
-        transaction, authority, identity, signing_request.spki_der, requester, via=f"swarm-manager:{caller.node_id}"
-    )
+    if isinstance(found, CertificateRecord):
+        return found
+    via = f"swarm-manager:{caller.node_id}"
+    return record_for_node(transaction, authority, found, leaf_der, requester, via=via)
+
+
+def rows_of_signing(request: SwarmRequest, signing_request: SigningRequest) -> frozenset[str]:
+    """What ``sign_for_swarm`` looks for before it signs, and writes after: certificates of the key and of the node."""
+    return frozenset({f"key:{signing_request.spki_sha256}", f"node:{request.common_name}"})
+
+
+def _nothing(items: Sequence[None]) -> Sequence[None]:
+    """The work of those that only have to write."""
+    return items
 
 
 def _note_node(transaction: Transaction, root: str, node_id: str, requester: Requester) -> None:

@@ -21,16 +21,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from swarmsec.errors import Changed, KeyUnavailable, Unavailable
+from swarmsec.gathering import Gathering
+from swarmsec.services.parted import Parted
 from swarmsec.storage.errors import DiskHung
 from swarmsec.storage.foreseen import Look
-from swarmsec.storage.store import Outcome, Store, Unit
+from swarmsec.storage.grouprun import Outcome
+from swarmsec.storage.store import Store, Unit
 from swarmsec.storage.transaction import Transaction
 
 T = TypeVar("T")
 MAX_GROUP: Final = 128
 MAX_QUEUE: Final = 4096
 GATHER_SECONDS: Final = 0.02
-_QUIET_ROUNDS: Final = 2
 
 
 @dataclass(slots=True)
@@ -45,13 +47,22 @@ class _Waiting:
     _claim: threading.Lock = field(default_factory=threading.Lock)
     """Taken once: by the thread that begins the unit, or by those who want it no more."""
 
-    def run(self, transaction: Transaction) -> object:
-        """Run the unit; again, where its group is run again."""
-        if not self._is_begun:
-            if not self.withdraw():
-                raise Changed("nobody waits for this any more")
-            self._is_begun = True
-        return self.unit(transaction)
+    def claimed(self) -> Unit[Any]:
+        """The unit, which is begun only if nobody has withdrawn it; again, where its group is run again."""
+        unit = self.unit
+        if isinstance(unit, Parted):
+            return Parted(self._claiming(unit.begin), unit.touches)
+        return self._claiming(unit)
+
+    def _claiming(self, begin: Unit[Any]) -> Unit[Any]:
+        def run(transaction: Transaction) -> Any:
+            if not self._is_begun:
+                if not self.withdraw():
+                    raise Changed("nobody waits for this any more")
+                self._is_begun = True
+            return begin(transaction)
+
+        return run
 
     def withdraw(self) -> bool:
         """Keep the unit from being begun by anybody else; False where it was begun or withdrawn already."""
@@ -68,8 +79,7 @@ class GroupWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._queue: queue.SimpleQueue[Sequence[_Waiting] | None] = queue.SimpleQueue()
-        self._gathered: list[_Waiting] = []
-        self._gathering: asyncio.AbstractEventLoop | None = None
+        self._gathering: Gathering[_Waiting] = Gathering(self._queue_up, most=MAX_GROUP, seconds=GATHER_SECONDS)
         self._unanswered = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._closed = False
@@ -105,28 +115,15 @@ class GroupWriter:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         waiting = _Waiting(unit, future, looks)
-        self._gathered.append(waiting)
         self._unanswered += 1
-        if self._gathering is not loop:
-            self._gathering = loop
-            loop.call_soon(self._gather, loop, loop.time() + GATHER_SECONDS, 1, 0)
+        self._gathering.add(waiting)
         try:
             return await future
         except asyncio.CancelledError:
             waiting.withdraw()
             raise
 
-    def _gather(self, loop: asyncio.AbstractEventLoop, latest: float, known: int, quiet: int) -> None:
-        """One round of the loop later: hand over if nothing more came, or if it has been long enough."""
-        count = len(self._gathered)
-        quiet = quiet + 1 if count == known else 0
-        if quiet >= _QUIET_ROUNDS or count >= MAX_GROUP or loop.time() >= latest:
-            self._hand_over()
-        else:
-            loop.call_soon(self._gather, loop, latest, count, quiet)
-
-    def _hand_over(self) -> None:
-        gathered, self._gathered, self._gathering = self._gathered, [], None
+    def _queue_up(self, gathered: Sequence[_Waiting]) -> None:
         for start in range(0, len(gathered), MAX_GROUP):
             self._queue.put(gathered[start : start + MAX_GROUP])
 
@@ -139,7 +136,7 @@ class GroupWriter:
             self._store.verify_answering(seconds)
         except DiskHung as error:
             self._hung = self._failure = error
-            self._hand_over()
+            self._gathering.hand_over()
             told = (*self._group, *self._take_queued())
             for waiting in told:
                 waiting.withdraw()
@@ -165,7 +162,7 @@ class GroupWriter:
             patience: how many seconds to wait for that; for ever without it.
         """
         self._closed = True
-        self._hand_over()
+        self._gathering.hand_over()
         self._queue.put(None)
         self._thread.join(patience)
 
@@ -175,7 +172,7 @@ class GroupWriter:
             if not group:
                 return
             looks = [look for waiting in group for look in waiting.looks]
-            outcomes = self._store.write_group([waiting.run for waiting in group], looks)
+            outcomes = self._store.write_group([waiting.claimed() for waiting in group], looks)
             errors = (outcome.error for outcome in outcomes)
             # A key that is away keeps a unit from its end, and says nothing of the store.
             failures = (error for error in errors if not isinstance(error, KeyUnavailable))

@@ -4,7 +4,8 @@ Several units can share one transaction (group commit), and nobody's outcome is 
 that is refused leaves no trace in the others. One that has written nothing by then, as most have not, has nothing to be
 undone, and the group goes on. Otherwise the transaction is rolled back and run once more with a savepoint around each
 unit, so that only such groups pay for savepoints. Therefore a unit may run twice and must do nothing but what the
-transaction undoes. A unit that raises ``Refusal`` leaves only the entry that records it.
+transaction undoes. A unit that raises ``Refusal`` leaves only the entry that records it. What units in two parts leave
+to their group is done for many together (``storage.grouprun``).
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from swarmsec.audit.entry import Event
 from swarmsec.clock import Clock
-from swarmsec.errors import SwarmsecError, Unavailable
+from swarmsec.errors import SwarmsecError
 from swarmsec.services.ports import Refusal
 from swarmsec.storage.database import LOCK_WAIT_SECONDS, driver_of
 from swarmsec.storage.errors import DiskHung, translated
 from swarmsec.storage.foreseen import Look
+from swarmsec.storage.grouprun import GroupRun, Outcome
 from swarmsec.storage.log import LogAppender, LogHead, read_head
 from swarmsec.storage.migratingroom import verify_room
 from swarmsec.storage.schema import migrate, read_revisions, verify_known
@@ -42,13 +44,6 @@ class Anchor(Protocol):
     """Where the newest head is kept, outside the database."""
 
     def advance(self, head: LogHead) -> None: ...
-
-
-class Outcome(NamedTuple):
-    """How one unit of a group ended: its value, or what it raised."""
-
-    value: Any = None
-    error: BaseException | None = None
 
 
 class _UnitEnded(Exception):
@@ -256,34 +251,14 @@ class Store:
     def _run_together(
         self, looks: Sequence[Look], units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender
     ) -> list[Outcome]:
-        outcomes = []
         try:
             if len(units) > 1:
                 appender.inserts.foreseen.ask(looks)
-            for unit in units:
-                outcomes.append(self._run_among(unit, Transaction(connection, appender, self.clock)))
+            outcomes = GroupRun(lambda: Transaction(connection, appender, self.clock)).run(units)
             appender.inserts.flush()
         except Exception as error:
             raise _UnitEnded from error
         return outcomes
-
-    @staticmethod
-    def _run_among(unit: Unit[Any], transaction: Transaction) -> Outcome:
-        """Run a unit whose group is undone as a whole if this raises."""
-        try:
-            value = unit(transaction)
-            transaction.verify_logged()
-        except Refusal as refusal:
-            if transaction.has_written:
-                raise
-            transaction.log(refusal.event)
-            return Outcome(error=refusal.error)
-        except SwarmsecError as error:
-            # What is unavailable may be the database, and the transaction lost with it.
-            if transaction.has_written or isinstance(error, Unavailable):
-                raise
-            return Outcome(error=error)
-        return Outcome(value=value)
 
     def _run_each_apart(
         self, units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender
@@ -292,11 +267,9 @@ class Store:
 
     def _run_apart(self, unit: Unit[Any], connection: Connection, appender: LogAppender) -> Outcome:
         mark = appender.mark()
-        transaction = Transaction(connection, appender, self.clock)
         driver_of(connection).execute("SAVEPOINT unit")
         try:
-            value = unit(transaction)
-            transaction.verify_logged()
+            (outcome,) = GroupRun(lambda: Transaction(connection, appender, self.clock)).run([unit])
             appender.inserts.flush()
         except Refusal as refusal:
             self._undo(connection, appender, mark)
@@ -306,7 +279,7 @@ class Store:
             self._undo_after(error, connection, appender, mark)
             return self._failed(error)
         driver_of(connection).execute("RELEASE SAVEPOINT unit")
-        return Outcome(value=value)
+        return outcome
 
     @staticmethod
     def _failed(error: Exception) -> Outcome:

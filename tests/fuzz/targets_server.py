@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from ca.errors import CaError
 from ca.identity import NodeIdentity, NodeRole
+from ca.requests import SigningRequest, parse_signing_request
 from ca.swarm_requests import check_swarm_request
 from swarmsec.docker.external_ca import parse_sign_request
 from swarmsec.errors import UsageProblem
@@ -74,7 +75,11 @@ class _JoinService:
         return []
 
 
-_ROUTES = {route.name: route for route in build_node_routes(_JoinService())}
+async def _check(data: bytes) -> SigningRequest:
+    return parse_signing_request(data)
+
+
+_ROUTES = {route.name: route for route in build_node_routes(_JoinService(), _check)}
 
 
 def _join(data: bytes) -> None:
@@ -101,7 +106,8 @@ def _redeem(route: Route, data: bytes) -> None:
 
 
 def _sign_request(data: bytes) -> None:
-    wanted, request = parse_sign_request(data)
+    wanted, asked = parse_sign_request(data)
+    request = parse_signing_request(asked)
     identity = check_swarm_request(wanted, caller=_MANAGER, cluster_id=CLUSTER)
     if identity.cluster_id != CLUSTER or not request.spki_der:
         raise CheckFailed("expected an identity of the cluster")

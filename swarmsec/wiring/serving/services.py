@@ -28,12 +28,13 @@ from swarmsec.services.hold_nodes import POLL_SECONDS
 from swarmsec.services.join_node import JoinRequest, join_node
 from swarmsec.services.list_certificates import list_certificates
 from swarmsec.services.node_records import HeldNode
+from swarmsec.services.parted import Parted, Parts
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.renew_node import renew_node, role_word
 from swarmsec.services.requester import Requester
-from swarmsec.services.sign_for_swarm import sign_for_swarm
+from swarmsec.services.sign_for_swarm import rows_of_signing, sign_for_swarm
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.records import looks_of_calling, looks_of_issuing
 from swarmsec.storage.store import Store
@@ -189,13 +190,14 @@ class AuthorityServices:
         former_root = self._identities.former_root_of(caller)
         requester = requester_of(caller, request_id)
 
-        def unit(transaction: Transaction) -> bytes:
+        def parts(transaction: Transaction) -> Parts[bytes]:
             authority = self._authorities.at(transaction)
-            record = sign_for_swarm(
+            record = yield from sign_for_swarm(
                 transaction, authority, identity, request, signing_request, requester, former_root=former_root
             )
             return authority.chain_pem(record)
 
+        unit = Parted(parts, rows_of_signing(request, signing_request))
         return await self._writer.write(unit, looks_of_issuing(signing_request, subject_id=request.common_name))
 
     async def cross_sign(

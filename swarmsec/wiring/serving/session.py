@@ -54,6 +54,7 @@ from swarmsec.wiring.serving.enrolling import EnrolledIdentities
 from swarmsec.wiring.serving.gauges import HomeGauges
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.logservice import ServedLogFiles
+from swarmsec.wiring.serving.requestchecks import RequestChecks
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.rotating import Rotating
 from swarmsec.wiring.serving.secretwork import SecretWork
@@ -204,6 +205,7 @@ class Session:
             turns,
             holds_managers=home.config.ca.require_approval,
         )
+        checks = RequestChecks()
         revocations = ServedRevocations(store, self._writer, keys)
         trust = ServedTrust(store, self._writer, keys, issuers_of(home))
         self._witnesses = ServedWitnesses(
@@ -219,15 +221,15 @@ class Session:
                 readiness=HomeReadiness(store, self._writer, keys.tokens, self._witnesses),
                 metrics=self._metrics,
                 routes=[
-                    *build_node_routes(services),
+                    *build_node_routes(services, checks.check),
                     build_delivery_route(ServedDeliveries(store, self._writer, keys, task_issuing(home.config, keys))),
-                    build_identity_route(EnrolledIdentities(self._writer, keys, authorities)),
+                    build_identity_route(EnrolledIdentities(self._writer, keys, authorities), checks.check),
                     *build_revocation_routes(revocations),
                     *build_log_routes(ServedLogFiles(store, self._writer)),
                     *build_tuf_routes(trust),
                     *build_trust_routes(trust),
                     build_agent_route(ServedAgents(self._writer)),
-                    build_sign_route(services.sign, services.cross_sign, services.refuse_to_sign),
+                    build_sign_route(services.sign, services.cross_sign, services.refuse_to_sign, checks.check),
                 ],
                 version=__version__,
             ),

@@ -10,7 +10,7 @@ import pytest
 
 from ca.cross_requests import CrossSignRequest
 from ca.errors import CaError
-from ca.requests import RootRequest, SigningRequest
+from ca.requests import RootRequest, SigningRequest, parse_signing_request
 from ca.swarm_requests import SwarmRequest
 from swarmsec.docker.external_ca import MAX_BODY, MAX_HOSTS, build_sign_route, parse_sign_request
 from swarmsec.errors import Denied, IntegrityFailure, TooManyAttempts, Unavailable, UsageProblem
@@ -45,7 +45,10 @@ def _answer(body: bytes, outcome: bytes | Exception = b"PEM", refused: list[str]
     async def cross_sign(caller: Caller, wanted: CrossSignRequest, root: RootRequest, request_id: str) -> bytes:
         return b"CROSS"
 
-    route = build_sign_route(sign, cross_sign, refuse)
+    async def check(data: bytes) -> SigningRequest:
+        return parse_signing_request(data)
+
+    route = build_sign_route(sign, cross_sign, refuse, check)
     request = Request(method="POST", path=route.path, caller=CALLER, request_id="r1", body=body)
 
     async def handle() -> Response:
@@ -57,7 +60,7 @@ def _answer(body: bytes, outcome: bytes | Exception = b"PEM", refused: list[str]
 
 @pytest.mark.parametrize("generation", list(DockerGeneration))
 def test_both_shapes_say_the_same(generation: DockerGeneration) -> None:
-    wanted, signing_request = parse_sign_request(_body(generation, "swarm-manager"))
+    wanted, asked = parse_sign_request(_body(generation, "swarm-manager"))
 
     assert wanted == SwarmRequest(
         common_name="n1",
@@ -66,7 +69,7 @@ def test_both_shapes_say_the_same(generation: DockerGeneration) -> None:
         hosts=["swarm-manager", "n1", "swarm-ca"],
         profile="",
     )
-    assert signing_request.spki_der
+    assert parse_signing_request(asked).spki_der
 
 
 def test_a_certificate_is_answered_as_cfssl_does() -> None:

@@ -45,8 +45,12 @@ class _Service:
         return []
 
 
+async def _check(data: bytes) -> SigningRequest:
+    raise AssertionError
+
+
 def _keys(**members: object) -> tuple[str, ...]:
-    (route,) = [route for route in build_node_routes(_Service()) if route.name == "node.join"]
+    (route,) = [route for route in build_node_routes(_Service(), _check) if route.name == "node.join"]
     body = json.dumps({"csr": "x", **members}).encode()
     return route.attempt_keys(Request(method="POST", path=route.path, caller=CALLER, request_id="1", body=body))
 

@@ -14,6 +14,7 @@ from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.issuing import issue_root, serial_from
 from ca.swarm_requests import SwarmRequest
 from swarmsec.errors import AlreadyExists, Denied, NotFound, UsageProblem
+from swarmsec.services.parted import run_alone
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.services.sign_for_swarm import sign_for_swarm
 from swarmsec.services.trust_swarm import distrust_swarm, drop_left_roots, trust_swarm
@@ -49,8 +50,8 @@ def _sign(desk: Desk, root: str | None, manager: str, node_id: str, *, organizat
         profile="",
     )
     desk.write(
-        lambda transaction, authority: sign_for_swarm(
-            transaction, authority, caller, wanted, request_of(new_key()), OPERATOR, former_root=root
+        lambda transaction, authority: run_alone(
+            sign_for_swarm(transaction, authority, caller, wanted, request_of(new_key()), OPERATOR, former_root=root)
         )
     )
 

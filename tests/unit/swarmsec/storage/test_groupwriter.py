@@ -15,8 +15,9 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import NotFound, Unavailable
 from swarmsec.storage import groupwriter
 from swarmsec.storage.foreseen import Look
+from swarmsec.storage.grouprun import Outcome
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.storage.store import Outcome, Store, Unit
+from swarmsec.storage.store import Store, Unit
 from swarmsec.storage.transaction import Transaction
 from tests.unit.swarmsec.homes import OPERATOR, make_home
 
@@ -83,19 +84,6 @@ def test_what_comes_round_by_round_is_gathered(writer: GroupWriter, groups: list
 
     asyncio.run(many())
     assert groups == [20]
-
-
-def test_nobody_waits_for_a_crowd_that_does_not_end(
-    writer: GroupWriter, groups: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(groupwriter, "GATHER_SECONDS", 0.0)
-
-    async def many() -> None:
-        for number in range(3):
-            await writer.write(logging(str(number)))
-
-    asyncio.run(many())
-    assert groups == [1, 1, 1]
 
 
 def test_a_group_is_bounded(writer: GroupWriter, groups: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
