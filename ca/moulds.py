@@ -88,20 +88,16 @@ class Mould:
             InvalidCertificate: naming the first part that differs.
         """
         _, serial, _, _, spki_der, *_ = parts
-        tbs = b"".join(parts)
         try:
             certificate = x509.load_der_x509_certificate(certificate_der)
-            found, number, signature = (
-                certificate.tbs_certificate_bytes,
-                certificate.serial_number,
-                certificate.signature,
-            )
+            number, signature = certificate.serial_number, certificate.signature
             # Finds what was asked for to be no key.
             parse_public_key(spki_der, refusal=InvalidCertificate)
         except PARSE_ERRORS as error:
             raise InvalidCertificate("expected a certificate that can be parsed back") from error
-        is_whole = certificate_der == self.template.certificate(tbs, signature)
-        if not is_whole or found != tbs or number != int.from_bytes(serial, "big"):
+        # Every octet: what was asked to be signed, and the frame around that and the signature that was read.
+        is_whole = certificate_der == self.template.certificate(b"".join(parts), signature)
+        if not is_whole or number != int.from_bytes(serial, "big"):
             other = self._other_part(certificate_der, parts)
             raise InvalidCertificate(f"expected the certificate that was asked for, got another {other}")
 

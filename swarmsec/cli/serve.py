@@ -51,12 +51,12 @@ def serve(context: click.Context, listen: str | None, names: tuple[str, ...], re
             home.config = replace(home.config, ca=replace(home.config.ca, require_approval=True))
         write_logs_to(sys.stderr)
         session = Session(home, listening, local_requester(), lambda line: click.echo(line, err=True))
-        _collect_seldom()
+        collect_seldom()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(session))
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Look for garbage in cycles after thousands of new objects, and never among what was imported.
 
     A request at work holds hundreds of objects, so with Python's own threshold they would be gone through many times.
