@@ -8,10 +8,10 @@ identity.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from cryptography import x509
@@ -142,14 +142,42 @@ def issue_for_node(
     found = decide_for_node(transaction, authority, identity, spki_der, requester)
     if isinstance(found, CertificateRecord):
         return found
-    (leaf_der,) = issue_leaves([found.order])
-    return record_for_node(transaction, authority, found, leaf_der, requester, via=via)
+    (signed,) = sign_orders([found.order])
+    return record_for_node(transaction, authority, found, signed, requester, via=via)
+
+
+class Order(NamedTuple):
+    """A certificate to be made: ``numbered`` gives what is to be signed under a serial number."""
+
+    clock: Clock
+    numbered: Callable[[int], LeafOrder]
+
+
+class Signed(NamedTuple):
+    """A certificate that was made, DER, and what it was made of."""
+
+    leaf: LeafOrder
+    der: bytes
+
+
+def sign_orders(orders: Sequence[Order]) -> list[Signed]:
+    """Give certificates, at least one, their serial numbers and sign them.
+
+    Chance is asked once for all: each system call gives other threads a turn, which costs more than the bytes.
+    """
+    drawn = orders[0].clock.random(SERIAL_BYTES * len(orders))
+    starts = range(0, len(drawn), SERIAL_BYTES)
+    leaves = [
+        order.numbered(serial_from(drawn[start : start + SERIAL_BYTES]))
+        for order, start in zip(orders, starts, strict=True)
+    ]
+    return [Signed(leaf, der) for leaf, der in zip(leaves, issue_leaves(leaves), strict=True)]
 
 
 class NodeOrder(NamedTuple):
     """A certificate that a node is to get: what is to be signed, and what the node had before."""
 
-    order: LeafOrder
+    order: Order
     identity: NodeIdentity
     formers: Sequence[CertificateRecord]
 
@@ -176,16 +204,16 @@ def record_for_node(
     transaction: Transaction,
     authority: Authority,
     wanted: NodeOrder,
-    leaf_der: bytes,
+    signed: Signed,
     requester: Requester,
     *,
     via: str,
 ) -> CertificateRecord:
     """The second half of ``issue_for_node``: keep what was signed, and retire what the node had before."""
-    order, identity, formers = wanted
+    _, identity, formers = wanted
     kind = RoleKind.SWARM_MANAGER if identity.role is NodeRole.MANAGER else RoleKind.NODE
     role = Role(kind=kind, scope=identity.node_id)
-    record = _keep(transaction, authority, order, leaf_der, name=identity.node_id, role=role)
+    record = _keep(transaction, authority, signed, name=identity.node_id, role=role)
     revoked = _retire(transaction, formers, record.role)
     fields: Mapping[str, Field] = {
         "profile": record.profile,
@@ -223,8 +251,8 @@ def issue_for_host(
         ]
     )
     order = _order(transaction, authority, profile, subject, hosts, spki_der)
-    (leaf_der,) = issue_leaves([order])
-    record = _keep(transaction, authority, order, leaf_der, name=name, role=role)
+    (signed,) = sign_orders([order])
+    record = _keep(transaction, authority, signed, name=name, role=role)
     fields: Mapping[str, Field] = {
         "profile": record.profile,
         "role": record.role,
@@ -290,7 +318,7 @@ def _order(
     subject: NodeIdentity | x509.Name,
     hosts: Sequence[str],
     spki_der: bytes,
-) -> LeafOrder:
+) -> Order:
     clock = transaction.clock
     is_short = authority.lifetime < MIN_LIFETIME
     span = validity(
@@ -300,29 +328,28 @@ def _order(
         issuer_not_after=authority.issuer.not_after,
         allow_short=is_short,
     )
-    serial = serial_from(clock.random(SERIAL_BYTES))
-    return LeafOrder(authority.issuer, profile, subject, spki_der, hosts, span, serial)
+    return Order(clock, partial(LeafOrder, authority.issuer, profile, subject, spki_der, hosts, span))
 
 
 def _keep(
     transaction: Transaction,
     authority: Authority,
-    order: LeafOrder,
-    leaf_der: bytes,
+    signed: Signed,
     *,
     name: str,
     role: Role | None,
 ) -> CertificateRecord:
-    span = order.validity
+    leaf, leaf_der = signed
+    span = leaf.validity
     record = CertificateRecord(
         id=transaction.certificates.next_id(),
-        serial=f"{order.serial:x}",
+        serial=f"{leaf.serial:x}",
         generation=authority.record.generation,
-        profile=order.profile.value,
+        profile=leaf.profile.value,
         role=str(role) if role else "",
         subject_id=name,
         cluster_id=authority.cluster_id,
-        spki_sha256=hashlib.sha256(order.spki_der).digest(),
+        spki_sha256=hashlib.sha256(leaf.spki_der).digest(),
         sha256=hashlib.sha256(leaf_der).digest(),
         der=leaf_der,
         not_before=int(span.not_before.timestamp()),

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from ca.errors import RequestRefused
 from ca.identity import NodeIdentity
-from ca.issuing import issue_leaves
 from ca.requests import SigningRequest
 from ca.swarm_requests import SwarmRequest, check_swarm_request
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Denied
-from swarmsec.services.authority import Authority, decide_for_node, record_for_node
+from swarmsec.services.authority import Authority, Signed, decide_for_node, record_for_node, sign_orders
 from swarmsec.services.parted import Parts, Work
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord
@@ -54,13 +53,13 @@ def sign_for_swarm(
     if isinstance(found, CertificateRecord):
         yield Work(_nothing, None)
     else:
-        leaf_der: bytes = yield Work(issue_leaves, found.order)
+        signed: Signed = yield Work(sign_orders, found.order)
     if former_root is not None:
         _note_node(transaction, former_root, caller.node_id, requester)
     if isinstance(found, CertificateRecord):
         return found
     via = f"swarm-manager:{caller.node_id}"
-    return record_for_node(transaction, authority, found, leaf_der, requester, via=via)
+    return record_for_node(transaction, authority, found, signed, requester, via=via)
 
 
 def rows_of_signing(request: SwarmRequest, signing_request: SigningRequest) -> frozenset[str]:

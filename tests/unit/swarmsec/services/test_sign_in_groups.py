@@ -8,12 +8,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca.identity import NodeIdentity, NodeRole, hosts_of
-from ca.issuing import LeafOrder, issue_leaves
 from ca.swarm_requests import SwarmRequest
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Denied
 from swarmsec.services import sign_for_swarm as signing
+from swarmsec.services.authority import Order, Signed, sign_orders
 from swarmsec.services.parted import Parted, Parts
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
@@ -28,11 +28,11 @@ def signed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many certificates were signed in each call."""
     sizes: list[int] = []
 
-    def counting(orders: Sequence[LeafOrder]) -> list[bytes]:
+    def counting(orders: Sequence[Order]) -> list[Signed]:
         sizes.append(len(orders))
-        return issue_leaves(orders)
+        return sign_orders(orders)
 
-    monkeypatch.setattr(signing, "issue_leaves", counting)
+    monkeypatch.setattr(signing, "sign_orders", counting)
     return sizes
 
 
