@@ -11,7 +11,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 PYTEST_ARGS ?=
-# A process a core. Files stay whole where tests share a server or a database; engines would take each other's time.
+# A process a core. Files stay whole where tests share a server, a database or a Swarm.
 PARALLEL := --numprocesses=auto
 BY_FILE := $(PARALLEL) --dist=loadfile
 # How long each test took, for `make shares`.
@@ -54,7 +54,7 @@ test-integration: $(DEV) ## against PostgreSQL, a registry, openssl and other re
 	$(BIN)/pytest tests/integration $(BY_FILE) $(REPORT) $(PYTEST_ARGS)
 
 test-swarm: $(DEV) ## against real Docker Engines in swarm mode (root)
-	$(BIN)/pytest tests/swarm $(REPORT) $(PYTEST_ARGS)
+	$(BIN)/pytest tests/swarm $(BY_FILE) $(REPORT) $(PYTEST_ARGS)
 
 shares: $(DEV) ## how much of the last tests each part of the product took
 	@$(BIN)/python scripts/test-shares

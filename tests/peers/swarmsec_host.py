@@ -20,6 +20,7 @@ from tests.peers.processes import ManagedProcess
 PROGRAM = (sys.executable, "-m", "swarmsec")
 PORT = 8443
 START_SECONDS = 90.0
+COMMAND_SECONDS = 180.0
 
 
 class SwarmsecHost:
@@ -67,7 +68,9 @@ class SwarmsecHost:
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the home, on the host."""
         command = self.host.command([*PROGRAM, "--home", str(self.home), *arguments])
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
         if check and done.returncode != 0:
             raise PeerProblem(f"swarmsec {' '.join(arguments[:3])} ended with {done.returncode}: {done.stderr}")
         return done

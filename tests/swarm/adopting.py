@@ -19,9 +19,9 @@ from tests.peers.swarmsec_host import PROGRAM, SwarmsecHost
 
 SERVICE = "label=com.docker.swarm.service.name=shop"
 SETTLED_SECONDS = 60.0
-HEARTBEAT = "10s"
+HEARTBEAT = "20s"
 """How often nodes report; after three times as long without one their tasks are started elsewhere. Docker's own is
-half of it, which a machine whose cores are all busy, or a frozen engine, comes near."""
+five seconds, which an engine that stands still for a while, or a machine whose cores are all busy, comes near."""
 
 
 def form_swarm(leader: Engine, *others: tuple[Engine, str], replicas: int = 3) -> None:
