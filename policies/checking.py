@@ -9,7 +9,7 @@ each has a bound, ``MAX_STEPS``, past which the set is refused.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Generic, TypeVar
@@ -29,6 +29,8 @@ from policies.errors import AmbiguousPolicy, PolicyError
 from policies.globs import Glob, Specificity
 
 Rule = TypeVar("Rule", SecretAccessRule, TrustScope, RotationRule)
+
+Spec = TypeVar("Spec", SecretAccessPolicy, TrustPolicy, RotationPolicy)
 
 MAX_STEPS = 5_000_000
 """Pairs of pattern positions that one check may look at; some seconds of work, far beyond any real set."""
@@ -87,14 +89,14 @@ def check_set(documents: Sequence[Document]) -> None:
     """
     _check_names(documents)
     comparison = _Comparison()
-    for first, second in _equally_specific(list(_secret_entries(documents))):
+    for first, second in _equally_specific(_secret_rules(documents)):
         if first.document is not second.document and _secret_rules_tie(comparison, first, second):
             raise _ambiguity(first, second)
-    for scope, other in _equally_specific(list(_trust_entries(documents))):
+    for scope, other in _equally_specific(_trust_scopes(documents)):
         differ = answer_of_scope(scope.rule) != answer_of_scope(other.rule)
         if differ and comparison.can_meet(scope.glob, other.glob):
             raise _ambiguity(scope, other)
-    for rule, another in _equally_specific(list(_rotation_entries(documents))):
+    for rule, another in _equally_specific(_rotation_rules(documents)):
         if answer_of_rotation(rule.rule) != answer_of_rotation(another.rule) and comparison.can_meet(
             rule.glob, another.glob
         ):
@@ -126,28 +128,32 @@ def answer_of_rotation(rule: RotationRule) -> tuple[object, ...]:
     return (rule.max_age, rule.every, rule.length, rule.keep, rule.window)
 
 
-def _secret_entries(documents: Sequence[Document]) -> Iterator[_Entry[SecretAccessRule]]:
-    for document in documents:
-        if isinstance(document.spec, SecretAccessPolicy):
-            for index, rule in enumerate(document.spec.rules):
-                for glob in rule.secrets or _ANYTHING:
-                    yield _Entry(document=document, index=index, rule=rule, glob=glob)
+def _secret_rules(documents: Sequence[Document]) -> list[_Entry[SecretAccessRule]]:
+    return _entries(documents, SecretAccessPolicy, lambda policy: policy.rules, lambda rule: rule.secrets)
 
 
-def _trust_entries(documents: Sequence[Document]) -> Iterator[_Entry[TrustScope]]:
-    for document in documents:
-        if isinstance(document.spec, TrustPolicy):
-            for index, scope in enumerate(document.spec.scopes):
-                for glob in scope.images or _ANYTHING:
-                    yield _Entry(document=document, index=index, rule=scope, glob=glob)
+def _trust_scopes(documents: Sequence[Document]) -> list[_Entry[TrustScope]]:
+    return _entries(documents, TrustPolicy, lambda policy: policy.scopes, lambda scope: scope.images)
 
 
-def _rotation_entries(documents: Sequence[Document]) -> Iterator[_Entry[RotationRule]]:
-    for document in documents:
-        if isinstance(document.spec, RotationPolicy):
-            for index, rule in enumerate(document.spec.rules):
-                for glob in rule.secrets or _ANYTHING:
-                    yield _Entry(document=document, index=index, rule=rule, glob=glob)
+def _rotation_rules(documents: Sequence[Document]) -> list[_Entry[RotationRule]]:
+    return _entries(documents, RotationPolicy, lambda policy: policy.rules, lambda rule: rule.secrets)
+
+
+def _entries(
+    documents: Sequence[Document],
+    kind: type[Spec],
+    rules_of: Callable[[Spec], Sequence[Rule]],
+    patterns_of: Callable[[Rule], Patterns],
+) -> list[_Entry[Rule]]:
+    """Each pattern of each rule in documents of a kind; a rule without any is for anything."""
+    return [
+        _Entry(document=document, index=index, rule=rule, glob=glob)
+        for document in documents
+        if isinstance(document.spec, kind)
+        for index, rule in enumerate(rules_of(document.spec))
+        for glob in patterns_of(rule) or _ANYTHING
+    ]
 
 
 def _equally_specific(entries: list[_Entry[Rule]]) -> Iterator[tuple[_Entry[Rule], _Entry[Rule]]]:

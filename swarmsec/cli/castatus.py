@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -31,11 +32,15 @@ def status(context: click.Context) -> None:
     """
     from swarmsec.services.authority_status import authority_status
     from swarmsec.services.short_lifetimes import short_lifetime_findings
+    from swarmsec.services.token_findings import token_findings
     from swarmsec.wiring.authority import served_lifetime_of
 
     with opened_home(context) as home:
         found = home.store.read(authority_status)
-        findings = short_lifetime_findings(found.short_lived, served_lifetime_of(home.config))
+        findings = [
+            *short_lifetime_findings(found.short_lived, served_lifetime_of(home.config)),
+            *home.store.read(partial(token_findings, module=home.config.pkcs11.module)),
+        ]
     if options_of(context).json:
         print_json(_members(found) | {"findings": [finding.members() for finding in findings]})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,10 +88,11 @@ def init(
         recovery_to_finish,
     )
     from swarmsec.wiring.home import open_home
+    from swarmsec.wiring.tokenroots import token_settings
 
     path = home_path(options_of(context))
     imported = read_imported_root(import_cert, import_key, has_type=key_type is not None)
-    uri, token_settings = _token(path, pkcs11, is_imported=imported is not None)
+    uri, settings = _token(path, pkcs11, is_imported=imported is not None)
     made = None
     interrupted = home_exists(path)
     if interrupted:
@@ -101,7 +103,7 @@ def init(
             database_url=database or DEFAULT_URL,
             seal=seal,
             recovery_out=recovery_out,
-            pkcs11=token_settings,
+            pkcs11=settings,
         )
         created = create_home(wanted, lambda prompt: ask_passphrase(context, prompt), local_requester())
         home, made = created.home, created.recovery
@@ -109,9 +111,8 @@ def init(
     try:
         keys = keys_of(context, home)
         recovery = recovery_to_finish(home, recovery_out) if interrupted else made
-        in_token = _key_in_token(home, keys, uri, key_type)
 
-        def finish(transaction: Transaction) -> str:
+        def finish(in_token: TokenRoot | None, transaction: Transaction) -> str:
             if interrupted and recovery is not None:
                 keep_recovery_key(transaction, keys, recovery, local_requester())
             return init_authority(
@@ -124,7 +125,11 @@ def init(
                 in_token=in_token,
             )
 
-        chosen = home.store.write(finish)
+        with token_settings(home, keys, settings) as keep:
+            in_token = _key_in_token(home, keys, uri, key_type)
+            if in_token is not None:
+                keep()
+            chosen = home.store.write(partial(finish, in_token))
     finally:
         close_home(home)
     shown = recovery.identity.reveal().decode() if recovery and recovery_out is None else None
@@ -135,23 +140,20 @@ def init(
         say(f"the root's private key is sealed in this home; {import_key} still has it in the clear: remove that file")
 
 
-def _token(path: Path, text: str | None, *, is_imported: bool) -> tuple[TokenKeyUri | None, Pkcs11Settings]:
+def _token(
+    path: Path, text: str | None, *, is_imported: bool
+) -> tuple[TokenKeyUri, Pkcs11Settings] | tuple[None, None]:
     """The key that is meant, and the settings for its token, which was there just now."""
-    from swarmsec.config import Pkcs11Settings
     from swarmsec.errors import UsageProblem
     from swarmsec.keys.tokenuri import parse_token_uri
-    from swarmsec.wiring.creating import home_exists
-    from swarmsec.wiring.tokenroots import keep_token_settings, verify_token_at
+    from swarmsec.wiring.tokenroots import verify_token_at
 
     if text is None:
-        return None, Pkcs11Settings()
+        return None, None
     if is_imported:
         raise UsageProblem("expected --pkcs11 or --import-cert, not both")
     uri = parse_token_uri(text)
-    settings = verify_token_at(path, uri)
-    if home_exists(path):
-        keep_token_settings(path, settings)
-    return uri, settings
+    return uri, verify_token_at(path, uri)
 
 
 def _key_in_token(home: Home, keys: SealedKeys, uri: TokenKeyUri | None, key_type: str | None) -> TokenRoot | None:

@@ -64,14 +64,11 @@ def rotate(
       swarmsec ca rotate --key-type p384 --detach
       swarmsec ca rotate --import-cert root.pem --import-key root.key
     """
-
-    from swarmsec.wiring.tokenroots import token_settings
-
     options = RootOptions(**root)
     # Before anything is read or set down for a root that is not to be.
     _verify_one(abort, follow, not options.is_plain)
     wanted = wanted_root(context, options)
-    with opened_home(context) as home, token_settings(home, wanted.settings):
+    with opened_home(context) as home:
         leads = home.store.read(leads_a_swarm)
         _verify_one(abort, follow, bool(finish_without) and not leads, not options.is_plain)
         if leads:

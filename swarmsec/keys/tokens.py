@@ -12,6 +12,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import utils
@@ -56,6 +57,13 @@ class Tokens:
         self.failure = ""
         """Why the token could not be used the last time; empty where it could."""
 
+    def take_access(self, access: TokenAccess) -> None:
+        """Reach tokens this way from now on, whatever the home's settings say yet."""
+        with self._lock:
+            if access != self.access:
+                self._drop()
+                self.access, self._pins = access, PinDesk(access.pin_file)
+
     def verify_token(self, uri: TokenKeyUri) -> None:
         """See that a token is there and takes the PIN.
 
@@ -72,6 +80,34 @@ class Tokens:
             KeyUnavailable, WrongUnlock: the token cannot be used.
         """
         return self._use(uri, lambda session: find_key(pkcs11_binding(), session, uri))
+
+    def find_begun(self, uri: TokenKeyUri) -> TokenKey | None:
+        """The private key that an interrupted run had made under an id of its own, or None.
+
+        A token may show a key that it had not finished when it was interrupted, and that signs nothing: that one is
+        removed, so that it can be made again. Nothing can be lost by it, since no root has this key yet.
+
+        Args:
+            uri: with an ``id`` that was drawn for this key alone.
+
+        Raises:
+            KeyUnavailable, WrongUnlock: the token cannot be used.
+        """
+
+        def work(session: Any) -> TokenKey | None:
+            binding = pkcs11_binding()
+            found = private_keys(binding, session, uri)
+            if not found:
+                return None
+            with suppress(UsageProblem, binding.PyKCS11Error):
+                key = find_key(binding, session, uri)
+                if key is not None and _signature(binding, session, found[0], hashlib.sha256().digest()):
+                    return key
+            for unfinished in found:
+                session.destroyObject(unfinished)
+            return None
+
+        return self._use(uri, work)
 
     def create(self, uri: TokenKeyUri, kind: KeyKind) -> TokenKey:
         """Make a private key that never leaves the token.
@@ -123,12 +159,15 @@ class Tokens:
             found = private_keys(binding, session, key.uri)
             if len(found) != 1:
                 raise KeyUnavailable(f"the token no longer has the key {key.uri}", hint=_AWAY_HINT)
-            return bytes(session.sign(found[0], digest, binding.Mechanism(binding.CKM_ECDSA, None)))
+            return _signature(binding, session, found[0], digest)
 
         raw = self._use(key.uri, work)
         size = CURVES[key.kind].coordinate_bytes
         if len(raw) != 2 * size:
-            raise KeyUnavailable(f"expected a signature of {2 * size} bytes from the token, got {len(raw)}")
+            raise KeyUnavailable(
+                f"expected a signature of {2 * size} bytes from the token, got {len(raw)}",
+                hint=f"see with the token's own tool whether it has all of {key.uri}; nothing was issued",
+            )
         signature = utils.encode_dss_signature(int.from_bytes(raw[:size], "big"), int.from_bytes(raw[size:], "big"))
         verify_signature(key, digest, signature)
         return signature
@@ -228,6 +267,11 @@ class TokenSigner:
 
     def __repr__(self) -> str:
         return f"<signer {self.signature_hash} in {self._key.uri.token_name}>"
+
+
+def _signature(binding: Any, session: Any, handle: Any, digest: bytes) -> bytes:
+    """As the token gives it: two numbers, one after the other."""
+    return bytes(session.sign(handle, digest, binding.Mechanism(binding.CKM_ECDSA, None)))
 
 
 def _slot(binding: Any, library: Any, uri: TokenKeyUri) -> tuple[int, int]:

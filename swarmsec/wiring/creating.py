@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +57,7 @@ class NewHome:
     database_url: str = DEFAULT_URL
     seal: str = FILE
     recovery_out: Path | None = None
-    pkcs11: Pkcs11Settings = field(default_factory=Pkcs11Settings)
+    pkcs11: Pkcs11Settings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

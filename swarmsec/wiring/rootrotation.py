@@ -22,6 +22,7 @@ from swarmsec.services.rotation_status import RotationStatus, rotation_status
 from swarmsec.services.swarm_link import load_link
 from swarmsec.wiring.home import Home
 from swarmsec.wiring.nextroots import WantedRoot, make_ready
+from swarmsec.wiring.tokenroots import token_settings
 
 LOOK_SECONDS: Final = 0.5
 _HOLDER_RANDOM_BYTES: Final = 6
@@ -52,12 +53,14 @@ def begin(home: Home, keys: SealedKeys, requester: Requester, wanted: WantedRoot
     if wanted.uri is not None:
         # Before a key is made in the token for nothing.
         home.store.read(_own_nodes)
-    next_root = make_ready(home, keys, requester, wanted)
-    return home.store.write(
-        lambda transaction: begin_rotation(
-            transaction, keys, requester, nodes=_own_nodes(transaction), wanted=next_root
+    with token_settings(home, keys, wanted.settings) as keep:
+        next_root = make_ready(home, keys, requester, wanted)
+        keep()
+        return home.store.write(
+            lambda transaction: begin_rotation(
+                transaction, keys, requester, nodes=_own_nodes(transaction), wanted=next_root
+            )
         )
-    )
 
 
 def _own_nodes(transaction: Transaction) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,11 +16,10 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokenaccess import TokenAccess
 from swarmsec.keys.tokenkeys import TokenKey
 from swarmsec.keys.tokens import Tokens
-from swarmsec.keys.tokenuri import TokenKeyUri, is_token_key, parse_token_uri
-from swarmsec.services.ports import Transaction
+from swarmsec.keys.tokenuri import TokenKeyUri, parse_token_uri
 from swarmsec.services.records import KeyKind
 from swarmsec.services.requester import Requester
-from swarmsec.services.swarm_rotation_records import load_swarm_rotation
+from swarmsec.services.token_findings import needs_token
 from swarmsec.services.token_roots import (
     TokenKeyPlan,
     TokenRoot,
@@ -55,45 +54,46 @@ def verify_token_at(path: Path, uri: TokenKeyUri) -> Pkcs11Settings:
     return settings
 
 
-def keep_token_settings(path: Path, settings: Pkcs11Settings) -> None:
-    """Give a home the settings for its token.
+@contextmanager
+def token_settings(home: Home, keys: SealedKeys, settings: Pkcs11Settings | None) -> Iterator[Callable[[], None]]:
+    """Reach a token by settings that the home is to have once one of its keys is there.
+
+    What is called with this reaches the token at once. The home's file gets the settings when the yielded function is
+    called: best right before the transaction that makes a key in the token one of the home's, since whoever takes that
+    up needs them. They are taken back where it came to nothing. A process that is killed between the two leaves
+    settings that nothing uses, of which ``ca status`` tells.
 
     Args:
-        path: of the home.
+        settings: as ``verify_token_at`` says; None where no token was named.
 
     Raises:
-        UsageProblem: it has one of the two.
+        UsageProblem: the home has one of the two settings.
     """
+    if settings is None:
+        yield lambda: None
+        return
+    keys.tokens.take_access(TokenAccess(module=settings.module, pin_file=settings.pin_file))
+    file = home.path / FILE_NAME
+    before = file.read_bytes()
+    try:
+        yield partial(_keep, home.path, settings)
+    finally:
+        if file.read_bytes() == _with_section(before, settings) and not home.store.read(needs_token):
+            write_atomically(file, before, mode=0o600)
+
+
+def _keep(path: Path, settings: Pkcs11Settings) -> None:
     present = _present(path)
     if settings == present:
         return
     file = path / FILE_NAME
     if present != Pkcs11Settings():
         raise UsageProblem(f"expected module and pin_file together in [pkcs11] of {file}")
-    text = file.read_bytes().rstrip(b"\n") + b"\n\n" + pkcs11_text(settings).encode()
-    write_atomically(file, text, mode=0o600)
+    write_atomically(file, _with_section(file.read_bytes(), settings), mode=0o600)
 
 
-@contextmanager
-def token_settings(home: Home, settings: Pkcs11Settings | None) -> Iterator[None]:
-    """Have the settings for a token while a rotation is begun; they stay where one came to need them.
-
-    Args:
-        settings: as ``verify_token_at`` says; None where no token was named.
-
-    Raises:
-        UsageProblem: as ``keep_token_settings``.
-    """
-    file = home.path / FILE_NAME
-    before = file.read_bytes() if settings is not None else b""
-    if settings is not None:
-        keep_token_settings(home.path, settings)
-    written = file.read_bytes() if settings is not None else b""
-    try:
-        yield
-    finally:
-        if written != before and file.read_bytes() == written and not home.store.read(_needs_token):
-            write_atomically(file, before, mode=0o600)
+def _with_section(text: bytes, settings: Pkcs11Settings) -> bytes:
+    return text.rstrip(b"\n") + b"\n\n" + pkcs11_text(settings).encode()
 
 
 def verify_next_key(home: Home, keys: SealedKeys, uri: TokenKeyUri, kind: KeyKind | None) -> None:
@@ -132,7 +132,7 @@ def find_or_make(
         KeyUnavailable, WrongUnlock: the token cannot be used.
     """
     plan = _interrupted(home, uri, requester)
-    found = keys.tokens.find(parse_token_uri(plan.key_name) if plan else uri)
+    found = keys.tokens.find_begun(parse_token_uri(plan.key_name)) if plan else keys.tokens.find(uri)
     return _made(home, keys, uri, kind, requester, plan=plan, found=found)
 
 
@@ -149,7 +149,7 @@ def make_beside(home: Home, keys: SealedKeys, present: TokenKeyUri, kind: KeyKin
     """
     uri = replace(present, id=b"")
     plan = _interrupted(home, uri, requester)
-    found = None if plan is None else keys.tokens.find(parse_token_uri(plan.key_name))
+    found = None if plan is None else keys.tokens.find_begun(parse_token_uri(plan.key_name))
     return _made(home, keys, uri, kind, requester, plan=plan, found=found)
 
 
@@ -211,11 +211,3 @@ def _merged(uri: TokenKeyUri, present: Pkcs11Settings) -> Pkcs11Settings:
 def _present(path: Path) -> Pkcs11Settings:
     """What a home has, which need not exist."""
     return load_config(path).pkcs11 if (path / FILE_NAME).exists() else Pkcs11Settings()
-
-
-def _needs_token(transaction: Transaction) -> bool:
-    """Whether a root's key is in a token, or a rotation of the Swarm is to bring one there."""
-    rotation = load_swarm_rotation(transaction)
-    if rotation is not None and rotation.choice.token_key:
-        return True
-    return any(is_token_key(root.key_name) for root in transaction.authorities.all())

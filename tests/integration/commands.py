@@ -29,6 +29,8 @@ DURABLE_CALLS: Final = ("fsync", "fdatasync", "rename", "link", "unlink", "ftrun
 """What moves a file or makes it last."""
 WRITING_CALLS: Final = (*DURABLE_CALLS, "pwrite64", "write")
 """Those, and what fills files."""
+SWEPT_CALLS: Final = WRITING_CALLS if SOAK else DURABLE_CALLS
+"""Where a sweep kills: in a short run where it matters most, in a long one wherever it could."""
 _PRELOADED: Final = (
     "swarmsec.cli.access",
     "swarmsec.cli.ca",

@@ -17,10 +17,9 @@ from swarmsec.services.rotate_keys import LEASE, list_terms
 from swarmsec.storage.tables import audit_entries, leases
 from swarmsec.storage.transaction import Transaction
 from swarmsec.wiring.intents import resolve_intents
-from tests.integration.commands import DURABLE_CALLS, SOAK, WRITING_CALLS, Commands, Ended, Kill, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, Ended, Kill, kills
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
 
-CALLS = WRITING_CALLS if SOAK else DURABLE_CALLS
 EVERY = 3
 """Each run takes one place in so many, unless it soaks."""
 
@@ -83,7 +82,7 @@ def is_restorable(commands: Commands, place: Place, scratch: Path) -> bool:
 
 def test_a_backup_killed_at_any_step_is_whole_or_not_there(commands: Commands, finished: Place, tmp_path: Path) -> None:
     counted = finished.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*backup_arguments(counted), state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*backup_arguments(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     published = 0
     for kill in kills(calls, every=EVERY):
@@ -121,7 +120,7 @@ def test_a_restore_killed_at_any_step_leaves_no_home_or_a_whole_one(
     commands: Commands, backed_up: Place, tmp_path: Path
 ) -> None:
     counted = backed_up.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*restore_arguments(counted), state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*restore_arguments(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     done = 0
     for kill in kills(calls, every=EVERY):
@@ -145,7 +144,7 @@ def test_an_acceptance_killed_at_any_step_is_finished_by_the_same_command(
     restored = backed_up.copy(tmp_path / "restored")
     commands.run(*restore_arguments(restored), state=restored.state).verify(0)
     counted = restored.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*accept_arguments(counted), state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*accept_arguments(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     for kill in kills(calls, every=EVERY):
         place = restored.copy(tmp_path / "place")
@@ -171,7 +170,7 @@ def test_a_rotation_killed_at_any_step_is_continued_by_the_same_command(
         return ("--home", str(place.home), "--json", "keys", "rotate")
 
     counted = finished.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*arguments(counted), state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*arguments(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     resumed = 0
     for kill in kills(calls, every=EVERY):

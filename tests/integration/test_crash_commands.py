@@ -15,10 +15,9 @@ import pytest
 
 from swarmsec.audit.entry import parse_entry
 from swarmsec.storage.tables import audit_entries, leases
-from tests.integration.commands import DURABLE_CALLS, SOAK, WRITING_CALLS, Commands, Kill, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, Kill, kills
 from tests.integration.storefixtures import Place, make_home, new_place, opened, verify_no_leftovers, verify_whole
 
-CALLS = WRITING_CALLS if SOAK else DURABLE_CALLS
 EVERY = 3
 """Each run takes one place in so many, unless it soaks."""
 
@@ -47,7 +46,7 @@ def init_arguments(place: Place) -> tuple[str, ...]:
 
 def test_init_killed_at_any_step_is_finished_by_the_same_command(commands: Commands, tmp_path: Path) -> None:
     counted = new_place(tmp_path / "counted")
-    ended, calls = commands.count_calls(*init_arguments(counted), state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*init_arguments(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     assert sum(calls.values()) > 30, calls
     for kill in kills(calls, every=EVERY):
@@ -86,7 +85,7 @@ def test_a_write_killed_at_any_step_is_done_or_not_and_what_was_answered_is_kept
 
     before = commands.run(*arguments(finished), state=finished.state).verify(0).stdout
     counted = finished.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*arguments(counted, "--rotate"), state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*arguments(counted, "--rotate"), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     done = 0
     for kill in kills(calls, every=EVERY):
@@ -114,7 +113,7 @@ def test_a_migration_killed_at_any_step_is_done_with_its_entry_or_not_at_all(
         connection.exec_driver_sql("DELETE FROM alembic_version WHERE version_num LIKE 'policies%'")
     counted = older.copy(tmp_path / "place")
     arguments = ("--home", str(counted.home), "ca", "show")
-    ended, calls = commands.count_calls(*arguments, state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*arguments, state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     assert actions(counted)[-1] == "home.migrate"
     for kill in kills(calls, every=EVERY):
@@ -130,7 +129,7 @@ def test_a_rotation_killed_at_any_step_is_finished_by_the_next_and_no_record_is_
 ) -> None:
     counted = finished.copy(tmp_path / "place")
     arguments = ("--home", str(counted.home), "keys", "rotate")
-    ended, calls = commands.count_calls(*arguments, state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*arguments, state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     before = terms_of(finished)
     for kill in kills(calls, every=EVERY):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.commands import DURABLE_CALLS, SOAK, Commands, kills
+from tests.integration.commands import SOAK, SWEPT_CALLS, Commands, kills
 from tests.integration.fulldisk import fill, small_disk
 from tests.integration.storefixtures import Place, make_home, verify_whole
 
@@ -75,7 +75,7 @@ def test_files_killed_at_any_step_can_be_withdrawn_and_made_again(
 
     make = (*issued.make, "--out", str(out))
     counted = finished.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*arguments(counted, *make), state=counted.state, calls=DURABLE_CALLS)
+    ended, calls = commands.count_calls(*arguments(counted, *make), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     files_seen = set()
     for kill in kills(calls, every=3):
@@ -136,7 +136,7 @@ def test_policies_killed_at_any_step_are_in_force_together_or_not_at_all(
 
     apply = ("apply", str(tmp_path / "p.yaml"))
     counted = finished.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*arguments(counted, *apply), state=counted.state, calls=DURABLE_CALLS)
+    ended, calls = commands.count_calls(*arguments(counted, *apply), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     seen = set()
     for kill in kills(calls):

@@ -17,7 +17,7 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import SystemClock
 from swarmsec.services.requester import SERVICE
-from tests.integration.commands import DURABLE_CALLS, Commands, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
 from tests.integration.test_store_disks import grow, mounted, small_disk, verify_refused
 from tests.peers import tlog_checker
@@ -36,7 +36,7 @@ def test_an_export_killed_at_any_step_claims_nothing_and_is_finished_by_the_next
         return ("--home", str(place.home), "audit", "export", "-o", str(place.root / "evidence"))
 
     counted = aged.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*arguments(counted), state=counted.state, calls=DURABLE_CALLS)
+    ended, calls = commands.count_calls(*arguments(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     for kill in kills(calls, every=3):
         place = aged.copy(tmp_path / "place")
@@ -77,7 +77,7 @@ def test_a_pruning_killed_at_any_step_leaves_a_whole_log_and_is_finished_by_the_
     commands: Commands, aged: Place, tmp_path: Path
 ) -> None:
     counted = aged.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*prune(counted), state=counted.state, calls=DURABLE_CALLS)
+    ended, calls = commands.count_calls(*prune(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     assert verify_whole(counted).pruned == 512
     for kill in kills(calls, every=3):

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.commands import DURABLE_CALLS, SOAK, WRITING_CALLS, Commands, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.fulldisk import fill, small_disk
 from tests.integration.storefixtures import Place, make_home, verify_whole
 from tests.integration.test_crash_commands import actions
-
-CALLS = WRITING_CALLS if SOAK else DURABLE_CALLS
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def test_a_revocation_killed_at_any_step_is_whole_or_not_there(
         return ("--home", str(place.home), "ca", "revoke", "db", "--reason", "keyCompromise", "--comment", "leaked")
 
     counted = issued.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*revoke(counted), state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*revoke(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     outcomes = Counter[bool]()
     for kill in kills(calls, every=2):
@@ -86,7 +84,7 @@ def test_a_list_killed_at_any_step_is_made_again_with_a_higher_number(
     commands.run("--home", str(before.home), "ca", "revoke", "web", state=before.state).verify(0)
     ready = before.copy(tmp_path / "ready")
     arguments = ("--home", str(before.home), "ca", "crl", "--out", str(tmp_path / "killed.pem"))
-    ended, calls = commands.count_calls(*arguments, state=before.state, calls=CALLS)
+    ended, calls = commands.count_calls(*arguments, state=before.state, calls=SWEPT_CALLS)
     ended.verify(0)
     for kill in kills(calls, every=2):
         place = ready.copy(tmp_path / "place")

@@ -19,7 +19,7 @@ from swarmsec.services.renew_node import renew_node
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.tables import leases
 from swarmsec.wiring.authority import lifetime_of
-from tests.integration.commands import DURABLE_CALLS, Commands, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.fulldisk import fill, small_disk
 from tests.integration.rotating_nodes import daemons, join, status_of, wait_ended, wait_roots
 from tests.integration.serve_world import ServedHome
@@ -95,7 +95,7 @@ def test_without_nodes_killed_at_any_step_it_is_rotated_or_not(
     commands: Commands, finished: Place, tmp_path: Path
 ) -> None:
     counted = finished.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*rotate(counted), state=counted.state, calls=DURABLE_CALLS)
+    ended, calls = commands.count_calls(*rotate(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     for kill in kills(calls):
         place = finished.copy(tmp_path / "place")
@@ -118,7 +118,7 @@ def test_with_a_node_killed_at_any_step_it_is_taken_up(
         follow(template)
         forget_leases(template)
     counted = template.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*rotate(counted, "--detach"), state=counted.state, calls=DURABLE_CALLS)
+    ended, calls = commands.count_calls(*rotate(counted, "--detach"), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     for kill in kills(calls):
         place = template.copy(tmp_path / "place")
@@ -141,7 +141,7 @@ def test_calling_it_off_killed_at_any_step_is_finished_by_the_same_command(
     commands.run(*rotate(template, "--detach"), state=template.state).verify(0)
     forget_leases(template)
     counted = template.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*rotate(counted, "--abort"), state=counted.state, calls=DURABLE_CALLS)
+    ended, calls = commands.count_calls(*rotate(counted, "--abort"), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     for kill in kills(calls):
         place = template.copy(tmp_path / "place")

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.commands import DURABLE_CALLS, WRITING_CALLS, Commands, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
 from tests.peers.oci_layouts import LayoutWriter
 from tests.unit.swarmsec.services.trustdesk import HomeFetcher
 
-CALLS = WRITING_CALLS if os.environ.get("SWARMSEC_SOAK") else DURABLE_CALLS
 APP = "registry.example/team/app"
 
 
@@ -81,7 +80,7 @@ def sweep(
 
     former = versions(before, tmp_path / "before")
     counted = before.copy(tmp_path / "place")
-    ended, calls = commands.count_calls(*arguments(counted), state=counted.state, calls=CALLS)
+    ended, calls = commands.count_calls(*arguments(counted), state=counted.state, calls=SWEPT_CALLS)
     ended.verify(0)
     after = versions(counted, tmp_path / "after")
     assert after != former

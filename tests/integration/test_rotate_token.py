@@ -19,7 +19,7 @@ from swarmsec.wiring.nodefiles import ROOTS
 from tests.integration.commands import DURABLE_CALLS, Commands, kills
 from tests.integration.rotating_nodes import ROTATE, chain_is_good, daemons, follow, join, status_of, wait_ended
 from tests.integration.serve_world import ServedHome
-from tests.integration.storefixtures import Place, new_place, opened
+from tests.integration.storefixtures import Place, make_home, new_place, opened
 from tests.peers.softhsm import SoftHsm
 
 
@@ -121,6 +121,17 @@ def test_a_rotation_that_is_refused_leaves_no_settings_of_a_token(home: ServedHo
     assert b"[pkcs11]" in (home.home / "swarmsec.toml").read_bytes()
 
 
+def test_an_authority_that_is_there_already_gets_no_settings_of_a_token(
+    home: ServedHome, hsm: SoftHsm, token: Path
+) -> None:
+    init(home)
+    before = (home.home / "swarmsec.toml").read_bytes()
+    done = home.run("--json", "ca", "init", "--pkcs11", hsm.uri())
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "already_exists"), done
+    assert (home.home / "swarmsec.toml").read_bytes() == before
+    assert hsm.keys_named("swarm", "root") == (0, 0)
+
+
 def test_a_token_that_is_away_stops_the_rotation_and_not_the_server(
     home: ServedHome, hsm: SoftHsm, token: Path, tmp_path: Path
 ) -> None:
@@ -176,3 +187,54 @@ def test_killed_at_any_step_it_makes_one_key_and_ends_when_repeated(hsm: SoftHsm
             assert states == ["retired", "active"], kill
             actions = [parse_entry(item.data)["action"] for item in stored]
             assert actions.count("ca.root-create") == 1, kill
+
+
+@pytest.mark.parametrize("has_key", [False, True], ids=["made", "found"])
+def test_killed_on_its_way_into_a_token_it_leaves_no_settings_that_are_in_use_or_go_unsaid(
+    hsm: SoftHsm, tmp_path: Path, *, has_key: bool
+) -> None:
+    finished = make_home(tmp_path / "finished")
+    bare = (finished.home / "swarmsec.toml").read_bytes()
+
+    def rotate(commands: Commands, place: Place, name: str) -> tuple[str, ...]:
+        hsm.make_token(name)
+        if has_key:
+            other = new_place(tmp_path / name)
+            make = ("--home", str(other.home), "ca", "init", "--pkcs11", hsm.uri(name))
+            commands.run(*make, state=other.state).verify(0)
+        return ("--home", str(place.home), "--json", "ca", "rotate", "--pkcs11", hsm.uri(name), "--timeout", "30s")
+
+    def findings(commands: Commands, place: Place) -> list[str]:
+        shown = commands.run("--home", str(place.home), "--json", "ca", "status", state=place.state).verify(0)
+        return [finding["id"] for finding in json.loads(shown.stdout)["findings"]]
+
+    with Commands(os.environ) as commands:
+        counted = finished.copy(tmp_path / "place")
+        ended, calls = commands.count_calls(
+            *rotate(commands, counted, "counted"), state=counted.state, calls=DURABLE_CALLS
+        )
+        ended.verify(0)
+        assert (counted.home / "swarmsec.toml").read_bytes() != bare
+        assert findings(commands, counted) == []
+        for number, kill in enumerate(kills(calls, every=40)):
+            name = f"t{number}"
+            place = finished.copy(tmp_path / "place")
+            command = rotate(commands, place, name)
+            commands.run(*command, state=place.state, kill=kill).verify(-9)
+            with opened(place) as home:
+                roots = home.store.read(lambda transaction: list(transaction.authorities.all()))
+                begun = bool(home.store.read(lambda transaction: list(transaction.intents.all())))
+            settings = (place.home / "swarmsec.toml").read_bytes()
+            in_token = any(root.key_name.startswith("pkcs11:") for root in roots)
+            left = ["ca-token-settings-unused"] if settings != bare and not in_token and not begun else []
+            assert findings(commands, place) == (["ca-token-key-unfinished"] if begun else left), kill
+            assert settings != bare or not in_token, kill
+            assert has_key or not left, kill
+            again = commands.run(*command, state=place.state)
+            assert again.status == (2 if in_token else 0), (kill, again)
+            with opened(place) as home:
+                verify_store(home.store)
+                states = [root.state for root in home.store.read(lambda transaction: transaction.authorities.all())]
+            assert states == ["retired", "active"], kill
+            assert findings(commands, place) == [], kill
+            assert hsm.keys_named(name, "root") == (1, 1), kill

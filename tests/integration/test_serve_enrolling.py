@@ -19,7 +19,7 @@ from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.wiring.filekinds import IDENTITY_FILES
 from swarmsec.wiring.nodefiles import open_node_files
-from tests.integration.commands import DURABLE_CALLS, Commands, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.serve_clients import Bearer, spki_of
 from tests.integration.serve_world import PROGRAM, ServedHome
 from tests.peers.processes import ManagedProcess
@@ -125,7 +125,7 @@ def test_killed_at_any_step_the_same_command_finishes(served: ServedHome, tmp_pa
     arguments = ("access", "enrol", "--server", served.url, "--dir", str(directory), "--token")
     with Commands(os.environ) as commands:
         text = token(served, "driver", "--uses", "1000")
-        ended, calls = commands.count_calls(*arguments, text, state=tmp_path, calls=DURABLE_CALLS)
+        ended, calls = commands.count_calls(*arguments, text, state=tmp_path, calls=SWEPT_CALLS)
         ended.verify(0)
         assert sum(calls.values()) > 4
         for kill in kills(calls, every=2):

@@ -17,7 +17,7 @@ from swarmsec.services.authority import Authority, certificate_pem, issue_for_no
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.wiring.nodefiles import KEY, make_key, open_node_files, write_certificate, write_roots
-from tests.integration.commands import DURABLE_CALLS, Commands, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.serve_clients import spki_of
 from tests.integration.serve_world import PROGRAM, ServedHome, ShiftedClock
 from tests.unit.swarmsec.homes import OPERATOR
@@ -99,7 +99,7 @@ def test_killed_at_any_step_the_same_command_finishes(served: ServedHome, tmp_pa
     arguments = ("node", "recover", "--server", served.url, "--token", token, "--dir", str(node))
     with Commands(os.environ) as commands:
         shutil.copytree(template, node)
-        ended, calls = commands.count_calls(*arguments, state=tmp_path, calls=DURABLE_CALLS)
+        ended, calls = commands.count_calls(*arguments, state=tmp_path, calls=SWEPT_CALLS)
         ended.verify(0)
         assert calls
         for kill in kills(calls):

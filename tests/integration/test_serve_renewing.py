@@ -15,7 +15,7 @@ from cryptography import x509
 from ca.identity import NodeRole
 from swarmsec.services.revoke_certificates import revoke_certificates
 from swarmsec.wiring.nodefiles import open_node_files
-from tests.integration.commands import DURABLE_CALLS, Commands, kills
+from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.serve_clients import SECONDS, Bearer
 from tests.integration.serve_world import PROGRAM, ServedHome
 from tests.peers.processes import ManagedProcess, wait_for
@@ -130,7 +130,7 @@ def test_killed_at_any_step_a_usable_pair_is_left_and_the_next_run_finishes(serv
     arguments = ("node", "renew", "--server", served.url, "--dir", str(node))
     with Commands(os.environ) as commands:
         shutil.copytree(template, node)
-        ended, calls = commands.count_calls(*arguments, state=tmp_path, calls=DURABLE_CALLS)
+        ended, calls = commands.count_calls(*arguments, state=tmp_path, calls=SWEPT_CALLS)
         ended.verify(0)
         assert sum(calls.values()) > 8
         left = set()

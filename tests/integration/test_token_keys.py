@@ -115,6 +115,33 @@ def test_a_key_that_was_not_shown_once_is_looked_for_anew(hsm: SoftHsm, tokens: 
     assert tokens.signer(ROOT).public_key_der == TokenSigner(tokens, made).public_key_der
 
 
+def test_a_key_that_was_begun_and_signs_nothing_is_made_again(hsm: SoftHsm, tokens: Tokens) -> None:
+    hsm.make_token("swarm")
+    assert tokens.find_begun(ROOT) is None
+    session = hsm.session()
+    begun = [(PyKCS11.CKA_LABEL, "root"), (PyKCS11.CKA_ID, (1,)), (PyKCS11.CKA_TOKEN, PyKCS11.CK_TRUE)]
+    private = [
+        (PyKCS11.CKA_CLASS, PyKCS11.CKO_PRIVATE_KEY),
+        (PyKCS11.CKA_KEY_TYPE, PyKCS11.CKK_EC),
+        (PyKCS11.CKA_PRIVATE, PyKCS11.CK_TRUE),
+        (PyKCS11.CKA_SENSITIVE, PyKCS11.CK_TRUE),
+        (PyKCS11.CKA_EXTRACTABLE, PyKCS11.CK_FALSE),
+        (PyKCS11.CKA_SIGN, PyKCS11.CK_TRUE),
+        (PyKCS11.CKA_EC_PARAMS, P256),
+        (PyKCS11.CKA_VALUE, ()),
+    ]
+    session.createObject([*private, *begun])
+    make_pair(session, label="root", key_id=2)
+    assert hsm.keys_named("swarm", "root") == (2, 1)
+
+    assert tokens.find_begun(ROOT) is None
+    assert hsm.keys_named("swarm", "root") == (1, 1)
+    made = tokens.create(ROOT, KeyKind.P256)
+    assert tokens.find_begun(ROOT) == made
+    verifies(tokens.signer(ROOT), b"a", tokens.signer(ROOT).sign(b"a"))
+    assert hsm.keys_named("swarm", "root") == (2, 2)
+
+
 def make_pair(
     session: Any, *, label: str, key_id: int, curve: tuple[int, ...] = P256, extractable: bool = False
 ) -> None:

@@ -43,7 +43,7 @@ from swarmsec.wiring.swarm.releasing import Releasing, look_at_release
 from swarmsec.wiring.swarm.rotationturn import PATIENCE_SECONDS, RotationTurn, rotation_turn
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
 from swarmsec.wiring.swarm.watching import RotationWatcher, Sleep, StillMoving
-from swarmsec.wiring.tokenroots import verify_next_key
+from swarmsec.wiring.tokenroots import token_settings, verify_next_key
 
 SERVED_TRIES: Final = 100
 LOOK_SECONDS: Final = 0.1
@@ -89,18 +89,20 @@ class SwarmRotation:
             Denied: something stands against it.
             Unavailable: not finished in time, or the engine went away; the server goes on, and so does repeating.
         """
-        self._verify_can_begin()
-        begun = self.home.store.write(
-            partial(
-                begin_swarm_rotation,
-                keys=self.keys,
-                requester=self.requester,
-                choice=self.wanted.choice,
-                imported=self.wanted.imported,
+        with token_settings(self.home, self.keys, self.wanted.settings) as keep:
+            self._verify_can_begin()
+            keep()
+            begun = self.home.store.write(
+                partial(
+                    begin_swarm_rotation,
+                    keys=self.keys,
+                    requester=self.requester,
+                    choice=self.wanted.choice,
+                    imported=self.wanted.imported,
+                )
             )
-        )
-        with self._turn(goes_back=False) as work:
-            return work._go_forward(begun, without)
+            with self._turn(goes_back=False) as work:
+                return work._go_forward(begun, without)
 
     def go_on(self) -> Sequence[Held]:
         """Go on with the rotation under way, as a server does: the way that it goes, as far as it goes at once.
