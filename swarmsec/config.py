@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
+from swarmsec.openedfile import open_to_read
 
 FILE_NAME: Final = "swarmsec.toml"
 FORMAT: Final = 1
@@ -140,7 +141,7 @@ def load_config(home: Path) -> Config:
     """
     path = home / FILE_NAME
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise NotFound(f"no swarmsec home at {home}", hint=f"make one with: swarmsec --home {home} ca init") from None

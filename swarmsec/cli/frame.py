@@ -265,11 +265,16 @@ def _run(command: click.Command) -> int:
     except click.ClickException as error:
         error.show()
         if "--json" in sys.argv[1:]:
-            _print_error("invalid", error.format_message(), None)
+            _print_error("invalid", error.format_message(), _help_for(error))
         return 2
     except Exception as error:  # noqa: BLE001  # the last stop: every error becomes an exit code
         return report_error(error)
     return code if isinstance(code, int) else 0
+
+
+def _help_for(error: click.ClickException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"see: {context.command_path} --help" if context is not None else None
 
 
 def report_error(error: Exception) -> int:

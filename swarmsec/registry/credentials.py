@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from notary.reference import DEFAULT_DOMAIN
 from swarmsec.errors import Unavailable, UsageProblem
+from swarmsec.openedfile import open_to_read
 from swarmsec.registry.hosts import HUB_KEY
 from swarmsec.secretbytes import SecretBytes
 
@@ -113,7 +114,7 @@ def parse_docker_config(data: bytes) -> dict[str, Any]:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(MAX_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         return b""

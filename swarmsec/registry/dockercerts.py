@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from swarmsec.errors import UsageProblem
+from swarmsec.openedfile import open_to_read
 from swarmsec.registry.hosts import Origin
 from swarmsec.registry.transport import context_with
 
@@ -34,7 +35,7 @@ def registry_context(origin: Origin, *, directory: Path = CERTIFICATES) -> ssl.S
 
 def _add(context: ssl.SSLContext, file: Path) -> None:
     try:
-        with file.open("rb") as opened:
+        with open_to_read(file) as opened:
             context.load_verify_locations(cadata=opened.read(_MAX_BYTES).decode("ascii"))
     except (OSError, ValueError):
         raise UsageProblem(f"expected certificates in {file}", hint="Docker reads them there, too") from None

@@ -16,6 +16,7 @@ from notary.manifest import MAX_ENTRIES, MAX_MANIFEST_BYTES, parse_manifest, ver
 from notary.reference import Digest, LayoutReference
 from notary.strictjson import parse_strict
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
+from swarmsec.openedfile import open_to_read
 from swarmsec.registry.client import NoSuchImage, Pulled
 
 REF_NAME: Final = "org.opencontainers.image.ref.name"
@@ -125,7 +126,7 @@ def _names(entries: Sequence[Entry]) -> str:
 
 def _read(path: Path, limit: int, directory: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise NoSuchImage(f"the layout {directory} lacks {path.relative_to(directory)}") from None

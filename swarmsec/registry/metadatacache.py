@@ -20,6 +20,7 @@ from notary.envelopes import ROOT_BYTES, SNAPSHOT_BYTES, TARGETS_BYTES
 from notary.following import CLOCK
 from swarmsec.atomicfile import make_private_directory, write_atomically
 from swarmsec.errors import Unavailable
+from swarmsec.openedfile import open_to_read
 
 LOCK: Final = "lock"
 LOCK_SECONDS: Final = 60.0
@@ -48,7 +49,7 @@ class MetadataCache:
         if path is None:
             return None
         try:
-            with path.open("rb") as file:
+            with open_to_read(path) as file:
                 data = file.read(MAX_FILE + 1)
         except OSError:
             return None

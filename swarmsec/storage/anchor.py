@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from swarmsec.atomicfile import make_private_directory, write_atomically
 from swarmsec.audit.entry import HASH_BYTES
 from swarmsec.errors import IntegrityFailure, Unavailable
+from swarmsec.openedfile import open_to_read
 from swarmsec.storage.log import LogHead
 
 FORMAT: Final = 2
@@ -83,7 +84,7 @@ class AnchorFile:
             Unavailable: it cannot be read.
         """
         try:
-            with self.path.open("rb") as file:
+            with open_to_read(self.path) as file:
                 data = file.read(MAX_BYTES + 1)
         except FileNotFoundError:
             return None

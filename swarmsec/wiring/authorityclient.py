@@ -66,7 +66,10 @@ def parse_server(server: str) -> str:
     if found is None or int(found["port"] or 443) > 65_535:
         # What stands before an @ may be a password.
         given = "one with a login" if "@" in server else f"{server!r:.100}"
-        raise UsageProblem(f"expected --server https://HOST:PORT, got {given}")
+        raise UsageProblem(
+            f"expected --server https://HOST:PORT, got {given}",
+            hint="'swarmsec serve' prints it as it begins",
+        )
     host = str(parse_host(found["address"] or found["name"]))
     port = f":{found['port']}" if found["port"] else ""
     return f"https://{f'[{host}]' if found['address'] else host}{port}"
@@ -144,7 +147,10 @@ def exchange(
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise Unavailable(f"expected JSON from {base}, got something else with HTTP status {status}")
+        raise Unavailable(
+            f"expected JSON from {base}, got something else with HTTP status {status}",
+            hint="check the address and that serve runs there",
+        )
     if status not in {200, 202}:
         raise _worded(status, document)
     return status, document
@@ -205,7 +211,10 @@ def certificate_pem(certificate: x509.Certificate) -> bytes:
 def _bundle(base: str) -> bytes:
     status, body = _call("GET", f"{base}{BUNDLE_PATH}", roots=None)
     if status != 200:
-        raise Unavailable(f"expected the root bundle from {base}, got HTTP status {status}")
+        raise Unavailable(
+            f"expected the root bundle from {base}, got HTTP status {status}",
+            hint="check the address and that serve runs there",
+        )
     return body
 
 

@@ -23,6 +23,7 @@ from swarmsec.keys.recovery import MAX_FILE_BYTES, RecoveryKey, new_recovery_key
 from swarmsec.keys.sealfile import create_seal_file, read_seal_file
 from swarmsec.keys.seals import FILE, MIN_PASSPHRASE, PASSPHRASE, new_params, seal_context, seal_key, wrap_root
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.openedfile import open_to_read
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.envelope import KEY_BYTES
 from swarmsec.services.ports import Transaction
@@ -184,7 +185,7 @@ def _fresh_recovery_key(path: Path | None) -> RecoveryKey:
 
 
 def _read_recovery_file(path: Path) -> RecoveryKey:
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         return parse_recovery_key(file.read(MAX_FILE_BYTES + 1))
 
 

@@ -9,6 +9,7 @@ from swarmsec.errors import AlreadyExists, SwarmsecError, Unavailable
 from swarmsec.keys.recovery import MAX_FILE_BYTES, RecoveryKey, new_recovery_key, parse_recovery_key
 from swarmsec.keys.seals import FILE
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.openedfile import open_to_read
 from swarmsec.services.change_seals import remove_seal, replace_seal
 from swarmsec.services.records import SealRow
 from swarmsec.services.requester import Requester
@@ -57,7 +58,7 @@ def _write(home: Home, path: Path, recovery: RecoveryKey) -> None:
 
 def _recipient_in(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             return parse_recovery_key(file.read(MAX_FILE_BYTES + 1)).recipient
     except (SwarmsecError, OSError):
         return None

@@ -22,7 +22,7 @@ from ca.errors import CaError
 from ca.identity import NodeIdentity, parse_node_id
 from ca.tokens import JoinToken
 from swarmsec.atomicfile import make_private_directory
-from swarmsec.errors import AlreadyExists, Denied, Unavailable
+from swarmsec.errors import AlreadyExists, Denied, Unavailable, UsageProblem
 from swarmsec.wiring.answers import Issued, verify_answer
 from swarmsec.wiring.authorityclient import exchange, fetch_bundle, parse_server, signing_request, spki_of
 from swarmsec.wiring.nodefiles import (
@@ -85,7 +85,7 @@ def join(server: str, token_text: str, directory: Path, name: str | None, patien
         the new identity; everything is on disk.
 
     Raises:
-        UsageProblem: the server's address, or files that are not a node's.
+        UsageProblem: the server's address or the name, or files that are not a node's.
         ca.errors.InvalidToken: not a token.
         AlreadyExists: the directory holds a certificate.
         Denied: the authority is not the token's, or refuses.
@@ -93,6 +93,7 @@ def join(server: str, token_text: str, directory: Path, name: str | None, patien
     """
     token = JoinToken.parse(token_text)
     base = parse_server(server)
+    _verify_name(name)
     if (directory / CERTIFICATE).exists():
         raise AlreadyExists(f"{directory / CERTIFICATE} exists", hint="name another --dir, or remove it to join again")
     bundle = fetch_bundle(base, token)
@@ -104,6 +105,14 @@ def join(server: str, token_text: str, directory: Path, name: str | None, patien
         write_roots(directory, issued.bundle)
         write_certificate(directory, issued.chain)
     return Joined(identity=issued.identity, certificate=issued.certificate, directory=directory)
+
+
+def _verify_name(name: str | None) -> None:
+    try:
+        if name is not None:
+            parse_node_id(name)
+    except CaError as error:
+        raise UsageProblem(str(error), hint="name another --name, or none: the authority picks one") from None
 
 
 def _until_approved(redeem: Callable[[], Issued | Held], patience: Patience) -> Issued:

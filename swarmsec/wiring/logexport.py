@@ -22,6 +22,7 @@ from swarmsec.audit.notes import MAX_NOTE_BYTES, SignedNote, VerifierKey
 from swarmsec.audit.proofs import root_of
 from swarmsec.audit.tiles import Tile, bundles_of, tiles_of
 from swarmsec.errors import IntegrityFailure, Unavailable, UsageProblem
+from swarmsec.openedfile import open_to_read
 from swarmsec.services.log_source import LogSource, entries_of, read_hashes, tree_of, verify_lines, verify_source
 from swarmsec.wiring.logsources import (
     CHECKPOINT,
@@ -291,7 +292,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _hashes(path: Path) -> Iterator[bytes]:
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         while line := file.readline(HASH_LINE + 1):
             try:
                 value = bytes.fromhex(line.decode("ascii"))

@@ -11,6 +11,7 @@ from swarmsec.audit.errors import EntryInvalid, LogFormatInvalid
 from swarmsec.audit.notes import MAX_NOTE_BYTES, VerifierKey
 from swarmsec.audit.tiles import WIDTH, Tile, encode_bundle
 from swarmsec.errors import NotFound, Unavailable
+from swarmsec.openedfile import open_to_read
 from swarmsec.services.log_ports import LogTransaction
 from swarmsec.services.prove_entries import present_key
 from swarmsec.services.prune_records import pruned_below
@@ -181,7 +182,7 @@ def read_file(path: Path, *, limit: int) -> bytes:
         LogFormatInvalid: it is larger than any of its kind.
     """
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"no file {path}") from None

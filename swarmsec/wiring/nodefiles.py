@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from ca.errors import CaError
 from ca.identity import NodeIdentity, identity_of
 from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
+from swarmsec.openedfile import open_to_read
 from swarmsec.wiring.authorityclient import KeyPair, key_pem, spki_of
 from swarmsec.wiring.filekinds import NODE_FILES, FileKind
 
@@ -136,14 +138,26 @@ def make_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """A new private key in a file, or the one that is there already.
 
     Raises:
-        UsageProblem: something else is there.
+        UsageProblem: something else is there, or others may read it.
         OSError: it cannot be read or written.
     """
     if path.exists():
-        return _key(path.read_bytes()[:MAX_FILE], path)
+        return _key(_read_kept_key(path), path)
     made = ec.generate_private_key(ec.SECP256R1())
     write_atomically(path, key_pem(made), mode=0o600)
     return made
+
+
+def _read_kept_key(path: Path) -> bytes:
+    with open_to_read(path) as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        text = file.read(MAX_FILE)
+    if mode & 0o077:
+        raise UsageProblem(
+            f"expected {path} to be readable by its owner alone, got mode {mode:04o}",
+            hint="remove it, and another key is made; or, if nobody else read it: chmod 600",
+        )
+    return text
 
 
 def replace_pair(directory: Path, chain: bytes, kind: FileKind = NODE_FILES) -> None:
@@ -220,7 +234,7 @@ def _lock(descriptor: int, directory: Path) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(MAX_FILE + 1)
     except FileNotFoundError:
         raise NotFound(f"no {path}", hint=_ANOTHER_DIRECTORY) from None

@@ -22,6 +22,7 @@ from ca.identity import NodeIdentity, identity_of
 from ca.renewal import renewal_time
 from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import Denied, SwarmsecError, Unavailable, UsageProblem, describe
+from swarmsec.openedfile import open_to_read
 from swarmsec.wiring.answers import Issued, verify_answer
 from swarmsec.wiring.authorityclient import ask, parse_server, signing_request
 from swarmsec.wiring.conversation import Conversation
@@ -208,7 +209,7 @@ def due_time(files: NodeFiles) -> datetime:
 def _kept_part(path: Path, sha256: str) -> int | None:
     """What was drawn for this certificate; anything else in the file is drawn anew."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             kept, _, digits = file.read(128).decode("ascii", "replace").rstrip("\n").partition(" ")
     except FileNotFoundError:
         return None

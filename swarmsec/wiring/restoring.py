@@ -24,6 +24,7 @@ from swarmsec.keys.keyring import KeyRing
 from swarmsec.keys.recovery import RecoveryKey
 from swarmsec.keys.seals import FILE
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.openedfile import open_to_read
 from swarmsec.services.accept_restored import (
     RESTORED_SIZE,
     Missing,
@@ -136,7 +137,7 @@ def _is_leftover(item: Path) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        file = path.open("rb")
+        file = open_to_read(path)
     except FileNotFoundError:
         raise NotFound(f"no file {path}") from None
     except OSError as error:

@@ -21,6 +21,7 @@ from notary.following import verify_first_root
 from notary.reference import Digest
 from swarmsec.atomicfile import make_private_directory, write_atomically
 from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
+from swarmsec.openedfile import open_to_read
 
 FORMAT: Final = "swarmsec-trust-pin/1"
 FILE_NAME: Final = "pin.json"
@@ -58,7 +59,7 @@ def load_pin(directory: Path) -> Pin | None:
     """
     path = directory / FILE_NAME
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(MAX_PIN + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -121,7 +122,7 @@ def read_root(path: Path) -> bytes:
         UsageProblem: it is no root.
     """
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(ROOT_BYTES + 1)
     except FileNotFoundError:
         raise NotFound(f"no file {path}") from None

@@ -19,6 +19,7 @@ from notary.following import FreshMetadata, MetadataSource
 from notary.reference import Digest
 from notary.roles import POLICY_PATH
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
+from swarmsec.openedfile import open_to_read
 from swarmsec.registry.metadatacache import MetadataCache
 from swarmsec.services.verify_image import ImageSource, ImageVerifier, Outcome, Question
 from swarmsec.wiring.places import trust_directory
@@ -303,7 +304,7 @@ def _authorities(path: Path | None) -> bytes | None:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise NotFound(f"no file {path}") from None

@@ -17,6 +17,7 @@ from swarmsec.audit.entry import Actor, ObjectRef
 from swarmsec.errors import Denied, UsageProblem
 from swarmsec.http import Caller, RoleKind
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.openedfile import open_to_read
 from swarmsec.server.metrics import Metrics
 from swarmsec.server.trust_api import SignAnswer, SignBody
 from swarmsec.services.ci_tokens import SpentToken, spend_ci_token
@@ -138,7 +139,7 @@ def issuers_of(home: Home) -> Mapping[str, Issuer]:
 
     def read(file: str) -> bytes:
         try:
-            with (home.path / file).open("rb") as opened:
+            with open_to_read(home.path / file) as opened:
                 return opened.read(MAX_FILE + 1)
         except OSError as error:
             raise UsageProblem(f"{home.path / file} could not be read: {error.strerror}") from None

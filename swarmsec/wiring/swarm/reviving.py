@@ -24,6 +24,7 @@ from ca.identity import NodeIdentity, identity_of
 from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.openedfile import open_to_read
 from swarmsec.services.authority import certificate_pem, load_authority
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Requester
@@ -112,7 +113,7 @@ def _read_certificate(path: Path) -> x509.Certificate:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             return file.read(MAX_FILE)
     except FileNotFoundError:
         raise NotFound(f"no {path}", hint="the engine has left its Swarm; let it join again") from None

@@ -27,12 +27,16 @@ def test_an_error_is_a_document_too(program: Program) -> None:
     assert answer.document["error"]["code"] == "not_found"
 
 
-@pytest.mark.parametrize("arguments", [["nothing"], ["policy", "show"], ["audit", "log", "--limit", "x"]])
-def test_usage_errors_are_documents_too(program: Program, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [(["nothing"], ""), (["policy", "show"], " policy show"), (["audit", "log", "--limit", "x"], " audit log")],
+)
+def test_usage_errors_are_documents_too(program: Program, arguments: list[str], command: str) -> None:
     answer = program("--json", *arguments)
     assert answer.code == 2
     assert answer.document["error"]["code"] == "invalid"
     assert answer.document["error"]["message"] in answer.err
+    assert answer.document["error"]["hint"] == f"see: swarmsec{command} --help"
 
 
 @pytest.mark.parametrize("text", ["\udcff", "ä", "a\nb", "\u202e", "a" * 5000])

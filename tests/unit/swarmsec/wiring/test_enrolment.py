@@ -12,7 +12,7 @@ import pytest
 
 from ca.identity import NodeRole
 from ca.tokens import JoinToken
-from swarmsec.errors import Denied, Unavailable
+from swarmsec.errors import Denied, Unavailable, UsageProblem
 from swarmsec.services.authority import certificate_pem
 from swarmsec.wiring import enrolment
 from swarmsec.wiring.authorityclient import spki_of
@@ -125,3 +125,13 @@ def test_another_nodes_wait_or_one_without_bounds_is_not_believed(
 
     with pytest.raises(Denied, match="another node waits"):
         join(SERVER, token, node, None, Clock().patience(timedelta(hours=1)))
+
+
+@pytest.mark.parametrize("name", ["", "../x", "UPPER", "swarm-manager", "a" * 64])
+def test_a_name_that_no_node_can_have_is_refused_before_anything_is_asked(
+    name: str, node: Path, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, [away])
+    with pytest.raises(UsageProblem, match="expected a node id"):
+        join(SERVER, token, node, name)
+    assert not node.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -128,6 +129,33 @@ def test_a_key_is_made_once(tmp_path: Path) -> None:
 
     assert key_pem(make_key(tmp_path / KEY)) == key_pem(first)
     assert stat.S_IMODE((tmp_path / KEY).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_key_that_others_may_read_is_not_taken_up(mode: int, tmp_path: Path) -> None:
+    make_key(tmp_path / KEY)
+    (tmp_path / KEY).chmod(mode)
+
+    with pytest.raises(UsageProblem, match=f"owner alone, got mode 0{mode:o}"):
+        make_key(tmp_path / KEY)
+
+
+def test_a_pipe_or_device_in_a_file_s_place_is_not_waited_for(node: Path, tmp_path: Path) -> None:
+    for name in (KEY, CERTIFICATE, ROOTS):
+        kept = (node / name).read_bytes()
+        (node / name).unlink()
+        os.mkfifo(node / name, 0o600)
+        with pytest.raises(UsageProblem):
+            open_node_files(node)
+        (node / name).unlink()
+        (node / name).symlink_to("/dev/zero")
+        with pytest.raises(UsageProblem):
+            open_node_files(node)
+        (node / name).unlink()
+        (node / name).write_bytes(kept)
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(UsageProblem, match="expected an EC private key"):
+        make_key(tmp_path / "pipe")
 
 
 def test_two_are_not_at_work_in_one_directory(node: Path) -> None:
