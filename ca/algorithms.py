@@ -123,7 +123,11 @@ def accept_key(key: object, *, refusal: type[CaError]) -> tuple[PublicKey, KeyTy
         case rsa.RSAPublicKey():
             return _accept_rsa(key, refusal), KeyType.RSA
         case _:
-            raise refusal(f"expected an RSA, P-256, P-384 or P-521 key, got {type(key).__name__}")
+            raise refusal(f"expected an RSA, P-256, P-384 or P-521 key, got {_kind_of(key)}")
+
+
+def _kind_of(key: object) -> str:
+    return f"one on {key.curve.name}" if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
 
 
 def spki_der_of(key: PublicKey) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -107,6 +109,7 @@ class Config:
     audit: AuditSettings = field(default_factory=AuditSettings)
 
 
+_OTHERS_WRITE: Final = 0o022
 _SECTIONS: Final[dict[str, type[Any]]] = {
     "storage": StorageSettings,
     "seal": SealSettings,
@@ -136,18 +139,29 @@ def load_config(home: Path) -> Config:
 
     Raises:
         NotFound: the directory is no home.
-        UsageProblem: a setting is unknown, of the wrong kind or out of bounds.
+        UsageProblem: a setting is unknown, of the wrong kind or out of bounds, or others could have written it.
         Unavailable: the file cannot be read.
     """
     path = home / FILE_NAME
     try:
         with open_to_read(path) as file:
+            _verify_kept(path, os.fstat(file.fileno()).st_mode)
+            _verify_kept(home, home.stat().st_mode)
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise NotFound(f"no swarmsec home at {home}", hint=f"make one with: swarmsec --home {home} ca init") from None
     except OSError as error:
         raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
     return parse_config(data, source=str(path))
+
+
+def _verify_kept(path: Path, mode: int) -> None:
+    """Settings name a library that runs with the home's keys; whoever may write them has the keys."""
+    if stat.S_IMODE(mode) & _OTHERS_WRITE:
+        raise UsageProblem(
+            f"expected {path} to be writable by its owner alone, got mode {stat.S_IMODE(mode):04o}",
+            hint=f"see whether swarmsec.toml is as it should be, then: chmod go-w {path}",
+        )
 
 
 def parse_config(data: bytes, *, source: str) -> Config:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from swarmsec.wiring.home import Home
 
 _LOST_HINT: Final = "send it where it can be written; before a change is run again, look whether it was made"
+_command_path: Final = ContextVar("command_path", default="swarmsec")
+"""What runs, for errors that are worded where click has left it already."""
 
 
 class LazyGroup(click.Group):
@@ -85,6 +88,7 @@ def _take_json(command: click.Command) -> None:
 
 
 def _note_json(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    _command_path.set(context.command_path)
     root = context.find_root()
     if value and isinstance(root.obj, Options):
         root.obj = replace(root.obj, json=True)
@@ -265,16 +269,16 @@ def _run(command: click.Command) -> int:
     except click.ClickException as error:
         error.show()
         if "--json" in sys.argv[1:]:
-            _print_error("invalid", error.format_message(), _help_for(error))
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            _print_error("invalid", error.format_message(), _see_help(context.command_path if context else "swarmsec"))
         return 2
     except Exception as error:  # noqa: BLE001  # the last stop: every error becomes an exit code
         return report_error(error)
     return code if isinstance(code, int) else 0
 
 
-def _help_for(error: click.ClickException) -> str | None:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"see: {context.command_path} --help" if context is not None else None
+def _see_help(command_path: str) -> str:
+    return f"see: {command_path} --help"
 
 
 def report_error(error: Exception) -> int:
@@ -283,6 +287,8 @@ def report_error(error: Exception) -> int:
 
     description = describe(error)
     hint = at_this_home(description.hint, sys.argv[1:]) if description.hint else None
+    if hint is None and description.kind is Kind.USAGE:
+        hint = _see_help(_command_path.get())
     _say_error(description.text, hint)
     if "--json" in sys.argv[1:]:
         _print_error(description.kind.word, description.text, hint)

@@ -176,12 +176,15 @@ def sqlite_path(url: URL) -> Path | None:
 
 
 def verify_private(path: Path) -> None:
-    """Refuse a file that others may read or write.
+    """Refuse a database that is no file, or that others may read or write.
 
     Raises:
         UsageProblem: its mode has bits for group or others.
     """
-    mode = stat.S_IMODE(path.stat().st_mode)
+    found = path.stat().st_mode
+    if not stat.S_ISREG(found):
+        raise UsageProblem(f"expected a file at {path}, got something else", hint="put the database back in its place")
+    mode = stat.S_IMODE(found)
     if mode & 0o077:
         raise UsageProblem(
             f"expected {path} to be readable by its owner alone, got mode {mode:04o}", hint=f"chmod 600 {path}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -79,7 +81,7 @@ class WriterLock:
     def _open(self) -> int:
         if self._descriptor is None:
             try:
-                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._descriptor = _open_plain(self._path)
             except OSError as error:
                 raise StoreUnwritable(
                     f"the home could not be opened for writing: {error.strerror}",
@@ -108,3 +110,11 @@ class WriterLock:
     def _holder(descriptor: int) -> str:
         text = os.pread(descriptor, _NOTE_BYTES, 0).decode("utf-8", "replace").rpartition(" ")[0]
         return text if text.isprintable() and text else "another process"
+
+
+def _open_plain(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path.name} is not a file", str(path))
+    return descriptor

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from swarmsec.storage.database import open_engine, parse_url
-from swarmsec.storage.errors import StoreBusy
+from swarmsec.storage.errors import StoreBusy, StoreUnwritable
 from swarmsec.storage.store import Store
 from swarmsec.storage.writerlock import WriterLock
 from tests.integration.clocks import StandingClock
@@ -90,3 +90,11 @@ def test_the_lock_file_is_its_owners_alone(tmp_path: Path) -> None:
         assert (tmp_path / "writer").stat().st_mode & 0o777 == 0o600
     lock.close()
     lock.close()
+
+
+def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
+    for name, said in (("pipe", "pipe is not a file"), ("directory", "Is a directory")):
+        with pytest.raises(StoreUnwritable, match=said), WriterLock(tmp_path / name):
+            pass
