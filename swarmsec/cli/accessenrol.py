@@ -7,24 +7,14 @@ from pathlib import Path
 
 import click
 
-from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say, verify_local
-
-_server = click.option("--server", required=True, metavar="URL", help="The authority: https://HOST:PORT.")
+from swarmsec.cli.renewals import authority_options, renew_or_keep_renewed, renewal_options, report_renewal
 
 
 @click.command()
-@_server
+@authority_options("Where swarmsec.crt, swarmsec.key (mode 0600) and root-ca.crt go.")
 @click.option(
     "--token", required=True, metavar="TOKEN", help="From: swarmsec ca token create --role driver, or --role agent."
-)
-@click.option(
-    "--dir",
-    "directory",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where swarmsec.crt, swarmsec.key (mode 0600) and root-ca.crt go.",
 )
 @click.option("--name", metavar="NAME", help="Of the driver, or the agent's node; needless where the token names it.")
 @click.pass_context
@@ -60,18 +50,8 @@ def enrol(context: click.Context, server: str, token: str, directory: Path, name
 
 
 @click.command()
-@_server
-@click.option(
-    "--dir",
-    "directory",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="The identity's files, as 'swarmsec access enrol' wrote them.",
-)
-@click.option("--if-due", is_flag=True, help="Only in the second half of the certificate's life.")
-@click.option("--daemon", is_flag=True, help="Go on renewing until TERM, each time when it is due.")
-@click.option("--every", type=DURATION, default="60s", show_default=True, help="How often --daemon looks.")
+@authority_options("The identity's files, as 'swarmsec access enrol' wrote them.")
+@renewal_options
 @click.pass_context
 def renew(context: click.Context, server: str, directory: Path, if_due: bool, daemon: bool, every: timedelta) -> None:
     """Renew the certificate of a driver or agent, with a new key.
@@ -84,7 +64,6 @@ def renew(context: click.Context, server: str, directory: Path, if_due: bool, da
       swarmsec access renew --server https://ca.example.internal:8443 --dir ./driver --if-due
       swarmsec access renew --server https://ca.example.internal:8443 --dir ./driver --daemon
     """
-    from swarmsec.cli.renewals import renew_or_keep_renewed, report_renewal
     from swarmsec.wiring.filekinds import IDENTITY_FILES
 
     verify_local(options_of(context))

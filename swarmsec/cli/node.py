@@ -11,16 +11,7 @@ from swarmsec.cli.approval import approve, deny, pending
 from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say
 from swarmsec.cli.noderecover import recover
-
-_directory = click.option(
-    "--dir",
-    "directory",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="The node's files, as 'swarmsec node join' wrote them.",
-)
-_server = click.option("--server", required=True, metavar="URL", help="The authority: https://HOST:PORT.")
+from swarmsec.cli.renewals import authority_options, renew_or_keep_renewed, renewal_options, report_renewal
 
 
 @click.group()
@@ -34,16 +25,8 @@ node.add_command(deny)
 
 
 @node.command()
-@_server
+@authority_options("Where the node's key, certificate and root go.")
 @click.option("--token", required=True, metavar="TOKEN", help="A join token, from: swarmsec ca token worker.")
-@click.option(
-    "--dir",
-    "directory",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where the node's key, certificate and root go.",
-)
 @click.option("--name", metavar="NAME", help="The node's id; the authority picks one where none is given.")
 @click.option("--wait", type=DURATION, default="1h", show_default=True, help="How long to wait for approval.")
 @click.pass_context
@@ -86,11 +69,8 @@ def join(context: click.Context, server: str, token: str, directory: Path, name:
 
 
 @node.command()
-@_server
-@_directory
-@click.option("--if-due", is_flag=True, help="Only in the second half of the certificate's life.")
-@click.option("--daemon", is_flag=True, help="Go on renewing until TERM, each time when it is due.")
-@click.option("--every", type=DURATION, default="60s", show_default=True, help="How often --daemon looks.")
+@authority_options("The node's files, as 'swarmsec node join' wrote them.")
+@renewal_options
 @click.pass_context
 def renew(context: click.Context, server: str, directory: Path, if_due: bool, daemon: bool, every: timedelta) -> None:
     """Renew this node's certificate, with a new key.
@@ -104,7 +84,6 @@ def renew(context: click.Context, server: str, directory: Path, if_due: bool, da
       swarmsec node renew --server https://ca.example.internal:8443 --dir ./node --if-due
       swarmsec node renew --server https://ca.example.internal:8443 --dir ./node --daemon
     """
-    from swarmsec.cli.renewals import renew_or_keep_renewed, report_renewal
     from swarmsec.wiring.filekinds import NODE_FILES
 
     renewal = renew_or_keep_renewed(server, directory, NODE_FILES, if_due=if_due, daemon=daemon, every=every)

@@ -1,22 +1,53 @@
-"""What ``node renew`` and ``access renew`` have in common: once, or as a daemon until told to stop."""
+"""What commands of a node and of an identity have in common: whose authority and files, and how they renew.
+
+``node join`` and ``access enrol`` get the first certificate, ``node renew`` and ``access renew`` the following ones,
+once or as a daemon until told to stop.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say
 
 if TYPE_CHECKING:
     from swarmsec.wiring.filekinds import FileKind
     from swarmsec.wiring.renewing import Renewal
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 MIN_EVERY: Final = timedelta(seconds=1)
+
+
+def authority_options(directory: str) -> Callable[[Command], Command]:
+    """Add ``--server`` and ``--dir``.
+
+    Args:
+        directory: what is in it, or goes there.
+    """
+
+    def add(command: Command) -> Command:
+        path = click.Path(path_type=Path, file_okay=False)
+        files = click.option("--dir", "directory", required=True, type=path, metavar="DIR", help=directory)
+        server = click.option("--server", required=True, metavar="URL", help="The authority: https://HOST:PORT.")
+        return server(files(command))
+
+    return add
+
+
+def renewal_options(command: Command) -> Command:
+    """Add ``--if-due``, ``--daemon`` and ``--every``."""
+    every = click.option("--every", type=DURATION, default="60s", show_default=True, help="How often --daemon looks.")
+    daemon = click.option("--daemon", is_flag=True, help="Go on renewing until TERM, each time when it is due.")
+    if_due = click.option("--if-due", is_flag=True, help="Only in the second half of the certificate's life.")
+    return if_due(daemon(every(command)))
 
 
 def renew_or_keep_renewed(
