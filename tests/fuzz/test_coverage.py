@@ -40,6 +40,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.revocation_reasons.load_reasons": "parse_reason over rows",
     "swarmsec.services.revocation_lists.load_list_states": "a setting of our own, held by its row's digest",
     # They bring bytes and look at none of them.
+    "swarmsec.openedfile.open_to_read": "opens, reads nothing; tests/unit/swarmsec/test_openedfile.py",
     "swarmsec.cli.importedroot.read_imported_root": "parse_imported_root over files",
     "swarmsec.cli.secretinput.read_bounded": "bytes of a file, uninterpreted",
     "swarmsec.cli.secretinput.read_private_file": "bytes of a file, uninterpreted",
