@@ -225,10 +225,15 @@ def parse_body(kind: type[Body], data: bytes) -> Body:
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        # An unknown member is named as the sender wrote it.
-        where = ascii(".".join(str(part) for part in first["loc"])[:60])[1:-1] or "the body"
-        raise UsageProblem(f"{where}: {str(first['msg'])[:1].lower()}{str(first['msg'])[1:]}") from None
+        raise wrong_member(error) from None
+
+
+def wrong_member(error: ValidationError) -> UsageProblem:
+    """Name the member that is wrong, never its value."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    # An unknown member is named as the sender wrote it.
+    where = ascii(".".join(str(part) for part in first["loc"])[:60])[1:-1] or "the body"
+    return UsageProblem(f"{where}: {str(first['msg'])[:1].lower()}{str(first['msg'])[1:]}")
 
 
 def operation(

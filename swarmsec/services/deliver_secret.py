@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from notary.errors import NotaryError
@@ -53,6 +53,8 @@ class Delivery:
     version: int
     value: SecretBytes
     serial: str = ""
+    entry: int = 0
+    """The number of the log entry that says so."""
 
 
 class DeliveryDenied(DeniedError):
@@ -122,8 +124,8 @@ def deliver_secret(
     if delivery.serial:
         fields["serial"] = delivery.serial
     target = ObjectRef(type="secret", name=name.text, version=delivery.version or None)
-    transaction.log(requester.event(Action.SECRET_DELIVER, target, fields=fields))
-    return delivery
+    entry = transaction.log(requester.event(Action.SECRET_DELIVER, target, fields=fields))
+    return replace(delivery, entry=entry)
 
 
 def _issued(
@@ -140,15 +142,31 @@ def _issued(
     return Delivery(name=name, version=NONE, value=made.value, serial=made.serial)
 
 
-def refuse_delivery(request: SecretRequest, error: SwarmsecError, requester: Requester, kind: RefusalKind) -> Refusal:
-    """Word a refusal for the engine and for the log."""
+def refuse_delivery(
+    request: SecretRequest,
+    error: SwarmsecError,
+    requester: Requester,
+    kind: RefusalKind,
+    *,
+    takes_back: int | None = None,
+) -> Refusal:
+    """Word a refusal for the engine and for the log.
+
+    Args:
+        request: as the engine sent it.
+        error: why it is refused.
+        requester: the driver.
+        kind: why, in a word.
+        takes_back: the number of an entry that says that the value was delivered, while it did not leave.
+    """
+    more: dict[str, Field] = {} if takes_back is None else {"takes_back": takes_back}
     target = ObjectRef(type="secret", name=request.secret_labels.get(NAME_LABEL, request.secret_name))
     event = requester.event(
         Action.SECRET_DELIVER,
         target,
         outcome=Outcome.DENIED,
         reason=str(error),
-        fields=_fields(request, kind=kind.value),
+        fields=_fields(request, kind=kind.value, **more),
     )
     return Refusal(DeliveryDenied(str(error), kind), event)
 

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from swarmsec.secretbytes import SecretBytes
+
 DELIVERED: Final = "delivered"
 """What became of a request that no ``RefusalKind`` tells."""
+MAX_TOGETHER: Final = 32
+"""Deliveries that a driver asks a server for in one request."""
+MAX_TOGETHER_BYTES: Final = 3 << 20
+"""Of such a request. One of an engine has at most 1 MiB; its labels come twice, once more as the manager has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,14 @@ class RefusalKind(StrEnum):
     LATE = "late"
     UNAVAILABLE = "unavailable"
     DEFECT = "defect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """A value for a task, with the number of the log entry that says so."""
+
+    value: SecretBytes
+    entry: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

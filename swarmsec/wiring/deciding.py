@@ -6,13 +6,13 @@ Both ``swarmsec driver`` beside a home and ``swarmsec serve`` for drivers elsewh
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 from swarmsec.errors import SwarmsecError, Unavailable
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.deliver_secret import Delivery, deliver_secret, refuse_delivery
-from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
+from swarmsec.services.delivery_records import CheckedTask, HandedOver, RefusalKind, SecretRequest
 from swarmsec.services.issue_task_secret import TaskIssuing
 from swarmsec.services.judge_image import ImageJudge
 from swarmsec.services.ports import Transaction
@@ -22,6 +22,7 @@ from swarmsec.services.swarm_link import LinkState, load_link
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
 
+LATE: Final = "the store did not answer in time"
 _LOOK_SECONDS: Final = 600.0
 """A timestamp of the trust repository ends after a day, and is signed again long before."""
 
@@ -53,8 +54,13 @@ class HomeDecisions:
         self._keys = keys
         self._judge = judge
 
-    async def deliver(self, request: SecretRequest, task: CheckedTask) -> SecretBytes:
+    async def deliver(self, request: SecretRequest, task: CheckedTask, until: float) -> HandedOver:
         """Decide and open the value; returns when the entry is durable.
+
+        Args:
+            request: as the engine sent it.
+            task: what the manager says of the task.
+            until: by ``time.monotonic``; what comes to its turn at the store later is refused.
 
         Raises:
             DeliveryDenied: the request is refused, and that is on record.
@@ -62,6 +68,8 @@ class HomeDecisions:
         """
 
         def unit(transaction: Transaction) -> Delivery:
+            if time.monotonic() >= until:
+                raise refuse_delivery(request, Unavailable(LATE), self._requester, RefusalKind.LATE)
             link = load_link(transaction)
             return deliver_secret(
                 transaction,
@@ -75,11 +83,14 @@ class HomeDecisions:
                 requires_node_certificate=link is not None and link.state is LinkState.ADOPTED,
             )
 
-        return (await self._writer.write(unit)).value
+        delivery = await self._writer.write(unit)
+        return HandedOver(value=delivery.value, entry=delivery.entry)
 
-    async def refuse(self, request: SecretRequest, reason: str, kind: RefusalKind) -> None:
+    async def refuse(
+        self, request: SecretRequest, reason: str, kind: RefusalKind, *, takes_back: int | None = None
+    ) -> None:
         """Put a refusal on record that was decided elsewhere; returns when it is durable."""
-        event = refuse_delivery(request, Unavailable(reason), self._requester, kind).event
+        event = refuse_delivery(request, Unavailable(reason), self._requester, kind, takes_back=takes_back).event
         await self._writer.write(lambda transaction: transaction.log(event))
 
     async def keep_fresh(self) -> None:

@@ -4,31 +4,37 @@ NOTE: while a node's stream of assignments begins, SwarmKit waits for the driver
 driver that hangs stops every change of the Swarm. So whatever is behind it (the manager's API, the store, a server)
 gets a share of half a second, and then the answer is a refusal. The task fails, and Docker's restart policy makes
 another one.
+
+What is to be decided when nobody waits for it any more is refused by whoever decides, in the same entry. Only where an
+entry was on its way to the disk meanwhile does it say that a value was delivered; then another one takes that back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from swarmsec.docker.secret_driver import answer_with, answer_with_error, parse_secret_request
 from swarmsec.errors import Kind, NotFound, SwarmsecError, Unavailable, UsageProblem, describe
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.deliver_secret import DeliveryDenied
 from swarmsec.services.delivery_ports import TaskChecker
-from swarmsec.services.delivery_records import DELIVERED, CheckedTask, RefusalKind, SecretRequest
+from swarmsec.services.delivery_records import DELIVERED, CheckedTask, HandedOver, RefusalKind, SecretRequest
 from swarmsec.wiring.taskquestions import TaskQuestions
 
 ANSWER_SECONDS: Final = 0.45
 """From the last byte of a request to the first of its answer; the contract says 0.5."""
+COMMIT_SECONDS: Final = 0.05
+"""Of these, what is left for a decision to become durable and to come here."""
 MANAGER_SECONDS: Final = 0.2
 """How long one answer of the manager's API may take."""
 MAX_WAITING: Final = 512
 RECORD_SECONDS: Final = 2.0
 """How long a driver that is told to stop waits for the entries of its last refusals."""
+_LATE: Final = "the manager or the store did not answer in time"
 _UNREADABLE: Final = SecretRequest(
     secret_name="",
     secret_labels={},
@@ -51,12 +57,15 @@ Count = Callable[[str, float], None]
 class Decisions(Protocol):
     """Decides over requests, by the records of a home that is here or behind a server.
 
-    ``deliver`` raises ``DeliveryDenied`` for a refusal that is on record already, any other ``SwarmsecError`` for one
-    that is not; ``refuse`` puts that on record.
+    ``deliver`` raises ``DeliveryDenied`` for a refusal that is on record already, as is what comes to be decided after
+    ``until`` (by ``time.monotonic``), and any other ``SwarmsecError`` for one that is not; ``refuse`` puts that on
+    record, and may take back an entry that says that the value was delivered.
     """
 
-    async def deliver(self, request: SecretRequest, task: CheckedTask) -> SecretBytes: ...
-    async def refuse(self, request: SecretRequest, reason: str, kind: RefusalKind) -> None: ...
+    async def deliver(self, request: SecretRequest, task: CheckedTask, until: float) -> HandedOver: ...
+    async def refuse(
+        self, request: SecretRequest, reason: str, kind: RefusalKind, *, takes_back: int | None = None
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +117,9 @@ class SecretDriver:
             return self._refused(request, Unavailable("too many requests are waiting"), RefusalKind.LATE)
         self._waiting += 1
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                value = await self._deliver(request)
-        except TimeoutError:
-            late = Unavailable("the manager or the store did not answer in time")
-            return self._refused(request, late, RefusalKind.LATE)
+            value = await self._deliver(request, time.monotonic() + ANSWER_SECONDS)
+        except _Late as late:
+            return self._refused(request, late, RefusalKind.LATE, is_recorded=late.is_followed)
         except DeliveryDenied as error:
             return self._refused(request, error, error.refusal, is_recorded=True)
         except Exception as error:  # noqa: BLE001  # the engine gets an answer whatever happens here
@@ -131,13 +138,44 @@ class SecretDriver:
                 task.cancel()
         self._questions.close()
 
-    async def _deliver(self, request: SecretRequest) -> SecretBytes:
+    async def _deliver(self, request: SecretRequest, until: float) -> SecretBytes:
         try:
-            task = await self._questions.check(request)
+            async with asyncio.timeout(until - time.monotonic()):
+                found = await self._find_task(request)
+        except TimeoutError:
+            raise _Late(is_followed=False) from None
+        deciding = asyncio.create_task(self._decide(request, found, until - COMMIT_SECONDS))
+        await asyncio.wait({deciding}, timeout=until - time.monotonic())
+        if deciding.done():
+            return deciding.result().value
+        if not self._begin_recording(self._follow(request, deciding)):
+            deciding.cancel()
+        raise _Late(is_followed=True)
+
+    async def _find_task(self, request: SecretRequest) -> CheckedTask | SwarmsecError:
+        try:
+            return await self._questions.check(request)
         except (NotFound, UsageProblem) as error:
-            await self._parts.decisions.refuse(request, str(error), RefusalKind.TASK)
-            raise DeliveryDenied(str(error), RefusalKind.TASK) from None
-        return await self._parts.decisions.deliver(request, task)
+            return error
+
+    async def _decide(self, request: SecretRequest, found: CheckedTask | SwarmsecError, until: float) -> HandedOver:
+        if isinstance(found, SwarmsecError):
+            await self._parts.decisions.refuse(request, str(found), RefusalKind.TASK)
+            raise DeliveryDenied(str(found), RefusalKind.TASK)
+        return await self._parts.decisions.deliver(request, found, until)
+
+    async def _follow(self, request: SecretRequest, deciding: asyncio.Task[HandedOver]) -> None:
+        """See to it that a decision that came too late is on record as the refusal that was answered."""
+        try:
+            handed = await deciding
+        except DeliveryDenied:
+            return
+        except Exception:  # noqa: BLE001  # whatever kept it from being decided, it is not on record
+            await self._write(request, _LATE, RefusalKind.LATE)
+            return
+        handed.value.wipe()
+        reason = f"{_LATE}; what entry {handed.entry} says was delivered did not leave"
+        await self._write(request, reason, RefusalKind.LATE, takes_back=handed.entry)
 
     def _refused(
         self, request: SecretRequest, error: Exception, kind: RefusalKind, *, is_recorded: bool = False
@@ -146,22 +184,35 @@ class SecretDriver:
         text = describe(error).text
         self._parts.report(f"refused {request.secret_name or 'a request'} to task {request.task_id or '?'}: {text}")
         if not is_recorded:
-            self._record(request, text, kind)
+            self._begin_recording(self._write(request, text, kind))
         return kind.value, answer_with_error(f"swarmsec: {text}")
 
-    def _record(self, request: SecretRequest, text: str, kind: RefusalKind) -> None:
+    def _begin_recording(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Go on with what nobody waits for; False where too much of it goes on already."""
         if len(self._recording) >= MAX_WAITING:
+            work.close()
             self._parts.report("too many refusals wait for the log; this one is told here alone")
-            return
-        task = asyncio.create_task(self._write(request, text, kind))
+            return False
+        task = asyncio.create_task(work)
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
+        return True
 
-    async def _write(self, request: SecretRequest, text: str, kind: RefusalKind) -> None:
+    async def _write(
+        self, request: SecretRequest, text: str, kind: RefusalKind, *, takes_back: int | None = None
+    ) -> None:
         try:
-            await self._parts.decisions.refuse(request, text, kind)
+            await self._parts.decisions.refuse(request, text, kind, takes_back=takes_back)
         except Exception as error:  # noqa: BLE001  # nobody waits for this; it is said where the operator looks
             self._parts.report(f"a refusal could not be logged: {describe(error).text}")
+
+
+class _Late(Unavailable):
+    """No answer in time; ``is_followed`` says whether its record is seen to already."""
+
+    def __init__(self, *, is_followed: bool) -> None:
+        super().__init__(_LATE)
+        self.is_followed = is_followed
 
 
 def _kind_of(error: Exception) -> RefusalKind:

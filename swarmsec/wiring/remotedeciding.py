@@ -1,5 +1,7 @@
 """The decisions of a driver without a home: asked of ``swarmsec serve``, over mutual TLS connections that stay open.
 
+What waits at the same time is asked for in one request (``sharedquestions``), and each gets its own answer.
+
 Nothing is kept here but the driver's identity. When its files change, because it was renewed or follows a rotation of
 the root, new connections are made with the new ones and the old ones end with what is under way on them.
 """
@@ -7,27 +9,39 @@ the root, new connections are made with the new ones and the old ones end with w
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
+import msgspec
 
 from swarmsec.errors import SwarmsecError, Unavailable, describe
-from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.deliver_secret import DeliveryDenied
-from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
+from swarmsec.services.delivery_records import (
+    MAX_TOGETHER,
+    MAX_TOGETHER_BYTES,
+    CheckedTask,
+    HandedOver,
+    RefusalKind,
+    SecretRequest,
+)
 from swarmsec.wiring.authorityclient import parse_server, printable, tls_context
+from swarmsec.wiring.deliveryanswers import MAX_ANSWER, Answer, error_message, parse_answers
 from swarmsec.wiring.filekinds import IDENTITY_FILES
 from swarmsec.wiring.nodefiles import NodeFiles, alone, open_node_files
+from swarmsec.wiring.sharedquestions import Bounds, SharedQuestions
 
 PATH: Final = "/api/v1/secrets/deliver"
-MAX_VALUE: Final = 511_999
-_MAX_ANSWER: Final = 1 << 20
-_MAX_CONNECTIONS: Final = 64
-_REFUSE_SECONDS: Final = 2.0
+MAX_REQUESTS: Final = 16
+"""Requests that are under way at one time."""
+REFUSE_SECONDS: Final = 2.0
+ASK_SECONDS: Final = 3.0
+_EACH_BYTES: Final = 32
+"""What a delivery takes beside itself in a request."""
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -47,6 +61,11 @@ class RemoteDecisions:
         self._session: aiohttp.ClientSession | None = None
         self._state: tuple[int, ...] = ()
         self._ending: set[asyncio.Task[None]] = set()
+        self._questions: SharedQuestions[_Asked, HandedOver] = SharedQuestions(
+            self._ask,
+            Bounds(questions=MAX_REQUESTS, together=MAX_TOGETHER, weight=MAX_TOGETHER_BYTES - _EACH_BYTES),
+            lambda asked: asked.size,
+        )
 
     async def open(self) -> None:
         """Load the identity and prepare to connect.
@@ -94,53 +113,64 @@ class RemoteDecisions:
     async def warm_up(self) -> None:
         """Connect once, so that the first task does not wait for a handshake; a server that is away is said."""
         try:
-            async with asyncio.timeout(_REFUSE_SECONDS):
+            async with asyncio.timeout(REFUSE_SECONDS):
                 async with self.session.get(f"{self._base}/api/v1/whoami") as answer:
-                    body = await _bounded(answer)
+                    body = await _bounded(answer, MAX_ANSWER)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             self._report(f"{self._base} could not be reached: {_words(error)}; tasks get no secrets until it can")
             return
         if answer.status != 200:
-            self._report(f"{self._base} does not take this driver: {_message(answer.status, body)}")
+            self._report(
+                f"{self._base} does not take this driver: {error_message(body) or f'HTTP status {answer.status}'}"
+            )
 
-    async def deliver(self, request: SecretRequest, task: CheckedTask) -> SecretBytes:
-        """Ask for a value.
+    async def deliver(self, request: SecretRequest, task: CheckedTask, until: float) -> HandedOver:
+        """Ask for a value, which a server does not give any more after ``until`` (by ``time.monotonic``).
 
         Raises:
             DeliveryDenied: the server refuses, and has that on record.
             Unavailable: no answer that could be used.
         """
-        kind, body = await self._ask({"request": asdict(request), "task": asdict(task)})
-        if kind == "application/octet-stream" and 1 <= len(body) <= MAX_VALUE:
-            return SecretBytes(body)
-        raise _refused(body) or Unavailable(f"expected a value from {self._base}, got something else")
+        return await self._questions.ask(_Asked(data=_encoded({"request": request, "task": task}), until=until))
 
-    async def refuse(self, request: SecretRequest, reason: str, kind: RefusalKind) -> None:
+    async def refuse(
+        self, request: SecretRequest, reason: str, kind: RefusalKind, *, takes_back: int | None = None
+    ) -> None:
         """Have a refusal put on record; it is given up after two seconds.
 
         Raises:
             Unavailable: the server did not take it.
         """
-        members = {"request": asdict(request), "refused": {"reason": reason[:1000], "kind": kind.value}}
+        refused = {"reason": reason[:1000], "kind": kind.value, "takes_back": takes_back}
         try:
-            async with asyncio.timeout(_REFUSE_SECONDS):
-                _, body = await self._ask(members)
+            async with asyncio.timeout(REFUSE_SECONDS):
+                await self._questions.ask(_Asked(data=_encoded({"request": request, "refused": refused})))
         except TimeoutError:
             raise Unavailable(f"{self._base} did not answer in time") from None
-        if _refused(body) is None:
-            raise Unavailable(f"expected {self._base} to have it on record, got something else")
+        except DeliveryDenied:
+            return
+        raise Unavailable(f"expected {self._base} to have it on record, got something else")
 
-    async def _ask(self, members: Mapping[str, object]) -> tuple[str, bytes]:
-        data = json.dumps(members).encode()
+    async def _ask(self, asked: Sequence[_Asked]) -> Sequence[Answer]:
+        now = time.monotonic()
+        data = b'{"deliveries":[%b]}' % b",".join(one.body(now) for one in asked)
         try:
-            headers = {"Content-Type": "application/json"}
-            async with self.session.post(f"{self._base}{PATH}", data=data, headers=headers) as answer:
-                body = await _bounded(answer)
-        except (aiohttp.ClientError, OSError) as error:
+            # NOTE: whoever waits has been refused long before; this ends what an unreachable server never ends.
+            async with asyncio.timeout(ASK_SECONDS):
+                status, body = await self._post(data, len(asked))
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{self._base} could not be asked: {_words(error)}") from None
-        if answer.status != 200:
-            raise Unavailable(f"{self._base} did not decide: {_message(answer.status, body)}")
-        return answer.content_type, body
+        if status != 200:
+            message = error_message(body) or f"HTTP status {status}"
+            if status == HTTPStatus.BAD_REQUEST:
+                message += "; the driver and the server must be of one version"
+            raise Unavailable(f"{self._base} did not decide: {message}")
+        return parse_answers(body, len(asked))
+
+    async def _post(self, data: bytes, count: int) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"}
+        async with self.session.post(f"{self._base}{PATH}", data=data, headers=headers) as answer:
+            return answer.status, await _bounded(answer, MAX_ANSWER * count)
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -160,16 +190,37 @@ class RemoteDecisions:
 
     def _use(self, files: NodeFiles) -> None:
         connector = aiohttp.TCPConnector(
-            ssl=tls_context(files.roots, files.pair), limit=_MAX_CONNECTIONS, keepalive_timeout=300.0
+            ssl=tls_context(files.roots, files.pair), limit=2 * MAX_REQUESTS, keepalive_timeout=300.0
         )
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A delivery on its way: JSON of an object, and until when it is wanted, if that ends."""
+
+    data: bytes
+    until: float | None = None
+
+    def body(self, now: float) -> bytes:
+        if self.until is None:
+            return self.data
+        return b'%b,"within_ms":%d}' % (self.data[:-1], max(0, int((self.until - now) * 1000)))
+
+    @property
+    def size(self) -> int:
+        return len(self.data) + _EACH_BYTES
+
+
+def _encoded(members: Mapping[str, object]) -> bytes:
+    return msgspec.json.encode(members)
+
+
+async def _bounded(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     body = bytearray()
     async for part in answer.content.iter_any():
         body += part
-        if len(body) > _MAX_ANSWER:
+        if len(body) > limit:
             raise Unavailable("expected a shorter answer")
     return bytes(body)
 
@@ -177,30 +228,9 @@ async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
 async def _end(session: aiohttp.ClientSession) -> None:
     """End connections when what is under way on them is over: each request has half a second."""
     try:
-        await asyncio.sleep(_REFUSE_SECONDS)
+        await asyncio.sleep(REFUSE_SECONDS)
     finally:
         await session.close()
-
-
-def _refused(body: bytes) -> DeliveryDenied | None:
-    members = _members(body)
-    try:
-        return DeliveryDenied(printable(members["refused"]), RefusalKind(str(members.get("kind"))))
-    except (KeyError, ValueError):
-        return None
-
-
-def _message(status: int, body: bytes) -> str:
-    error = _members(body).get("error")
-    return printable(error.get("message") if isinstance(error, dict) else None) or f"HTTP status {status}"
-
-
-def _members(body: bytes) -> dict[str, Any]:
-    try:
-        members = json.loads(body)
-    except (ValueError, RecursionError):
-        members = None
-    return members if isinstance(members, dict) else {}
 
 
 def _words(error: BaseException) -> str:

@@ -18,7 +18,6 @@ from swarmsec.docker.service_objects import parse_each, parse_secret, parse_serv
 from swarmsec.docker.swarm_control import ControlDoor
 from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, parse_swarm
 from swarmsec.errors import Denied, Unavailable, UsageProblem
-from swarmsec.server.delivery_api import parse_delivery
 from swarmsec.server.driver_metrics import parse_loopback
 from swarmsec.services.service_records import TaskState
 from swarmsec.services.told_certificates import match_certificate
@@ -27,30 +26,6 @@ from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import PASSWORD, REQUEST_PEM, ROOT_PEM, text_of
 from tests.peers.simulated_manager import tls_info
 
-_DELIVERY = json.dumps(
-    {
-        "request": {
-            "secret_name": "team.app.db",
-            "secret_labels": {"io.swarmsec.name": "team/app/db"},
-            "service_id": "s1",
-            "service_name": "shop",
-            "service_labels": {},
-            "task_id": "t1",
-            "task_name": "shop.1.t1",
-            "task_image": "busybox",
-            "node_id": "n1",
-        },
-        "task": {
-            "task_id": "t1",
-            "service_id": "s1",
-            "service_name": "shop",
-            "service_labels": {},
-            "image": "busybox",
-            "node_id": "n1",
-            "hostname": "m1",
-        },
-    }
-).encode()
 _ROOT = ROOT_PEM.decode()
 _TLS = tls_info(_ROOT, _ROOT)
 _SWARM = {
@@ -155,12 +130,6 @@ def _each(data: bytes) -> None:
 def _secret(data: bytes) -> None:
     if not parse_secret(_document(data)).name:
         raise CheckFailed("expected a secret with its name")
-
-
-def _delivery(data: bytes) -> None:
-    request, task, refused = parse_delivery(data)
-    if (task is None) == (refused is None) or len(request.task_id) > 64:
-        raise CheckFailed("expected one of the two, and a short id")
 
 
 def _loopback(data: bytes) -> None:
@@ -356,18 +325,6 @@ TARGETS = (
         allowed=(UsageProblem,),
         covers=("swarmsec.docker.secret_driver.parse_secret_request",),
         words=(*_WORDS, b'"TaskID":', b'"SecretLabels":{', b"NaN"),
-    ),
-    Target(
-        name="delivery",
-        run=_delivery,
-        seeds=(
-            _DELIVERY,
-            _DELIVERY.replace(b'"task": {', b'"refused": {"kind": "late", "reason": "r"}, "x": {'),
-            b"{}",
-        ),
-        allowed=(UsageProblem,),
-        covers=("swarmsec.server.delivery_api.parse_delivery",),
-        words=(*_WORDS, b'"task":', b'"refused":{"kind":"late","reason":""}', b"null"),
     ),
     Target(
         name="loopback",

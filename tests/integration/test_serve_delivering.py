@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ import pytest
 
 from swarmsec.docker.secret_driver import parse_secret_request
 from swarmsec.errors import SwarmsecError, Unavailable
+from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.deliver_secret import DeliveryDenied
 from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
 from swarmsec.wiring.driving import DriverParts, SecretDriver
@@ -54,6 +55,7 @@ TASK = CheckedTask(
     hostname="m1",
 )
 T = TypeVar("T")
+PATIENT_SECONDS = 30.0
 HANGS_SECONDS = 5.0
 """Far less than a server that stands still would take, far more than half a second on a busy machine."""
 
@@ -105,6 +107,11 @@ def asking(
     return asyncio.run(opened()), said
 
 
+async def deliver(decisions: RemoteDecisions, task: CheckedTask = TASK) -> SecretBytes:
+    request = replace(REQUEST, task_id=task.task_id)
+    return (await decisions.deliver(request, task, time.monotonic() + PATIENT_SECONDS)).value
+
+
 def entries(served: ServedHome) -> list[dict[str, Any]]:
     lines = served.run("--json", "secrets", "events").stdout.splitlines()
     return [json.loads(line) for line in lines]
@@ -113,7 +120,7 @@ def entries(served: ServedHome) -> list[dict[str, Any]]:
 def test_a_value_comes_after_its_entry_and_stays_out_of_every_log(served: ServedHome, identity: Path) -> None:
     async def work(decisions: RemoteDecisions) -> bytes:
         await decisions.warm_up()
-        return (await decisions.deliver(REQUEST, TASK)).reveal()
+        return (await deliver(decisions)).reveal()
 
     value, said = asking(served, identity, work)
 
@@ -131,8 +138,8 @@ def test_a_refusal_is_on_record_with_its_kind_and_counts_against_nobody(served: 
         stranger = replace(TASK, service_name="stranger")
         for _ in range(30):
             with pytest.raises(DeliveryDenied) as caught:
-                await decisions.deliver(REQUEST, stranger)
-        assert (await decisions.deliver(REQUEST, TASK)).reveal() == MARKER.encode()
+                await deliver(decisions, stranger)
+        assert (await deliver(decisions)).reveal() == MARKER.encode()
         return caught.value
 
     refused, _ = asking(served, identity, work)
@@ -141,6 +148,61 @@ def test_a_refusal_is_on_record_with_its_kind_and_counts_against_nobody(served: 
     assert [entry["reason"] for entry in entries(served)[-2:]] == ["no rule allows it", None]
     metrics = served.ask("GET", "/metrics").body.decode()
     assert 'swarmsec_secret_deliveries_total{result="policy"} 30' in metrics.replace(".0\n", "\n")
+
+
+def requests_for_deliveries(served: ServedHome) -> float:
+    """How many the server has answered."""
+    lines = served.ask("GET", "/metrics").body.decode().splitlines()
+    counts = [line for line in lines if line.startswith("swarmsec_http_requests_total") and "secrets.deliver" in line]
+    return sum(float(line.rpartition(" ")[2]) for line in counts)
+
+
+def test_what_waits_together_is_asked_together_and_each_gets_their_own_answer(
+    served: ServedHome, identity: Path
+) -> None:
+    """Among them one that the policy refuses, and one that the server cannot read."""
+    tasks = [replace(TASK, task_id=f"many{number}") for number in range(100)]
+    tasks[30] = replace(tasks[30], service_name="stranger")
+    tasks[31] = replace(tasks[31], image="x" * 5_000)
+
+    async def work(decisions: RemoteDecisions) -> list[SecretBytes | BaseException]:
+        return await asyncio.gather(*(deliver(decisions, task) for task in tasks), return_exceptions=True)
+
+    before = requests_for_deliveries(served)
+    answers, _ = asking(served, identity, work)
+
+    assert 4 <= requests_for_deliveries(served) - before < 50
+    given = [answer.reveal() for answer in answers if isinstance(answer, SecretBytes)]
+    assert given == [MARKER.encode()] * 98
+    assert isinstance(answers[30], DeliveryDenied)
+    assert isinstance(answers[31], Unavailable)
+    assert "task.image" in str(answers[31])
+    told = {entry["task"]: entry["outcome"] for entry in entries(served)[-99:]}
+    assert told == {task.task_id: "success" for task in tasks if task is not tasks[31]} | {"many30": "denied"}
+
+
+def test_what_comes_to_the_server_too_late_is_refused_there_and_on_record_once(
+    served: ServedHome, identity: Path
+) -> None:
+    late = replace(REQUEST, task_id="late1"), replace(TASK, task_id="late1")
+
+    async def work(decisions: RemoteDecisions) -> DeliveryDenied:
+        with pytest.raises(DeliveryDenied) as caught:
+            await decisions.deliver(*late, time.monotonic())
+        return caught.value
+
+    refused, _ = asking(served, identity, work)
+
+    assert refused.refusal is RefusalKind.LATE
+    assert [entry["outcome"] for entry in entries(served) if entry["task"] == "late1"] == ["denied"]
+
+
+def test_a_driver_of_another_version_is_told_so(served: ServedHome) -> None:
+    """What drivers sent before they asked for several at once."""
+    body = json.dumps({"request": asdict(REQUEST), "task": asdict(TASK)}).encode()
+    answer = served.ask("POST", "/api/v1/secrets/deliver", served.identity("driver", name="former"), body)
+    assert answer.status == 400
+    assert b"the driver and the server must be of one version" in answer.body
 
 
 def test_what_the_driver_refused_by_itself_is_put_on_record(served: ServedHome, identity: Path) -> None:
@@ -185,12 +247,12 @@ def test_a_server_that_hangs_costs_half_a_second_and_no_record(served: ServedHom
 
 def test_a_revoked_driver_gets_nothing_on_the_connection_that_it_had(served: ServedHome, identity: Path) -> None:
     async def work(decisions: RemoteDecisions) -> str:
-        assert (await decisions.deliver(REQUEST, TASK)).reveal() == MARKER.encode()
+        assert (await deliver(decisions)).reveal() == MARKER.encode()
         name = json.loads(run("access", "renew", "--server", served.url, "--dir", str(identity), "--json").stdout)
         assert served.run("access", "revoke", name["name"]).returncode == 0
         for _ in range(100):
             try:
-                await decisions.deliver(REQUEST, TASK)
+                await deliver(decisions)
             except Unavailable as error:
                 return str(error)
             await asyncio.sleep(0.1)
@@ -211,7 +273,7 @@ def test_a_renewed_identity_is_taken_up_while_the_driver_runs(served: ServedHome
                 break
             await asyncio.sleep(0.1)
         assert decisions.session is not former
-        assert (await decisions.deliver(REQUEST, TASK)).reveal() == MARKER.encode()
+        assert (await deliver(decisions)).reveal() == MARKER.encode()
         upkeep.cancel()
 
     asking(served, identity, work)
@@ -223,7 +285,7 @@ def test_an_identity_that_does_not_fit_is_said_once_and_the_former_goes_on(serve
         (identity / "swarmsec.crt").write_text("no certificate")
         await asyncio.sleep(3.5)
         upkeep.cancel()
-        return (await decisions.deliver(REQUEST, TASK)).reveal()
+        return (await deliver(decisions)).reveal()
 
     value, said = asking(served, identity, work)
 
@@ -235,7 +297,9 @@ def test_an_identity_that_does_not_fit_is_said_once_and_the_former_goes_on(serve
     "body",
     [
         b"{}",
-        b'{"request": {}, "task": {}}',
+        b'{"deliveries": []}',
+        b'{"deliveries": [7]}',
+        json.dumps({"deliveries": [{}] * 33}).encode(),
         json.dumps({"request": REQUEST.__class__.__name__}).encode(),
         b"[" * 2000,
     ],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from swarmsec.http import Caller
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
+from swarmsec.services.delivery_records import CheckedTask, HandedOver, RefusalKind, SecretRequest
 from swarmsec.services.issue_task_secret import TaskIssuing
 from swarmsec.services.judge_image import ImageJudge
 from swarmsec.storage.groupwriter import GroupWriter
@@ -33,12 +32,21 @@ class ServedDeliveries:
         requester = requester_of(caller, request_id)
         return HomeDecisions(self._store, self._writer, self._keys, self._judge, requester, issuing=self._issuing)
 
-    async def deliver(self, caller: Caller, request: SecretRequest, task: CheckedTask, request_id: str) -> SecretBytes:
+    async def deliver(
+        self, caller: Caller, request: SecretRequest, task: CheckedTask, until: float, request_id: str
+    ) -> HandedOver:
         """Decide, and open the value."""
-        return await self._decisions(caller, request_id).deliver(request, task)
+        return await self._decisions(caller, request_id).deliver(request, task, until)
 
     async def refuse(
-        self, caller: Caller, request: SecretRequest, reason: str, kind: RefusalKind, request_id: str
+        self,
+        caller: Caller,
+        request: SecretRequest,
+        reason: str,
+        kind: RefusalKind,
+        request_id: str,
+        *,
+        takes_back: int | None = None,
     ) -> None:
         """Put on record that the driver refused."""
-        await self._decisions(caller, request_id).refuse(request, reason, kind)
+        await self._decisions(caller, request_id).refuse(request, reason, kind, takes_back=takes_back)

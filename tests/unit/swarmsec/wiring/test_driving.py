@@ -7,12 +7,14 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from swarmsec.audit.entry import Actor
+from swarmsec.audit.actions import Action
+from swarmsec.audit.entry import Actor, ObjectRef
 from swarmsec.docker.secret_driver import parse_secret_request
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable
 from swarmsec.services.attach_secret import DRIVER_MODE
@@ -20,13 +22,17 @@ from swarmsec.services.delivery_records import CheckedTask, SecretRequest
 from swarmsec.services.judge_image import ImageJudge
 from swarmsec.services.requester import Requester
 from swarmsec.storage.groupwriter import GroupWriter
+from swarmsec.storage.transaction import Transaction
+from swarmsec.storage.writingturn import WritingTurn
 from swarmsec.wiring import driving
 from swarmsec.wiring.deciding import HomeDecisions
 from swarmsec.wiring.driving import DriverParts, SecretDriver
+from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.wiring.secretworld import NAME, World
 from tests.unit.swarmsec.wiring.shoptasks import confirmed
 
 CONTRACT_SECONDS = 0.5
+ANSWER_SECONDS = driving.ANSWER_SECONDS
 LATE_SECONDS = 1.0
 """How late a machine under load may be; what hangs does so much longer than this."""
 BODY = json.dumps(
@@ -93,6 +99,12 @@ def answers(world: World, checker: Checker, bodies: list[bytes], *, writer: Any 
     return asyncio.run(run()), said
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine under load refuses nothing for being slow, unless a test is about that."""
+    monkeypatch.setattr(driving, "ANSWER_SECONDS", 30.0)
+
+
 @pytest.fixture
 def attached(world: World) -> World:
     """shop_api has the secret; its id is as the engine writes ids."""
@@ -133,8 +145,11 @@ def test_a_defect_is_a_refusal_without_its_words(attached: World) -> None:
 
 
 @pytest.mark.parametrize("behind", ["manager", "store"])
-def test_whatever_hangs_behind_it_the_answer_is_a_refusal_in_time(attached: World, behind: str) -> None:
+def test_whatever_hangs_behind_it_the_answer_is_a_refusal_in_time(
+    attached: World, behind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The engine holds its Swarm's store meanwhile; the contract says half a second."""
+    monkeypatch.setattr(driving, "ANSWER_SECONDS", ANSWER_SECONDS)
     ended = threading.Event()
 
     def hang(request: SecretRequest) -> None:
@@ -161,7 +176,7 @@ def test_whatever_hangs_behind_it_the_answer_is_a_refusal_in_time(attached: Worl
 
     answer, took = asyncio.run(timed())
     assert json.loads(answer) == {"Err": "swarmsec: the manager or the store did not answer in time"}
-    assert driving.ANSWER_SECONDS < CONTRACT_SECONDS
+    assert ANSWER_SECONDS < CONTRACT_SECONDS
     assert took < CONTRACT_SECONDS + LATE_SECONDS
 
 
@@ -217,3 +232,115 @@ def test_a_manager_that_is_away_at_the_start_is_said_and_no_failure(attached: Wo
 
     asyncio.run(run())
     assert said == ["the Docker Engine is away; tasks get no secrets until it does"]
+
+
+def late_answer(world: World, writer: GroupWriter, go_on: Callable[[], None]) -> tuple[dict[str, Any], list[str]]:
+    """The answer while the store is kept from going on, and what was said by the time that it has gone on."""
+    said: list[str] = []
+
+    async def run() -> dict[str, Any]:
+        parts = DriverParts(
+            decisions=decisions(world, writer), checker=Checker(), load=lambda: None, report=said.append
+        )
+        driver = SecretDriver(parts)
+        answer: dict[str, Any] = json.loads(await driver.answer(BODY))
+        go_on()
+        await driver.close()
+        return answer
+
+    return asyncio.run(run()), said
+
+
+@pytest.fixture
+def group(attached: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[GroupWriter]:
+    """A writer behind a driver with little patience to answer and much to put its refusals on record."""
+    monkeypatch.setattr(driving, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(driving, "RECORD_SECONDS", 60.0)
+    writer = GroupWriter(attached.home.store)
+    writer.start()
+    yield writer
+    writer.close()
+
+
+def forget_attachment(transaction: Transaction) -> None:
+    transaction.attachments.remove(NAME.text, "idshopapi")
+    transaction.log(OPERATOR.event(Action.SECRET_DETACH, ObjectRef(type="secret", name=NAME.text)))
+
+
+LATE = "the manager or the store did not answer in time"
+
+
+def test_what_comes_to_its_turn_too_late_is_on_record_once_as_refused(
+    attached: World, group: GroupWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process holds the store meanwhile."""
+    monkeypatch.setattr(driving, "ANSWER_SECONDS", 0.2)
+    with ExitStack() as held:
+        held.enter_context(attached.home.store.exclusive())
+        answer, _ = late_answer(attached, group, held.close)
+
+    assert answer == {"Err": f"swarmsec: {LATE}"}
+    (entry,) = attached.entries("secret.deliver")
+    assert (entry["outcome"], entry["reason"], entry["fields"]["kind"]) == (
+        "denied",
+        "the store did not answer in time",
+        "late",
+    )
+
+
+def test_a_delivery_whose_entry_came_to_disk_too_late_is_taken_back(
+    attached: World, group: GroupWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk hangs in the midst of the commit; nobody can tell any more what it keeps."""
+    goes_on, commit = threading.Event(), WritingTurn._commit
+
+    def hang(turn: WritingTurn) -> None:
+        goes_on.wait(30)
+        commit(turn)
+
+    monkeypatch.setattr(WritingTurn, "_commit", hang)
+    answer, said = late_answer(attached, group, goes_on.set)
+
+    assert answer == {"Err": f"swarmsec: {LATE}"}
+    given, taken = attached.entries("secret.deliver")
+    assert (given["outcome"], taken["outcome"]) == ("success", "denied")
+    assert taken["fields"]["takes_back"] == given["seq"]
+    assert taken["reason"] == f"{LATE}; what entry {given['seq']} says was delivered did not leave"
+    assert len(said) == 1
+
+
+def test_a_refusal_that_is_late_stands_alone_with_its_own_reason(
+    attached: World, group: GroupWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, commit = threading.Event(), WritingTurn._commit
+
+    def hang(turn: WritingTurn) -> None:
+        goes_on.wait(30)
+        commit(turn)
+
+    attached.home.store.write(forget_attachment)
+    monkeypatch.setattr(WritingTurn, "_commit", hang)
+    answer, _ = late_answer(attached, group, goes_on.set)
+
+    assert answer == {"Err": f"swarmsec: {LATE}"}
+    (entry,) = attached.entries("secret.deliver")
+    assert entry["fields"]["kind"] == "policy"
+
+
+def test_a_store_that_fails_late_leaves_the_refusal_as_late(
+    attached: World, group: GroupWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, commit = threading.Event(), WritingTurn._commit
+
+    def fail_once(turn: WritingTurn) -> None:
+        goes_on.wait(30)
+        monkeypatch.setattr(WritingTurn, "_commit", commit)
+        turn._drop()
+        raise Unavailable("the disk is full")
+
+    monkeypatch.setattr(WritingTurn, "_commit", fail_once)
+    answer, _ = late_answer(attached, group, goes_on.set)
+
+    assert answer == {"Err": f"swarmsec: {LATE}"}
+    (entry,) = attached.entries("secret.deliver")
+    assert (entry["outcome"], entry["reason"]) == ("denied", LATE)

@@ -11,7 +11,7 @@ import pytest
 
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable
 from swarmsec.services.delivery_records import CheckedTask, SecretRequest
-from swarmsec.wiring import taskquestions
+from swarmsec.wiring import sharedquestions, taskquestions
 from swarmsec.wiring.taskquestions import TaskQuestions
 from tests.unit.swarmsec.wiring.shoptasks import confirmed
 
@@ -63,7 +63,7 @@ class Manager:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody loses patience, so that the order of questions is known."""
-    monkeypatch.setattr(taskquestions, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(sharedquestions, "PATIENCE_SECONDS", 60.0)
 
 
 def asking(manager: Manager, work: Callable[[TaskQuestions], Coroutine[Any, Any, T]]) -> T:
@@ -136,7 +136,7 @@ def test_no_more_questions_are_under_way_than_connections_and_the_next_one_takes
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(taskquestions, "MAX_QUESTIONS", 2)
-    monkeypatch.setattr(taskquestions, "PATIENCE_SECONDS", 0.001)
+    monkeypatch.setattr(sharedquestions, "PATIENCE_SECONDS", 0.001)
     manager = Manager()
 
     async def work(questions: TaskQuestions) -> list[list[str]]:
