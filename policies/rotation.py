@@ -39,9 +39,7 @@ class RotationRequirement:
     @property
     def allowed_age(self) -> timedelta:
         """The age from which a value is overdue."""
-        if self.rule.max_age is not None:
-            return self.rule.max_age
-        return (self.rule.every or timedelta(0)) + GRACE
+        return _allowed_age(self.rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +110,21 @@ def judge_age(requirement: RotationRequirement, *, changed: int, now: int) -> Ag
     return Age(due=due, overdue=overdue, is_due=due is not None and due <= now, is_overdue=overdue <= now)
 
 
+def earliest_age(documents: Sequence[Document]) -> timedelta | None:
+    """The age below which no value of any secret is due or overdue; None where no rule asks for anything.
+
+    Args:
+        documents: all documents in force; other kinds are passed over.
+    """
+    ages = [
+        min(rule.every or _allowed_age(rule), _allowed_age(rule))
+        for document in documents
+        if isinstance(document.spec, RotationPolicy)
+        for rule in document.spec.rules
+    ]
+    return min(ages, default=None)
+
+
 def is_within(window: Window | None, now: int) -> bool:
     """Whether a moment, in Unix seconds, lies in a window of the day; None is always open."""
     if window is None:
@@ -120,6 +133,10 @@ def is_within(window: Window | None, now: int) -> bool:
     if window.begin < window.end:
         return window.begin <= minute < window.end
     return minute >= window.begin or minute < window.end
+
+
+def _allowed_age(rule: RotationRule) -> timedelta:
+    return rule.max_age if rule.max_age is not None else (rule.every or timedelta(0)) + GRACE
 
 
 def _seconds(age: timedelta) -> int:

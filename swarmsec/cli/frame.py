@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -240,6 +240,18 @@ def print_json(value: object) -> None:
 
     # Python's encoder is ten times slower with an indent than without.
     click.echo(msgspec.json.format(json.dumps(value, ensure_ascii=False), indent=2))
+
+
+def print_json_items(items: Iterable[object]) -> None:
+    """Print a document that is a list, item by item, as ``print_json`` prints it whole."""
+    import msgspec
+
+    opening = "["
+    for item in items:
+        text = msgspec.json.format(json.dumps(item, ensure_ascii=False), indent=2)
+        click.echo(f"{opening}\n  {text.replace(chr(10), chr(10) + '  ')}", nl=False)
+        opening = ","
+    click.echo("[]" if opening == "[" else "\n]")
 
 
 def run(command: click.Command) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from swarmsec.cli.frame import opened_home, options_of, print_json
+from swarmsec.cli.frame import opened_home, options_of, print_json, print_json_items
 
 if TYPE_CHECKING:
     from swarmsec.services.secret_ages import SecretAge
+    from swarmsec.wiring.home import Home
 
 
 @click.command("list")
@@ -28,28 +31,35 @@ def list_command(context: click.Context, prefix: str, overdue: bool) -> None:
       swarmsec secrets list --overdue --json
     """
     from swarmsec.cli.tables import print_table
-    from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.secret_ages import secret_ages
 
     with opened_home(context) as home:
-        found = home.store.read(lambda transaction: secret_ages(transaction, prefix))
-    listed = [item for item in found if item.is_overdue or not overdue]
-    if options_of(context).json:
-        print_json([_document(item) for item in listed])
-        return
-    print_table(
-        ("NAME", "CURRENT", "STATE", "VERSIONS", "CHANGED", "ROTATION"),
-        [
-            (
-                item.kept.record.name,
-                str(item.kept.record.current or "none"),
-                str(item.kept.history.state_of(item.kept.record.current) or "none"),
-                str(len(item.kept.versions)),
-                rfc3339_seconds(item.kept.record.changed),
-                _word(item),
-            )
-            for item in listed
-        ],
+        listed = (item for item in _each(home, prefix, old_ones=overdue) if item.is_overdue or not overdue)
+        if options_of(context).json:
+            print_json_items(map(_document, listed))
+        else:
+            print_table(("NAME", "CURRENT", "STATE", "VERSIONS", "CHANGED", "ROTATION"), map(_row, listed))
+
+
+def _each(home: Home, prefix: str, *, old_ones: bool) -> Iterator[SecretAge]:
+    from swarmsec.services.secret_ages import page_of_ages
+
+    after = ""
+    while page := home.store.read(partial(page_of_ages, prefix=prefix, after=after, old_ones=old_ones)):
+        yield from page
+        after = page[-1].kept.record.name
+
+
+def _row(item: SecretAge) -> tuple[str, ...]:
+    from swarmsec.clock import rfc3339_seconds
+
+    record = item.kept.record
+    return (
+        record.name,
+        str(record.current or "none"),
+        str(item.kept.history.state_of(record.current) or "none"),
+        str(len(item.kept.versions)),
+        rfc3339_seconds(record.changed),
+        _word(item),
     )
 
 

@@ -5,8 +5,6 @@ Who may have a value is decided elsewhere, before it is opened.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,16 +58,6 @@ def find_secret(transaction: Transaction, name: SecretName) -> KeptSecret:
     if record is None:
         raise NotFound(f"no secret {name}", hint=LIST_HINT)
     return KeptSecret(record=record, versions=tuple(transaction.secrets.versions(name.text)))
-
-
-def list_secrets(transaction: Transaction, prefix: str = "") -> Sequence[KeptSecret]:
-    """Every secret whose name begins with ``prefix``, by name."""
-    versions: defaultdict[str, list[SecretVersionRecord]] = defaultdict(list)
-    for version in transaction.secrets.all_versions(prefix):
-        versions[version.name].append(version)
-    return [
-        KeptSecret(record=record, versions=tuple(versions[record.name])) for record in transaction.secrets.all(prefix)
-    ]
 
 
 def open_version(transaction: Transaction, keys: Keys, kept: KeptSecret, number: int) -> SecretBytes:

@@ -6,21 +6,26 @@ Only a value that swarmsec drew by chance is ever replaced by another one drawn 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from policies.decisions import Denied
 from policies.documents import Document
-from policies.rotation import Age, RotationRequirement, decide_rotation, is_within, judge_age
+from policies.rotation import Age, RotationRequirement, decide_rotation, earliest_age, is_within, judge_age
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.secretstore.names import SecretName
 from swarmsec.secretstore.versions import VersionState
 from swarmsec.services.apply_policy import active_documents
-from swarmsec.services.kept_secrets import KeptSecret, list_secrets
+from swarmsec.services.kept_secrets import KeptSecret
 from swarmsec.services.ports import Transaction
+from swarmsec.services.secret_records import SecretVersionRecord
 from swarmsec.services.secret_rotation_records import Rotation
 
+PAGE: Final = 500
+"""Secrets that are read at one time."""
 RETRY_SECONDS: Final = 86_400
 """After a scheduled rotation that came to nothing: each one makes tasks anew, and tasks that fail."""
 
@@ -66,54 +71,96 @@ class DueRotation:
     keep: int
 
 
-def secret_ages(transaction: Transaction, prefix: str = "") -> Sequence[SecretAge]:
-    """Every secret whose name begins with ``prefix``, by name."""
-    documents, now = active_documents(transaction), unix_seconds(transaction.clock)
-    generated = transaction.secrets.all_generated(prefix)
-    rotations = {rotation.name: rotation for rotation in transaction.secret_rotations.all()}
-    return [
-        _age(
-            kept,
-            documents,
-            now,
-            is_generated=(kept.record.name, kept.record.current) in generated,
-            rotation=rotations.get(kept.record.name),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judging:
+    """What every secret is held against."""
+
+    documents: Sequence[Document]
+    now: int
+    rotations: Mapping[str, Rotation]
+
+    @classmethod
+    def of(cls, transaction: Transaction) -> _Judging:
+        return cls(
+            documents=active_documents(transaction),
+            now=unix_seconds(transaction.clock),
+            rotations={rotation.name: rotation for rotation in transaction.secret_rotations.all()},
         )
-        for kept in list_secrets(transaction, prefix)
-    ]
+
+    def page(self, transaction: Transaction, prefix: str, *, after: str, made_by: int | None) -> Sequence[SecretAge]:
+        records = transaction.secrets.page(prefix, after=after, limit=PAGE, made_by=made_by)
+        if not records:
+            return ()
+        first, last = records[0].name, records[-1].name
+        versions: defaultdict[str, list[SecretVersionRecord]] = defaultdict(list)
+        for version in transaction.secrets.versions_between(prefix, first, last):
+            versions[version.name].append(version)
+        generated = transaction.secrets.generated_between(prefix, first, last)
+        return [
+            self.age(
+                KeptSecret(record=record, versions=tuple(versions[record.name])),
+                is_generated=(record.name, record.current) in generated,
+            )
+            for record in records
+        ]
+
+    def pages(self, transaction: Transaction, prefix: str, made_by: int | None = None) -> Iterator[SecretAge]:
+        after = ""
+        while page := self.page(transaction, prefix, after=after, made_by=made_by):
+            yield from page
+            after = page[-1].kept.record.name
+
+    @property
+    def made_by(self) -> int | None:
+        """Until when a value was made that some rule may ask to replace; None where none asks for anything."""
+        age = earliest_age(self.documents)
+        return None if age is None else self.now - age // timedelta(seconds=1)
+
+    def age(self, kept: KeptSecret, *, is_generated: bool) -> SecretAge:
+        decided = decide_rotation(self.documents, kept.record.name)
+        requirement = None if isinstance(decided, Denied) else decided
+        return SecretAge(
+            kept=kept,
+            requirement=requirement,
+            age=None if requirement is None else judge_age(requirement, changed=kept.value_created, now=self.now),
+            is_generated=is_generated,
+            rotation=self.rotations.get(kept.record.name),
+        )
+
+
+def secret_ages(transaction: Transaction) -> Iterator[SecretAge]:
+    """Every secret by name, read page by page; for as long as the transaction."""
+    return _Judging.of(transaction).pages(transaction, "")
+
+
+def page_of_ages(transaction: Transaction, prefix: str, after: str, *, old_ones: bool = False) -> Sequence[SecretAge]:
+    """The next ``PAGE`` secrets by name, none where there are no more.
+
+    Args:
+        transaction: of this page alone, so that whoever reads slowly keeps nobody's log from being emptied.
+        prefix: of names; empty for all.
+        after: the last name of the page before; empty for the first.
+        old_ones: only those whose value is so old that a rule may ask to replace it.
+    """
+    judging = _Judging.of(transaction)
+    if old_ones and judging.made_by is None:
+        return ()
+    return judging.page(transaction, prefix, after=after, made_by=judging.made_by if old_ones else None)
+
+
+def old_secrets(transaction: Transaction) -> Iterator[SecretAge]:
+    """The secrets whose value is so old that a rule may ask to replace it, by name; the database finds them."""
+    judging = _Judging.of(transaction)
+    return iter(()) if judging.made_by is None else judging.pages(transaction, "", judging.made_by)
 
 
 def age_of(transaction: Transaction, kept: KeptSecret) -> SecretAge:
     """What the documents in force ask of a secret's value, and how old it is."""
-    return _age(
-        kept,
-        active_documents(transaction),
-        unix_seconds(transaction.clock),
-        is_generated=transaction.secrets.is_generated(kept.record.name, kept.record.current),
-        rotation=transaction.secret_rotations.get(kept.record.name),
-    )
+    is_generated = transaction.secrets.is_generated(kept.record.name, kept.record.current)
+    return _Judging.of(transaction).age(kept, is_generated=is_generated)
 
 
-def _age(
-    kept: KeptSecret, documents: Sequence[Document], now: int, *, is_generated: bool, rotation: Rotation | None
-) -> SecretAge:
-    decided = decide_rotation(documents, kept.record.name)
-    requirement = None if isinstance(decided, Denied) else decided
-    return SecretAge(
-        kept=kept,
-        requirement=requirement,
-        age=None if requirement is None else judge_age(requirement, changed=kept.value_created, now=now),
-        is_generated=is_generated,
-        rotation=rotation,
-    )
-
-
-def due_rotations(transaction: Transaction) -> Sequence[DueRotation]:
-    """The secrets whose value is to be replaced now, by name."""
-    return due_among(secret_ages(transaction), unix_seconds(transaction.clock))
-
-
-def due_among(ages: Sequence[SecretAge], now: int) -> Sequence[DueRotation]:
+def due_among(ages: Iterable[SecretAge], now: int) -> Sequence[DueRotation]:
     """Those of them whose value is to be replaced now, Unix seconds."""
     found = []
     for item in ages:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, false
+from sqlalchemy import ColumnElement, Table, and_, exists, false, or_
 
+from swarmsec.secretstore.versions import NONE
 from swarmsec.services.delivery_records import Attachment
 from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
 from swarmsec.services.secret_rotation_records import Rotation, RotationStage, format_services, load_services
 from swarmsec.storage import tables
-from swarmsec.storage.rows import Row
+from swarmsec.storage.rows import Row, select_rows
 
 if TYPE_CHECKING:
     from swarmsec.storage.transaction import Transaction
@@ -40,9 +41,21 @@ class Secrets:
         else:
             self._transaction.update(tables.secrets, row, **asdict(record))
 
-    def all(self, prefix: str = "") -> Sequence[SecretRecord]:
-        """Every secret whose name begins with ``prefix``, by name."""
-        rows = self._beginning(tables.secrets, prefix)
+    def page(self, prefix: str, *, after: str, limit: int, made_by: int | None = None) -> Sequence[SecretRecord]:
+        """The first secrets by name that come after ``after`` and whose names begin with ``prefix``.
+
+        Args:
+            prefix: of names; empty for all.
+            after: a name, which need not be there; empty for the first page.
+            limit: how many at most.
+            made_by: only those whose current value was made by then, Unix seconds; None for all.
+        """
+        conditions = [*self._beginning(tables.secrets, prefix), tables.secrets.c.name > after]
+        if made_by is not None:
+            conditions.append(_value_made_by(made_by))
+        # Not through the transaction's ``select``: the condition looks at the versions, too, so what was written to
+        # them is to be there.
+        rows = select_rows(self._transaction.connection, tables.secrets, *conditions, limit=limit)
         return [SecretRecord(**{field: row[field] for field in SecretRecord.__slots__}) for row in rows]
 
     def versions(self, name: str) -> Sequence[SecretVersionRecord]:
@@ -50,9 +63,12 @@ class Secrets:
         rows = self._transaction.find_all_once(tables.secret_versions, name=name)
         return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
 
-    def all_versions(self, prefix: str = "") -> Sequence[SecretVersionRecord]:
-        """The versions of every secret whose name begins with ``prefix``, by name and oldest first."""
-        rows = self._beginning(tables.secret_versions, prefix)
+    def versions_between(self, prefix: str, first: str, last: str) -> Sequence[SecretVersionRecord]:
+        """The versions of secrets of a page: names from ``first`` to ``last`` that begin with ``prefix``.
+
+        By name and oldest first.
+        """
+        rows = self._between(tables.secret_versions, prefix, first, last)
         return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
 
     def put_version(self, record: SecretVersionRecord) -> None:
@@ -71,9 +87,9 @@ class Secrets:
         """Whether a version's value was drawn by chance."""
         return self._transaction.find(tables.generated_versions, name=name, version=version) is not None
 
-    def all_generated(self, prefix: str = "") -> Set[tuple[str, int]]:
-        """Name and number of every version drawn by chance whose secret's name begins with ``prefix``."""
-        rows = self._beginning(tables.generated_versions, prefix)
+    def generated_between(self, prefix: str, first: str, last: str) -> Set[tuple[str, int]]:
+        """Name and number of the versions among ``versions_between`` that were drawn by chance."""
+        rows = self._between(tables.generated_versions, prefix, first, last)
         return {(str(row["name"]), int(row["version"])) for row in rows}
 
     def forget_generated(self, name: str, version: int) -> None:
@@ -82,11 +98,14 @@ class Secrets:
         if row is not None:
             self._transaction.delete(tables.generated_versions, row)
 
-    def _beginning(self, table: Table, prefix: str) -> Iterator[Row]:
+    def _between(self, table: Table, prefix: str, first: str, last: str) -> Iterator[Row]:
+        name = table.c.name
+        return self._transaction.select(table, *self._beginning(table, prefix), name >= first, name <= last)
+
+    def _beginning(self, table: Table, prefix: str) -> Sequence[ColumnElement[bool]]:
         if not prefix:
-            return self._transaction.select(table)
-        dialect = self._transaction.connection.dialect.name
-        return self._transaction.select(table, _begins_with(table.c.name, prefix, dialect))
+            return ()
+        return (_begins_with(table.c.name, prefix, self._transaction.connection.dialect.name),)
 
 
 class Attachments:
@@ -156,6 +175,14 @@ class Rotations:
     def all(self) -> Sequence[Rotation]:
         """Every rotation under way, by the name of its secret."""
         return [_rotation(row) for row in self._transaction.select(tables.secret_rotations)]
+
+
+def _value_made_by(moment: int) -> ColumnElement[bool]:
+    """As ``KeptSecret.value_created`` says: when the current version was made, or without one the last change."""
+    kept, version = tables.secrets.c, tables.secret_versions.c
+    is_current = and_(version.name == kept.name, version.version == kept.current)
+    made = exists().where(is_current, version.created <= moment)
+    return or_(made, and_(kept.current == NONE, kept.changed <= moment))
 
 
 def _begins_with(name: ColumnElement[str], prefix: str, dialect: str) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from swarmsec.clock import unix_seconds
 from swarmsec.errors import Changed, Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
@@ -36,7 +37,7 @@ from swarmsec.services.rotate_secret import (
     publish_rotation,
     rotated_spec,
 )
-from swarmsec.services.secret_ages import DueRotation, due_rotations
+from swarmsec.services.secret_ages import DueRotation, age_of, due_among
 from swarmsec.services.secret_rotation_records import Rotation, RotationStage, TouchedService
 from swarmsec.wiring.attaching import Carrier
 from swarmsec.wiring.secretturns import SecretStore, rotation_turn
@@ -125,7 +126,8 @@ class Rotating:
         """
 
         def begin(transaction: Transaction, requester: Requester) -> Rotation:
-            if due not in due_rotations(transaction):
+            age = age_of(transaction, find_secret(transaction, due.name))
+            if due not in due_among([age], unix_seconds(transaction.clock)):
                 raise Changed(f"{due.name} is not due any more")
             value = generate_value(due.length, random)
             return begin_rotation(

@@ -39,11 +39,12 @@ def test_secrets_come_back_one_by_one_and_all_at_once(store: Store) -> None:
 
     store.write(fill)
     with store.reading() as transaction:
-        assert list(transaction.secrets.all()) == secrets
+        assert list(transaction.secrets.page("", after="", limit=9)) == secrets
         assert list(transaction.secrets.versions("a/b")) == versions[:2]
-        assert list(transaction.secrets.all_versions()) == versions
+        assert list(transaction.secrets.versions_between("", "a/b", "a/b-c")) == versions
+        assert list(transaction.secrets.versions_between("", "a/b-c", "a/b-c")) == versions[2:]
         assert [transaction.secrets.is_generated("a/b", number) for number in (1, 2, 3)] == [False, True, False]
-        assert transaction.secrets.all_generated() == {("a/b", 2)}
+        assert transaction.secrets.generated_between("", "a/b", "a/b-c") == {("a/b", 2)}
     assert verify_store(store).rows == 7
 
 
@@ -89,6 +90,56 @@ def test_a_prefix_finds_the_names_that_begin_with_it_and_no_other(named: Store) 
     with named.reading() as transaction:
         for prefix in (*sorted(every), *odd, "TEAM", "team/a/b/c", "zz"):
             expected = {name for name in NAMES if name.startswith(prefix)}
-            assert {record.name for record in transaction.secrets.all(prefix)} == expected, prefix
-            assert {version.name for version in transaction.secrets.all_versions(prefix)} == expected, prefix
-            assert transaction.secrets.all_generated(prefix) == {(name, 1) for name in expected}, prefix
+            found = [record.name for record in transaction.secrets.page(prefix, after="", limit=99)]
+            assert set(found) == expected, prefix
+            if found:
+                between = prefix, found[0], found[-1]
+                assert [version.name for version in transaction.secrets.versions_between(*between)] == found, prefix
+                assert transaction.secrets.generated_between(*between) == {(name, 1) for name in expected}, prefix
+
+
+@pytest.mark.parametrize("prefix", ["", "te", "team/"])
+def test_pages_leave_nobody_out_and_have_nobody_twice(named: Store, prefix: str) -> None:
+    """Whatever order a database sorts names in."""
+    with named.reading() as transaction:
+        whole = [record.name for record in transaction.secrets.page(prefix, after="", limit=99)]
+        for limit in (1, 2, 5):
+            found: list[str] = []
+            while page := transaction.secrets.page(prefix, after=found[-1] if found else "", limit=limit):
+                assert len(page) <= limit
+                found += [record.name for record in page]
+            assert found == whole
+
+
+def test_the_database_finds_the_secrets_whose_current_value_is_old(store: Store) -> None:
+    """Made at 5 and put at 50, at 5 alone, and at 5 with no version that counts, changed at 60."""
+    secrets = {"new": (2, 50), "old": (1, 5), "none": (0, 60)}
+
+    def fill(transaction: Transaction) -> None:
+        for name, (current, changed) in secrets.items():
+            transaction.secrets.put(
+                SecretRecord(
+                    name=name, created=5, changed=changed, current=current, previous=0, max_versions=10, labels="{}"
+                )
+            )
+            for version, created in ((1, 5), (2, 50)):
+                transaction.secrets.put_version(
+                    SecretVersionRecord(name=name, version=version, created=created, state="live", fingerprint="f")
+                )
+        transaction.log(event())
+        assert made_by(transaction, 49) == {"old"}
+
+    def made_by(transaction: Transaction, moment: int) -> set[str]:
+        return {record.name for record in transaction.secrets.page("", after="", limit=9, made_by=moment)}
+
+    store.write(fill)
+    with store.reading() as transaction:
+        found = {moment: made_by(transaction, moment) for moment in (4, 5, 49, 50, 59, 60)}
+    assert found == {
+        4: set(),
+        5: {"old"},
+        49: {"old"},
+        50: {"old", "new"},
+        59: {"old", "new"},
+        60: {"old", "new", "none"},
+    }

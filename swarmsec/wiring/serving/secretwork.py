@@ -12,7 +12,6 @@ from functools import partial
 from time import monotonic
 from typing import Final, TypeVar
 
-from policies.documents import Kind
 from swarmsec.clock import unix_seconds
 from swarmsec.docker.engine import EngineApi
 from swarmsec.docker.service_engine import DockerServices
@@ -20,10 +19,9 @@ from swarmsec.errors import SwarmsecError, describe
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretstore.names import SecretName
 from swarmsec.server.metrics import Metrics
-from swarmsec.services.apply_policy import active_documents
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
-from swarmsec.services.secret_ages import DueRotation, due_among, secret_ages
+from swarmsec.services.secret_ages import DueRotation, due_among, old_secrets
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.attachattempts import abandoned_attempts, resolve_attempts
 from swarmsec.wiring.attaching import Carrier
@@ -122,11 +120,12 @@ class SecretWork:
         return Work(abandoned=abandoned, attempts=attempts, due=self._due(transaction))
 
     def _due(self, transaction: Transaction) -> Sequence[DueRotation]:
-        # Looking at every secret costs something, and without a rule there is nothing to find.
-        has_rules = any(document.kind is Kind.ROTATION for document in active_documents(transaction))
-        ages = secret_ages(transaction) if has_rules else ()
-        self._metrics.secret_rotation_overdue.set(sum(item.is_overdue for item in ages))
-        return due_among(ages, unix_seconds(transaction.clock))
+        overdue, due, now = 0, list[DueRotation](), unix_seconds(transaction.clock)
+        for item in old_secrets(transaction):
+            overdue += item.is_overdue
+            due += due_among([item], now)
+        self._metrics.secret_rotation_overdue.set(overdue)
+        return due
 
     def _try(self, name: SecretName, do: Callable[[Rotating], object], store: WrittenStore) -> None:
         """Do one thing; what goes wrong is told once, and the other secrets' turn comes all the same."""

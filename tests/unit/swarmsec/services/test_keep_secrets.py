@@ -25,7 +25,7 @@ from swarmsec.services.keep_secrets import (
     put_secret,
     undelete_versions,
 )
-from swarmsec.services.kept_secrets import KeptSecret, find_secret, list_secrets, open_version, record_name
+from swarmsec.services.kept_secrets import KeptSecret, find_secret, open_version, record_name
 from swarmsec.services.ports import Transaction
 from swarmsec.services.reveal_secret import reveal_secret
 from swarmsec.storage.checking import verify_store
@@ -203,14 +203,6 @@ def test_a_value_pasted_from_another_version_does_not_open(shelf: Shelf) -> None
 
     with pytest.raises(RecordUnreadable):
         shelf.write(pasted)
-
-
-def test_secrets_are_listed_by_name(shelf: Shelf) -> None:
-    for name in ("team/b", "team/a", "other"):
-        shelf.create(name=SecretName.parse(name))
-
-    names = [kept.record.name for kept in shelf.desk.home.store.read(lambda t: list_secrets(t, "team/"))]
-    assert names == ["team/a", "team/b"]
 
 
 @pytest.mark.parametrize("value", [b"", b"x" * 512_000])

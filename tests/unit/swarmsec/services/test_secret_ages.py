@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import event
@@ -10,15 +11,15 @@ from sqlalchemy import event
 from policies.loading import load_documents
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
+from swarmsec.services import secret_ages as secret_ages_module
 from swarmsec.services.apply_policy import apply_policies
-from swarmsec.services.keep_secrets import NewSecret, create_secret
+from swarmsec.services.keep_secrets import NewSecret, create_secret, put_secret
 from swarmsec.services.ports import Transaction
-from swarmsec.services.secret_ages import SecretAge, age_of, describe_age, secret_ages
+from swarmsec.services.secret_ages import SecretAge, age_of, describe_age, old_secrets, page_of_ages, secret_ages
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk
 
-MANY = 100_000 if os.environ.get("SWARMSEC_SOAK") else 200
-BATCH = 100
+QUESTIONS_OF_A_PAGE = 3
 RULES = b"""
 apiVersion: swarmsec.dev/v1
 kind: RotationPolicy
@@ -52,20 +53,50 @@ def questions(desk: Desk) -> tuple[int, int]:
     note = lambda connection, cursor, statement, *rest: asked.append(statement)  # noqa: E731
     event.listen(engine, "before_cursor_execute", note)
     try:
-        listed = desk.home.store.read(secret_ages)
+        listed = desk.home.store.read(lambda transaction: sum(1 for _ in secret_ages(transaction)))
     finally:
         event.remove(engine, "before_cursor_execute", note)
-    return len(listed), len(asked)
+    return listed, len(asked)
 
 
-def test_many_secrets_cost_as_many_questions_as_few(desk: Desk) -> None:
+def test_the_secrets_of_a_page_cost_as_many_questions_as_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(desk, 0, 2)
     few, asked = questions(desk)
-    for first in range(2, MANY, BATCH):
-        fill(desk, first, min(first + BATCH, MANY))
+    fill(desk, 2, 100)
     many, asked_then = questions(desk)
-    assert (few, many) == (2, MANY)
+    assert (few, many) == (2, 100)
     assert asked_then == asked > 0
+    monkeypatch.setattr(secret_ages_module, "PAGE", 10)
+    assert questions(desk) == (100, asked + 9 * QUESTIONS_OF_A_PAGE)
+
+
+def test_pages_have_every_secret_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret_ages_module, "PAGE", 3)
+    fill(desk, 0, 10)
+    found: list[str] = []
+    while page := desk.home.store.read(partial(page_of_ages, prefix="drawn/", after=found[-1] if found else "")):
+        found += [item.kept.record.name for item in page]
+    assert found == [f"drawn/{number}" for number in (1, 3, 5, 7, 9)]
+
+
+def test_nothing_is_old_without_a_rule_and_all_are_whose_value_is(desk: Desk) -> None:
+    fill(desk, 0, 4)
+
+    def old() -> list[str]:
+        return desk.home.store.read(lambda transaction: [item.kept.record.name for item in old_secrets(transaction)])
+
+    assert old() == []
+    documents = load_documents(RULES, source="test")
+    desk.home.store.write(lambda transaction: apply_policies(transaction, documents, OPERATOR))
+    assert old() == []
+    desk.move_clock(timedelta(days=30))
+    assert old() == ["drawn/1", "drawn/3", "given/0", "given/2"]
+    desk.home.store.write(
+        lambda transaction: put_secret(transaction, desk.keys, SecretName.parse("drawn/1"), SecretBytes(b"y"), OPERATOR)
+    )
+    assert old() == ["drawn/3", "given/0", "given/2"]
+    page = desk.home.store.read(partial(page_of_ages, prefix="drawn/", after="", old_ones=True))
+    assert [item.kept.record.name for item in page] == ["drawn/3"]
 
 
 @pytest.mark.parametrize(("part", "is_scheduled"), [("drawn", True), ("given", False)])
@@ -75,7 +106,7 @@ def test_a_list_says_what_a_single_look_says(desk: Desk, part: str, is_scheduled
     fill(desk, 0, 2)
 
     def look(transaction: Transaction) -> tuple[SecretAge, SecretAge]:
-        (listed,) = secret_ages(transaction, f"{part}/")
+        (listed,) = page_of_ages(transaction, f"{part}/", "")
         return listed, age_of(transaction, listed.kept)
 
     listed, single = desk.home.store.read(look)
