@@ -17,7 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from swarmsec.cli.hints import at_this_home
-from swarmsec.cli.streams import READER_GONE, OutputLost, forget_output
+from swarmsec.cli.streams import READER_GONE, OutputLost, forget_output, in_colour
 from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """Warn on stderr, never silenced."""
-    click.echo(f"{click.style('warning:', fg='yellow')} {at_this_home(text, sys.argv[1:])}", err=True)
+    click.echo(f"{in_colour('warning:', 'yellow')} {at_this_home(text, sys.argv[1:])}", err=True)
 
 
 def print_json(value: object) -> None:
@@ -312,9 +312,9 @@ def report_error(error: Exception) -> int:
 
 
 def _say_error(text: str, hint: str | None) -> None:
-    click.echo(f"{click.style('error:', fg='red')} {plain_text(text)}", err=True)
+    click.echo(f"{in_colour('error:', 'red')} {plain_text(text)}", err=True)
     if hint:
-        click.echo(f"{click.style('hint:', fg='cyan')}  {plain_text(hint)}", err=True)
+        click.echo(f"{in_colour('hint:', 'cyan')}  {plain_text(hint)}", err=True)
 
 
 def _print_error(code: str, message: str, hint: str | None) -> None:

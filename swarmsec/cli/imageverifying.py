@@ -12,6 +12,7 @@ import click
 from swarmsec.cli.frame import options_of, print_json, say, warn
 from swarmsec.cli.image import FILE, parse_references, trust_options, trust_session
 from swarmsec.cli.policyfiles import FILES, read_documents
+from swarmsec.cli.streams import in_colour
 from swarmsec.cli.tables import print_table
 from swarmsec.plaintext import plain_text
 
@@ -116,9 +117,9 @@ def _render(context: click.Context, outcomes: Sequence[Outcome], *, pin: bool) -
     for outcome in outcomes:
         if isinstance(outcome, RefusedImage):
             description = describe(outcome.failure)
-            click.echo(f"{click.style('error:', fg='red')} {plain_text(outcome.text)}: {description.text}", err=True)
+            click.echo(f"{in_colour('error:', 'red')} {plain_text(outcome.text)}: {description.text}", err=True)
             if description.hint:
-                click.echo(f"{click.style('hint:', fg='cyan')}  {description.hint}", err=True)
+                click.echo(f"{in_colour('hint:', 'cyan')}  {description.hint}", err=True)
             continue
         if outcome.failure is not None:
             warn(f"{plain_text(outcome.text)} is not trusted, and passes at level {outcome.level}: {outcome.failure}")

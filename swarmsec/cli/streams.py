@@ -14,6 +14,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final, TextIO
 
+import click
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
@@ -85,6 +87,12 @@ def _text(raw: io.FileIO, former: TextIO | None) -> TextIO:
         errors="backslashreplace",
         line_buffering=raw.isatty() or raw.fileno() == _STDERR,
     )
+
+
+def in_colour(text: str, colour: str) -> str:
+    """A word for a terminal in colour, unless its owner wants none (https://no-color.org) or it knows none."""
+    is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return text if is_plain else click.style(text, fg=colour)
 
 
 def verify_read() -> None:

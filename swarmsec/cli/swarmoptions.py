@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from swarmsec.cli.frame import say
+from swarmsec.cli.streams import in_colour
 
 if TYPE_CHECKING:
     from swarmsec.services.preflight import Finding
@@ -66,7 +67,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
     for finding in findings:
         mark, colour = _MARKS.get(finding.result.value, _UNSEEN)
-        say(f"  {click.style(f'{mark:>4}', fg=colour)}  {plain_text(finding.text)}")
+        say(f"  {in_colour(f'{mark:>4}', colour)}  {plain_text(finding.text)}")
         if finding.hint:
             say(f"        {plain_text(finding.hint)}")
 

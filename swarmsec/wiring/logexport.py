@@ -266,6 +266,9 @@ def _write_lines(source: LogSource, size: int, directory: Path, moved: Callable[
 def _verify_lines_of(path: Path, checkpoint: Checkpoint | None) -> Exported:
     hashes = list(_hashes(path.with_name(PRUNED)))
     found = verify_lines(_lines(path), hashes)
+    if not found.entries:
+        # A home's first entry is that it was made: nobody exports a log without one.
+        raise EntryInvalid(f"{path}: expected entries, got none", seq=0)
     root = found.tree.root()
     if checkpoint is not None and (checkpoint.size, checkpoint.root) != (found.entries, root):
         if found.entries < checkpoint.size:

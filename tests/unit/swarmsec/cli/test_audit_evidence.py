@@ -216,6 +216,9 @@ def test_lines_are_verified_alone_and_with_their_checkpoint(program: Program) ->
     assert program("audit", "verify", "--from", "lines", "--json").document["first_bad_seq"] == 0
     kept.write_bytes(b"\n".join(lines))
     assert program("audit", "verify", "--from", "lines").code == 4
+    program.write("empty.jsonl", "")
+    nothing = program("audit", "verify", "--from", "empty.jsonl")
+    assert (nothing.code, "expected entries, got none" in nothing.err) == (4, True), nothing
 
 
 def test_where_both_forms_lie_both_are_verified(program: Program, exported: Path) -> None:

@@ -111,3 +111,22 @@ def test_a_stream_that_another_process_let_not_wait_is_waited_for(program: Progr
         assert logging.wait(timeout=60) == 0, logging.stderr
     assert [json.loads(line)["seq"] for line in lines] == list(range(len(lines)))
     assert sum(map(len, lines)) > 8192
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+    ids=["xterm", "no-color", "dumb"],
+)
+def test_a_terminal_gets_the_colours_that_its_owner_wants(
+    program: Program, environment: dict[str, str], coloured: bool
+) -> None:
+    assert program.home.is_dir()
+    terminal, inner = os.openpty()
+    given = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "TERM"}} | environment
+    subprocess.run([*SWARMSEC, "ca", "show", "nobody"], env=given, stderr=inner, check=False, timeout=60)
+    shown = os.read(terminal, 4096)
+    os.close(inner)
+    os.close(terminal)
+    assert b"no certificate of a node" in shown
+    assert (b"\x1b[" in shown) is coloured
