@@ -88,6 +88,13 @@ class Group:
     shown: Sequence[Result]
     folds: Sequence[Fold]
 
+    @property
+    def instead(self) -> str:
+        """What is said where no result needs somebody; what could not be looked at is not called good."""
+        if not self.open:
+            return "Nothing here needs anybody."
+        return "What could be told from here is as it should be." if self.passed else "Nothing could be told from here."
+
 
 def render_html(report: Report) -> bytes:
     """Write the report; the same report gives the same bytes."""

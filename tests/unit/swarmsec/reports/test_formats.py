@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from swarmsec.reports.html_report import render_html
+from swarmsec.reports.html_report import Group, render_html
 from swarmsec.reports.json_report import render_json
 from swarmsec.reports.junit_report import render_junit
 from swarmsec.reports.markdown_report import MAX_CHARACTERS, render_markdown
@@ -137,6 +137,21 @@ def test_markdown_fits_a_pull_request_however_much_there_is() -> None:
 
     assert len(text) <= MAX_CHARACTERS
     assert "more results do not fit here" in text
+
+
+def test_html_calls_nothing_good_that_nobody_looked_at() -> None:
+    page = render_html(report(None)).decode()
+    services = page.partition('">Services</h2>')[2].partition("</section>")[0]
+
+    assert "Nothing could be told from here." in services
+
+
+@pytest.mark.parametrize(
+    ("open_ones", "passed", "words"),
+    [(0, 3, "needs anybody"), (0, 0, "needs anybody"), (2, 3, "is as it should be"), (2, 0, "could be told from here")],
+)
+def test_html_says_of_a_group_what_is_known(open_ones: int, passed: int, words: str) -> None:
+    assert words in Group(name="x", failed=0, open=open_ones, passed=passed, shown=(), folds=()).instead
 
 
 def test_html_needs_nothing_from_elsewhere() -> None:
