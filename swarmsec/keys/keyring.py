@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from swarmsec.clock import unix_seconds
-from swarmsec.errors import IntegrityFailure, NotFound
+from swarmsec.errors import IntegrityFailure
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.envelope import (
     KEY_BYTES,
@@ -98,12 +98,15 @@ class KeyRing:
         """Open the value of a name.
 
         Raises:
-            NotFound: no value has this name.
+            IntegrityFailure: no value has this name, though whoever asks knows of it.
             RecordUnreadable: it does not open.
         """
         row = transaction.sealed.get(name)
         if row is None:
-            raise NotFound(f"no sealed record {name}")
+            raise IntegrityFailure(
+                f"expected sealed record {name} in the store, found none",
+                hint="check all of it with: swarmsec audit verify",
+            )
         if name not in _KEPT_OPEN:
             return self._open(transaction, row)
         known = self._tokens.get(row)

@@ -19,6 +19,7 @@ from swarmsec.services.records import (
     TokenRecord,
 )
 from swarmsec.storage import tables
+from swarmsec.storage.errors import StoreCorrupt
 from swarmsec.storage.foreseen import Look
 from swarmsec.storage.rows import shape_of
 
@@ -47,6 +48,19 @@ class Settings:
         """The value, or None."""
         row = self._transaction.find_once(tables.settings, name=name)
         return None if row is None else str(row["value"])
+
+    def verify_found(self) -> None:
+        """Hold what is found by its name to what is there: a damaged index loses rows without a word.
+
+        Raises:
+            StoreCorrupt: a row is not found, or not what was written.
+        """
+        for row in self._transaction.select(tables.settings):
+            if self.get(str(row["name"])) is None:
+                raise StoreCorrupt(
+                    "table settings: a row is not found by its name",
+                    hint="restore the newest backup with: swarmsec restore FILE",
+                )
 
     def put(self, name: str, value: str) -> None:
         """Set the value."""

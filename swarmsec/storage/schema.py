@@ -7,13 +7,13 @@ that opening a home need not load Alembic; a test holds the list to the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
-from swarmsec.storage.errors import SchemaUnknown
+from swarmsec.storage.errors import SchemaUnknown, StoreCorrupt
 
 HEADS: Final = frozenset(
     {
@@ -51,6 +51,25 @@ def verify_known(revisions: frozenset[str]) -> None:
         raise SchemaUnknown(
             f"expected a schema that this version knows, got {', '.join(sorted(unknown))}",
             hint="the home was written by a newer swarmsec: install that version",
+        )
+
+
+def verify_unwritten(connection: Connection, revisions: Set[str]) -> None:
+    """Hold a database that seems unfinished to have no log: what makes a home writes all of it together.
+
+    Args:
+        connection: to the database.
+        revisions: that it seems to be at.
+
+    Raises:
+        StoreCorrupt: something of it is there; what should say that it is finished is damaged.
+    """
+    if not inspect(connection).has_table("audit_entries"):
+        return
+    if not revisions or connection.execute(text("SELECT 1 FROM audit_entries LIMIT 1")).first():
+        raise StoreCorrupt(
+            "the store seems unfinished, but a log has been in it: it is damaged",
+            hint="restore the newest backup with: swarmsec restore FILE",
         )
 
 

@@ -29,7 +29,7 @@ from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.database import open_engine, parse_url, sqlite_path, verify_private
 from swarmsec.storage.errors import StoreRolledBack, translated
 from swarmsec.storage.log import LogHead, head_at
-from swarmsec.storage.schema import HEADS, verify_known
+from swarmsec.storage.schema import HEADS, read_revisions, verify_known, verify_unwritten
 from swarmsec.storage.store import Store
 from swarmsec.storage.transaction import Transaction
 from swarmsec.wiring.checkpointing import SigningAnchor
@@ -229,15 +229,22 @@ def open_store(path: Path, config: Config, clock: Clock) -> Store:
 
 
 def is_initialised(path: Path, config: Config, store: Store) -> bool:
-    """Whether a store has its schema and its id."""
+    """Whether a store has its schema and its id.
+
+    Raises:
+        IntegrityFailure: it has not, but it once had; or its schema is not one that this version knows.
+    """
     file = sqlite_path(parse_url(config.storage.url, path))
     if file is not None and not file.exists():
         return False
-    revisions = store.revisions()
-    verify_known(revisions)
-    if not revisions:
+    # One state for all of it: another process may be making the same home.
+    with store.snapshot() as connection:
+        revisions = read_revisions(connection)
+        verify_known(revisions)
+        if revisions and Transaction(connection, None, store.clock).settings.get("store_id") is not None:
+            return True
+        verify_unwritten(connection, revisions)
         return False
-    return store.read(lambda transaction: transaction.settings.get("store_id")) is not None
 
 
 def anchor_path(config: Config, store_id: str) -> Path:
@@ -258,6 +265,7 @@ def _open(path: Path, config: Config, store: Store, clock: Clock) -> Home:
         raise NotFound(f"the home at {path} was never finished", hint=f"repeat: swarmsec --home {path} ca init")
     if store.revisions() != HEADS:
         store.migrate(SERVICE.event(Action.HOME_MIGRATE, ObjectRef(type="home"), fields={"to": sorted(HEADS)}))
+    store.read(lambda transaction: transaction.settings.verify_found())
     store_id = store.read(lambda transaction: transaction.settings.get("store_id")) or ""
     return Home(path, config, store, store_id, clock)
 

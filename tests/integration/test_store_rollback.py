@@ -16,12 +16,15 @@ import pytest
 from swarmsec.audit.entry import parse_entry
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.errors import IntegrityFailure, UsageProblem
+from swarmsec.services.requester import SERVICE
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.errors import SchemaUnknown, StoreCorrupt, StoreRolledBack
 from swarmsec.storage.rows import digest_of
 from swarmsec.storage.tables import metadata
+from swarmsec.wiring.creating import NewHome, create_home
+from swarmsec.wiring.home import refuse_to_ask
 from tests.integration.commands import Commands
-from tests.integration.storefixtures import Place, make_home, opened, verify_whole
+from tests.integration.storefixtures import Place, make_home, opened, state_of, verify_whole
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +242,38 @@ def test_a_row_that_was_added_is_found(place: Place) -> None:
     digest = digest_of(metadata.tables["settings"], row)
     sql(place, "INSERT INTO settings VALUES (?, ?, ?)", *row.values(), digest)
     assert "not what the log says" in damage_check(place)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE settings SET name = 'store_ie' WHERE name = 'store_id'",
+        "DELETE FROM alembic_version",
+        "ALTER TABLE alembic_version RENAME TO alembic_versioo",
+    ],
+)
+def test_a_home_that_lost_what_says_that_it_is_finished_is_damaged_and_not_made_anew(place: Place, damage: str) -> None:
+    sql(place, damage)
+    before = place.database.read_bytes()
+    with pytest.raises(StoreCorrupt, match="seems unfinished"), opened(place):
+        pass
+    with state_of(place), pytest.raises(StoreCorrupt, match="seems unfinished"):
+        create_home(NewHome(path=place.home, recovery_out=None), refuse_to_ask, SERVICE)
+    assert place.database.read_bytes() == before
+
+
+def test_a_setting_that_its_index_does_not_name_is_damage(place: Place) -> None:
+    content = place.database.read_bytes()
+    # The index has the name before the row's number; the row has its value after it.
+    found = [at for at in range(len(content)) if content.startswith(b"cluster_id", at)]
+    for at in found:
+        place.database.write_bytes(content[:at] + b"d" + content[at + 1 :])
+        with pytest.raises(IntegrityFailure), opened(place) as home:
+            verify_store(home.store)
+    (at,) = (at for at in found if content[at + 10] < 0x20)
+    place.database.write_bytes(content[:at] + b"d" + content[at + 1 :])
+    with pytest.raises(StoreCorrupt), opened(place):
+        pass
 
 
 def test_two_sealed_records_that_were_exchanged_do_not_open(place: Place) -> None:

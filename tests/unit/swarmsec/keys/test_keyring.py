@@ -11,7 +11,7 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import SystemClock
 from swarmsec.config import Config
-from swarmsec.errors import NotFound
+from swarmsec.errors import IntegrityFailure
 from swarmsec.keys.keyring import KeyRing
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.ports import Transaction
@@ -81,7 +81,7 @@ def test_a_token_that_is_kept_open_is_the_newest_one_and_nobody_can_wipe_it(stor
         opened().wipe()
         assert opened().reveal() == b"%d" % number
     store.write(_remove)
-    with pytest.raises(NotFound):
+    with pytest.raises(IntegrityFailure):
         opened()
 
 

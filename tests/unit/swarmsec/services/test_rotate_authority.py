@@ -16,7 +16,7 @@ from ca.profiles import Profile
 from ca.revocation import verify_revocation_list
 from ca.rotation import Phase
 from ca.successors import verify_chain, verify_successors
-from swarmsec.errors import Denied, NotFound, Unavailable
+from swarmsec.errors import Denied, IntegrityFailure, NotFound, Unavailable
 from swarmsec.services.authority import issue_for_host
 from swarmsec.services.follow_rotation import note_revoked
 from swarmsec.services.limited_tokens import TokenRole
@@ -153,7 +153,7 @@ def test_what_counted_under_the_old_root_is_revoked_and_listed(desk: Desk) -> No
     }
     assert desk.states()[host.serial] == "revoked"
     assert desk.home.store.read(lambda transaction: left_behind(transaction, newest(desk))) == ["db"]
-    with pytest.raises(NotFound, match="no sealed record"):
+    with pytest.raises(IntegrityFailure, match="sealed record"):
         desk.home.store.read(lambda transaction: desk.keys.signer(transaction, key_name))
 
 
