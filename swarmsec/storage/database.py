@@ -116,7 +116,8 @@ class KeptFile:
         Raises:
             DisconnectionError: for the pool.
         """
-        info, state, log = record.info, self._state(), self._log_identity()
+        # The log changes with each commit, and SQLite follows that by itself: which file it is counts.
+        info, state, log = record.info, self._state(), present_file(self._log_path)
         known, known_log, is_new = info[_FILE], info.get(_LOG), _LOG not in info
         if known is None or known_log is None:
             # Who finds no file makes one, and the log with the first look into it.
@@ -135,13 +136,20 @@ class KeptFile:
             return None
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
-    def _log_identity(self) -> tuple[int, int] | None:
-        """Which file the write-ahead log is: it changes with each commit, and SQLite follows that by itself."""
-        try:
-            found = self._log_path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+
+def opened_file(connection: Connection) -> tuple[int, ...] | None:
+    """Device and inode of the file that a connection to SQLite opened; None for a server, and for one in memory."""
+    state = connection.connection.info.get(_FILE)
+    return state[:2] if state else None
+
+
+def present_file(path: Path) -> tuple[int, ...] | None:
+    """Device and inode of the file that lies at a path; None where none does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _postgresql_options() -> str:

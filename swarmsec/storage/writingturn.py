@@ -14,8 +14,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine
 
 from swarmsec.clock import Clock
-from swarmsec.storage.database import WRITE, driver_of
-from swarmsec.storage.errors import translated
+from swarmsec.storage.database import WRITE, driver_of, opened_file, present_file, sqlite_path
+from swarmsec.storage.errors import StoreUnwritable, translated
 from swarmsec.storage.log import LogHead
 from swarmsec.storage.writerlock import WriterLock
 
@@ -43,6 +43,9 @@ class WritingTurn:
         self._thread = threading.Lock()
         self._connection: Connection | None = None
         self._driver: Any = None
+        self._path = sqlite_path(engine.url)
+        self._file: tuple[int, ...] | None = None
+        """The file that was opened first, which every turn writes to."""
         self.busy_since: int | None = None
         """When the step to disk began that is under way, in microseconds since boot; None while there is none."""
         self.known: LogHead | None = None
@@ -82,12 +85,31 @@ class WritingTurn:
         if self._lock is not None:
             self._lock.close()
 
+    def _verify_in_place(self) -> None:
+        """Write no more where another file has taken the place of the one that was opened, or none.
+
+        What goes into a file without a name is lost with this process, and another file's log may be an older one:
+        whoever opens it next holds it against the anchor.
+        """
+        if self._file is None or self._path is None:
+            return
+        # A disk that hangs does so at the first question.
+        outer, self.busy_since = self.busy_since, self._clock.monotonic_us()
+        present, self.busy_since = present_file(self._path), outer
+        if present != self._file:
+            raise StoreUnwritable(
+                "the database of this home was removed or replaced while it was in use",
+                hint="put the file back, or stop what uses this home and start it again",
+            )
+
     def _started(self) -> Connection:
+        self._verify_in_place()
         try:
             connection = self._connection
             if connection is None:
                 connection = self._connection = self._engine.connect().execution_options(**{WRITE: True})
                 self._driver = driver_of(connection)
+                self._file = self._file or opened_file(connection)
             self._driver.execute(self._begin)
         except BaseException:
             self._drop()
