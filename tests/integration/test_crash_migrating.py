@@ -92,8 +92,8 @@ def verify_moved(place: Place, before: list[StoredEntry]) -> None:
 
 
 def places(all_places: Sequence[Kill], wanted: int) -> Sequence[Kill]:
-    """So many of the places to kill at, over the whole way and with the last of them."""
-    return all_places[:: -max(1, len(all_places) // wanted)]
+    """So many of the places to kill at, over the whole way, with the first and the last of them."""
+    return [all_places[0], *all_places[:: -max(1, len(all_places) // wanted)]]
 
 
 @pytest.mark.parametrize("more", [0, LONG], ids=["a short log", "a long log"])
