@@ -170,10 +170,10 @@ def test_a_home_where_a_file_is_in_the_way_is_refused_in_words(tmp_path: Path) -
 
 
 def test_a_place_that_cannot_be_looked_into_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, *arguments: object) -> object:
-        raise PermissionError(13, "Permission denied")
+    def refuse(path: Path) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("swarmsec.config.open_to_read", refuse)
     with pytest.raises(Unavailable, match="Permission denied"):
         home_exists(tmp_path / "home")
 
