@@ -54,7 +54,7 @@ test-integration: $(DEV) ## against PostgreSQL, a registry, openssl and other re
 	$(BIN)/pytest tests/integration $(BY_FILE) $(REPORT) $(PYTEST_ARGS)
 
 test-swarm: $(DEV) ## against real Docker Engines in swarm mode (root)
-	$(BIN)/pytest tests/swarm $(BY_FILE) $(REPORT) $(PYTEST_ARGS)
+	$(BIN)/pytest tests/swarm $(BY_FILE) --no-loadscope-reorder $(REPORT) $(PYTEST_ARGS)
 
 shares: $(DEV) ## how much of the last tests each part of the product took
 	@$(BIN)/python scripts/test-shares

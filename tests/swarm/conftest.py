@@ -13,6 +13,15 @@ from tests.peers.namespaces import Site
 from tests.peers.swarmsec_host import SwarmsecHost
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files begin first that may take longest, so that none keeps a process when the others have ended."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0.0), float(marker.args[0]) if marker else 0.0)
+    items.sort(key=lambda item: -longest[item.path])
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     """A private network for one test."""
