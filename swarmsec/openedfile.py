@@ -15,7 +15,7 @@ def open_to_read(path: Path) -> BinaryIO:
     Raises:
         OSError: as the system says, with the path; ``IsADirectoryError`` for a directory.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         os.set_blocking(descriptor, True)
         return os.fdopen(descriptor, "rb")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
+from swarmsec.openedfile import open_to_read
 
 MAX_NAME: Final = 300
 """Characters of a path in an error."""
@@ -40,10 +41,8 @@ def read_bounded(path: Path, *, limit: int) -> bytes:
 def _read(path: Path, *, limit: int, private: bool) -> bytes:
     name = f"{path!s:.{MAX_NAME}}"
     try:
-        # A named pipe is not waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            _verify_kind(os.fstat(descriptor).st_mode, descriptor, name, private=private)
+        with open_to_read(path) as file:
+            _verify_kind(os.fstat(file.fileno()).st_mode, file.fileno(), name, private=private)
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise NotFound(f"no file {name}") from None
@@ -56,9 +55,7 @@ def _read(path: Path, *, limit: int, private: bool) -> bytes:
 
 def _verify_kind(mode: int, descriptor: int, name: str, *, private: bool) -> None:
     """Take a regular file, or what a shell hands over as ``<(command)`` or ``/dev/stdin``."""
-    if _is_handed_over(mode, descriptor):
-        os.set_blocking(descriptor, True)
-    elif not stat.S_ISREG(mode):
+    if not stat.S_ISREG(mode) and not _is_handed_over(mode, descriptor):
         raise UsageProblem(f"expected a file at {name}, got something else", hint="give the path of a regular file")
     permissions = stat.S_IMODE(mode)
     if private and permissions & 0o077:

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ca.issuing import Signer
 from swarmsec.audit.chain import StoredEntry
 from swarmsec.audit.entry import Event
 from swarmsec.clock import Clock
 from swarmsec.errors import SwarmsecError
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.delivery_records import Attachment
-from swarmsec.services.node_records import HeldNode
 from swarmsec.services.records import (
     AuthorityRecord,
     CertificateRecord,
@@ -30,13 +27,16 @@ from swarmsec.services.records import (
     SwarmRoot,
     TokenRecord,
 )
-from swarmsec.services.rotation_ports import RotationRecords
-from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
-from swarmsec.services.secret_rotation_records import Rotation
-from swarmsec.services.swarm_ports import EvictionRecords
 
 if TYPE_CHECKING:
-    # What it names of images costs as much to import as everything else here together.
+    # Whoever names a port needs none of the records behind the others, and all of them take a while to import.
+    from ca.issuing import Signer
+    from swarmsec.services.delivery_records import Attachment
+    from swarmsec.services.node_records import HeldNode
+    from swarmsec.services.rotation_ports import RotationRecords
+    from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
+    from swarmsec.services.secret_rotation_records import Rotation
+    from swarmsec.services.swarm_ports import EvictionRecords
     from swarmsec.services.trust_ports import TrustStore
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from ca.requests import SigningRequest
 from swarmsec.errors import NotFound
 from swarmsec.services.records import (
     AuthorityRecord,
@@ -24,6 +23,7 @@ from swarmsec.storage.foreseen import Look
 from swarmsec.storage.rows import shape_of
 
 if TYPE_CHECKING:
+    from ca.requests import SigningRequest
     from swarmsec.storage.rows import Row
     from swarmsec.storage.transaction import Transaction
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.sql.elements import ColumnElement
@@ -18,7 +18,6 @@ from swarmsec.storage import (
     records,
     rotationrecords,
     rows,
-    secretrecords,
     trustrecords,
 )
 from swarmsec.storage.hostrecords import HostReports
@@ -26,6 +25,10 @@ from swarmsec.storage.insertbuffer import InsertBuffer
 from swarmsec.storage.log import LogAppender, LogEntries
 from swarmsec.storage.rows import Row
 from swarmsec.storage.swarmrecords import Evictions
+
+if TYPE_CHECKING:
+    # Most commands have nothing to do with secrets, whose records take a while to import.
+    from swarmsec.storage import secretrecords
 
 
 class UnloggedChange(Exception):
@@ -118,16 +121,22 @@ class Transaction:
     @property
     def secrets(self) -> secretrecords.Secrets:
         """Secrets, without their values."""
+        from swarmsec.storage import secretrecords
+
         return secretrecords.Secrets(self)
 
     @property
     def attachments(self) -> secretrecords.Attachments:
         """Services that secrets are attached to."""
+        from swarmsec.storage import secretrecords
+
         return secretrecords.Attachments(self)
 
     @property
     def secret_rotations(self) -> secretrecords.Rotations:
         """Rotations of secrets under way."""
+        from swarmsec.storage import secretrecords
+
         return secretrecords.Rotations(self)
 
     @property
