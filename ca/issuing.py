@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -17,7 +18,6 @@ from ca import der
 from ca.algorithms import algorithm_for, parse_public_key
 from ca.bundle import parse_certificate
 from ca.checking import verify_issued, verify_issued_signature
-from ca.cross_requests import CrossSignSubject
 from ca.errors import InvalidCertificate, InvalidRequest
 from ca.identity import CA_HOST
 from ca.imported_roots import verify_usable_root
@@ -26,6 +26,9 @@ from ca.leaves import LeafOrder, issue_leaf, issue_leaves
 from ca.profiles import BACKDATE, CROSS_LIFETIME, ROOT_LIFETIME, Profile, Validity, root_validity
 from ca.serials import serial_from, verify_serial
 from ca.templates import Contents, Template
+
+if TYPE_CHECKING:
+    from ca.cross_requests import CrossSignSubject
 
 __all__ = [
     "Issuer",
@@ -108,6 +111,9 @@ def cross_sign(issuer: Issuer, *, new_root: x509.Certificate, serial: int, valid
         InvalidCertificate: when the new root is none that could follow.
         InvalidRequest: when key, validity or serial do not fit.
     """
+    # Reading requests is no part of issuing otherwise.
+    from ca.cross_requests import CrossSignSubject
+
     verify_usable_root(new_root)
     if validity.not_after > new_root.not_valid_after_utc:
         raise InvalidRequest("expected a validity that ends with the new root's or before")

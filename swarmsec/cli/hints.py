@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Sequence
+from typing import Final
 
-_ON_A_HOME = re.compile(
+_ON_A_HOME: Final = (
     r"(?<=: )swarmsec (?=[a-z])"
     r"(?!node (?:join|renew|recover)|access (?:enrol|renew)|image verify|trust (?:pin|sign)|agent"
     r"|audit (?:check|witness (?:init|serve|show|watch|cosign)))"
@@ -22,7 +21,13 @@ def at_this_home(text: str, arguments: Sequence[str]) -> str:
         arguments: of this call.
     """
     home = _named_home(arguments)
-    return text if home is None else _ON_A_HOME.sub(lambda _: f"swarmsec --home {shlex.quote(home)} ", text)
+    if home is None:
+        return text
+    # Few calls have a hint to give, and the pattern takes longer to compile than many a command to run.
+    import re
+    import shlex
+
+    return re.sub(_ON_A_HOME, lambda _: f"swarmsec --home {shlex.quote(home)} ", text)
 
 
 def _named_home(arguments: Sequence[str]) -> str | None:

@@ -42,7 +42,7 @@ def _read(path: Path, *, limit: int, private: bool) -> bytes:
     name = f"{path!s:.{MAX_NAME}}"
     try:
         with open_to_read(path) as file:
-            _verify_kind(os.fstat(file.fileno()).st_mode, file.fileno(), name, private=private)
+            _verify_kind(file.fileno(), name, private=private)
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise NotFound(f"no file {name}") from None
@@ -53,8 +53,9 @@ def _read(path: Path, *, limit: int, private: bool) -> bytes:
     return data
 
 
-def _verify_kind(mode: int, descriptor: int, name: str, *, private: bool) -> None:
+def _verify_kind(descriptor: int, name: str, *, private: bool) -> None:
     """Take a regular file, or what a shell hands over as ``<(command)`` or ``/dev/stdin``."""
+    mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode) and not _is_handed_over(mode, descriptor):
         raise UsageProblem(f"expected a file at {name}, got something else", hint="give the path of a regular file")
     permissions = stat.S_IMODE(mode)

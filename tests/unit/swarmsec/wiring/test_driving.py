@@ -270,6 +270,18 @@ def forget_attachment(transaction: Transaction) -> None:
 LATE = "the manager or the store did not answer in time"
 
 
+def hang_commits(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let the disk hang in the midst of each commit, until what it returns is called."""
+    goes_on, commit = threading.Event(), WritingTurn._commit
+
+    def hang(turn: WritingTurn) -> None:
+        goes_on.wait(30)
+        commit(turn)
+
+    monkeypatch.setattr(WritingTurn, "_commit", hang)
+    return goes_on.set
+
+
 def test_what_comes_to_its_turn_too_late_is_on_record_once_as_refused(
     attached: World, group: GroupWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,14 +304,7 @@ def test_a_delivery_whose_entry_came_to_disk_too_late_is_taken_back(
     attached: World, group: GroupWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk hangs in the midst of the commit; nobody can tell any more what it keeps."""
-    goes_on, commit = threading.Event(), WritingTurn._commit
-
-    def hang(turn: WritingTurn) -> None:
-        goes_on.wait(30)
-        commit(turn)
-
-    monkeypatch.setattr(WritingTurn, "_commit", hang)
-    answer, said = late_answer(attached, group, goes_on.set)
+    answer, said = late_answer(attached, group, hang_commits(monkeypatch))
 
     assert answer == {"Err": f"swarmsec: {LATE}"}
     given, taken = attached.entries("secret.deliver")
@@ -312,15 +317,8 @@ def test_a_delivery_whose_entry_came_to_disk_too_late_is_taken_back(
 def test_a_refusal_that_is_late_stands_alone_with_its_own_reason(
     attached: World, group: GroupWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    goes_on, commit = threading.Event(), WritingTurn._commit
-
-    def hang(turn: WritingTurn) -> None:
-        goes_on.wait(30)
-        commit(turn)
-
     attached.home.store.write(forget_attachment)
-    monkeypatch.setattr(WritingTurn, "_commit", hang)
-    answer, _ = late_answer(attached, group, goes_on.set)
+    answer, _ = late_answer(attached, group, hang_commits(monkeypatch))
 
     assert answer == {"Err": f"swarmsec: {LATE}"}
     (entry,) = attached.entries("secret.deliver")
