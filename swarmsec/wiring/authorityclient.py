@@ -249,11 +249,14 @@ def _call(
 ) -> tuple[int, bytes]:
     """One bounded HTTPS request; without roots nothing about the peer is verified."""
     arguments: dict[str, Any] = {"roots": roots, "body": body, "pair": pair, "limit": limit, "over": over}
-    try:
-        return _call_once(method, url, **arguments)
-    except _ConnectionEnded:
-        time.sleep(AGAIN_SECONDS)
-        return _call_once(method, url, **arguments)
+    # A connection that was kept may have ended since: that is no answer to this request yet.
+    tries = 3 if over is not None and over.is_open else 2
+    for _ in range(tries - 1):
+        try:
+            return _call_once(method, url, **arguments)
+        except _ConnectionEnded:
+            time.sleep(AGAIN_SECONDS)
+    return _call_once(method, url, **arguments)
 
 
 def _call_once(

@@ -21,6 +21,11 @@ class Conversation:
         self._pool: PoolManager | None = None
         self._shown: bytes | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a connection may be there already."""
+        return self._pool is not None
+
     def pool(self, roots: bytes | None, pair: KeyPair | None) -> PoolManager:
         """Where the next request is made.
 

@@ -115,9 +115,10 @@ def _demote(m1: Engine, m2: Engine, authority: SwarmsecHost) -> None:
     wait_for(lambda: m2.node_certificate().role == "swarm-worker", timeout=SETTLED_SECONDS, what="the demotion")
 
     named = authority.json("swarm", "status")["obsolete_manager_certificates"]
-    assert [(item["hostname"], item["serial"]) for item in named if item["reason"] == "demoted"] == [
-        ("m2", f"{files.leaf.serial_number:x}")
-    ]
+    demoted = [(item["hostname"], item["serial"]) for item in named if item["reason"] == "demoted"]
+    # An engine may have asked twice while the Swarm moved: each that it got as a manager is named.
+    assert ("m2", f"{files.leaf.serial_number:x}") in demoted
+    assert {hostname for hostname, _ in demoted} == {"m2"}
     assert post_signing_request(authority, old, {}) == "401"
 
 
