@@ -8,6 +8,7 @@ its file has changed: tokens lock themselves after a few.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import stat
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ class PinDesk:
             raise WrongUnlock("the PIN of the token is locked", hint="unlock it with the token's own tool and SO PIN")
         pin = read_pin(self._path)
         digest = hashlib.sha256(pin.reveal()).digest()
-        if digest in self._refused:
+        if any(hmac.compare_digest(digest, refused) for refused in self._refused):
             raise self._refusal()
         if flags & binding.CKF_USER_PIN_FINAL_TRY:
             raise WrongUnlock(

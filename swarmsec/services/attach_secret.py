@@ -7,6 +7,7 @@ came to nothing is taken back. The intent holds all that it takes to find out ho
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -209,8 +210,9 @@ def verify_docker_secret(found: DockerSecret, name: SecretName, driver: str, *, 
     Raises:
         AlreadyExists: it stands for something else.
     """
-    labels = (found.labels.get(NAME_LABEL), found.labels.get(FINGERPRINT_LABEL, ""))
-    if found.driver != driver or labels != (name.text, fingerprint):
+    claimed = found.labels.get(FINGERPRINT_LABEL, "").encode("utf-8", "surrogatepass")
+    is_same_value = hmac.compare_digest(claimed, fingerprint.encode())
+    if found.driver != driver or found.labels.get(NAME_LABEL) != name.text or not is_same_value:
         raise AlreadyExists(
             f"the Docker secret {found.name} is there already and is not {name}",
             hint=f"look at it with: docker secret inspect {found.name}",

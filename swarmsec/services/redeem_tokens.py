@@ -6,6 +6,7 @@ that it is not valid.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -148,7 +149,7 @@ def _parse(text: str, authority: Authority, requester: Requester, action: Action
         token = JoinToken.parse(text)
     except InvalidToken as error:
         raise refusal(requester, action, Denied(str(error), hint=error.hint)) from None
-    if token.digest != digest_of_bundle(authority.bundle_pem):
+    if not hmac.compare_digest(token.digest, digest_of_bundle(authority.bundle_pem)):
         hint = "get the present one with: swarmsec ca token worker"
         raise refusal(requester, action, Denied("the token was made for another root", hint=hint))
     return token
