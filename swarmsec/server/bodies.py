@@ -45,6 +45,7 @@ async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> 
             f"expected the body within {seconds:g} s",
             status=HTTPStatus.REQUEST_TIMEOUT,
             code="timeout",
+            hint="send all of the body at once, or over a faster connection",
             close=True,
         ) from None
     except web.RequestPayloadError:
@@ -52,6 +53,7 @@ async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> 
             "expected a whole and rightly framed body",
             status=HTTPStatus.BAD_REQUEST,
             code="invalid",
+            hint="send as many bytes as Content-Length says, or chunks with an empty one at the end",
             close=True,
         ) from None
 
@@ -65,6 +67,7 @@ def _verify_headers(request: web.BaseRequest, limit: int) -> None:
             "expected a body without content coding",
             status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             code="unsupported",
+            hint="send the body as it is, without Content-Encoding",
             close=True,
         )
 
@@ -79,6 +82,7 @@ async def _invite_body(request: web.BaseRequest) -> None:
             "expected no expectation but 100-continue",
             status=HTTPStatus.EXPECTATION_FAILED,
             code="unsupported",
+            hint="leave Expect out",
             close=True,
         )
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -103,4 +107,5 @@ async def _read_counted(request: web.BaseRequest, limit: int) -> bytes:
 
 def _too_large(limit: int) -> HttpProblem:
     text = f"expected a body of at most {limit} bytes, got more" if limit else "expected no body"
-    return HttpProblem(text, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code="too_large", close=True)
+    hint = "send less" if limit else "leave the body out"
+    return HttpProblem(text, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code="too_large", hint=hint, close=True)

@@ -38,6 +38,9 @@ FAILURES = frozenset({401, 403})
 NO_ROUTE = "none"
 UNQUEUED = frozenset({"healthz"})
 """Liveness says that the process answers, above all when it is busy."""
+_ANOTHER_ROLE = (
+    "use an identity of a role that may; an admin makes one with: swarmsec access add NAME --role ROLE --out DIR"
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,13 +98,9 @@ class Dispatcher:
         exchange.closes = True
         if error is not None and not _is_parser_error(error):
             return self._explain(exchange, error)
-        is_too_long = isinstance(error, LineTooLong)
-        problem = HttpProblem(
-            "expected a shorter request line or header" if is_too_long else "expected an HTTP/1.1 request",
-            status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_too_long else HTTPStatus.BAD_REQUEST,
-            code="too_large" if is_too_long else "malformed",
-        )
-        return self._explain(exchange, problem)
+        if isinstance(error, LineTooLong):
+            return self._explain(exchange, _too_long())
+        return self._explain(exchange, _malformed())
 
     def finish(self, exchange: Exchange, status: int) -> None:
         """Count and log an answered request."""
@@ -162,7 +161,7 @@ class Dispatcher:
             return
         await self._refuse(exchange, "denied", reason)
         is_anonymous = caller.role.kind is RoleKind.ANONYMOUS
-        hint = "present a client certificate of a role that may" if is_anonymous else None
+        hint = "present a client certificate of a role that may" if is_anonymous else _ANOTHER_ROLE
         raise Denied(f"role {caller.role.kind} may not call {route.name}", hint=hint)
 
     async def _refuse(self, exchange: Exchange, kind: str, reason: str) -> None:
@@ -198,6 +197,24 @@ class Dispatcher:
         takes_credential = exchange.route.attempt_keys is not no_attempt_keys
         if status in (CREDENTIAL_FAILURES if takes_credential else FAILURES):
             self.limiter.count_failure(exchange.attempt_keys)
+
+
+def _too_long() -> HttpProblem:
+    return HttpProblem(
+        "expected a shorter request line or header",
+        status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        code="too_large",
+        hint="shorten the path and its query, or leave headers out",
+    )
+
+
+def _malformed() -> HttpProblem:
+    return HttpProblem(
+        "expected an HTTP/1.1 request",
+        status=HTTPStatus.BAD_REQUEST,
+        code="malformed",
+        hint="send it as an HTTP/1.1 client does (RFC 9112)",
+    )
 
 
 def _caller_key(route: Route, caller: Caller) -> str:

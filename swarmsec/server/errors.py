@@ -5,7 +5,9 @@
     Unavailable
     └── Overloaded            no place is free; with the time to wait
 
-    {"error": {"code": word, "message": text, "hint": text or null, "request_id": id}}
+    {"error": {"code": word, "message": text, "hint": text, "request_id": id}}
+
+Every answer says what to do next: what the error itself says, or else what is true of every error of its kind.
 
 A defect is answered without its text; its traceback goes to the log alone.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 from swarmsec.errors import Kind, Unavailable, UsageProblem, describe
 from swarmsec.http import Response
@@ -26,6 +29,7 @@ class HttpProblem(UsageProblem):
     Args:
         status: the HTTP status.
         code: the machine-readable word.
+        hint: what to send instead.
         headers: what the status asks for beside it (``Allow``).
         close: whether the connection ends with the answer.
     """
@@ -36,8 +40,8 @@ class HttpProblem(UsageProblem):
         *,
         status: HTTPStatus,
         code: str,
+        hint: str,
         headers: Mapping[str, str] | None = None,
-        hint: str | None = None,
         close: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
@@ -68,23 +72,36 @@ def build_error_response(error: BaseException, request_id: str) -> Response:
         request_id: the id under which the log knows the request.
     """
     if isinstance(error, HttpProblem):
-        return _response(error.status, error.code, str(error), error.hint, request_id, error.headers)
+        return _response(error.status, error.code, str(error), error.hint or "", request_id, error.headers)
     description = describe(error)
     headers = _waiting(error.retry_after if isinstance(error, Overloaded) else description.retry_after)
     kind = description.kind
     if kind is Kind.DEFECT:
-        text, hint = "internal error", "the server's log has the details under this request id"
-        return _response(kind.http_status, kind.word, text, hint, request_id, headers)
-    return _response(kind.http_status, kind.word, description.text, description.hint, request_id, headers)
+        return _response(kind.http_status, kind.word, "internal error", _NEXT_STEPS[kind], request_id, headers)
+    hint = description.hint or _NEXT_STEPS[kind]
+    return _response(kind.http_status, kind.word, description.text, hint, request_id, headers)
+
+
+_NEXT_STEPS: Final[Mapping[Kind, str]] = {
+    Kind.DENIED: "whoever runs the server finds this refusal in its log: swarmsec audit log",
+    Kind.UNAUTHENTICATED: "present a certificate of this authority that counts: renew it, or enrol anew",
+    Kind.USAGE: "correct the request; /openapi.json says what is expected",
+    Kind.NOT_FOUND: "look at what there is, and name that",
+    Kind.EXISTS: "look at what is there, or choose another name",
+    Kind.CHANGED: "read it again, then repeat the request",
+    Kind.UNAVAILABLE: "try again later; the server's log says under this request id what is wrong",
+    Kind.LIMITED: "try again later",
+    Kind.INTEGRITY: "find out what is damaged, on the server: swarmsec audit verify",
+    Kind.DEFECT: "the server's log has the details under this request id",
+}
+"""What to do next about an error that does not say so itself."""
 
 
 def _waiting(seconds: int | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
-def _response(
-    status: int, code: str, message: str, hint: str | None, request_id: str, headers: Mapping[str, str]
-) -> Response:
+def _response(status: int, code: str, message: str, hint: str, request_id: str, headers: Mapping[str, str]) -> Response:
     content = {"error": {"code": code, "message": message, "hint": hint, "request_id": request_id}}
     return Response(status=int(status), body=json.dumps(content).encode(), headers=headers)
 
@@ -99,7 +116,7 @@ ERROR_SCHEMA: Mapping[str, object] = {
             "properties": {
                 "code": {"type": "string", "description": "a word for programs"},
                 "message": {"type": "string", "description": "a text for people"},
-                "hint": {"type": ["string", "null"], "description": "what to do next"},
+                "hint": {"type": "string", "minLength": 1, "description": "what to do next"},
                 "request_id": {"type": "string", "format": "uuid"},
             },
         }

@@ -141,5 +141,6 @@ def _not_allowed(allowed: set[str]) -> HttpProblem:
         f"expected one of the methods {methods}",
         status=HTTPStatus.METHOD_NOT_ALLOWED,
         code="method_not_allowed",
+        hint=f"repeat it with {methods.replace(', ', ' or ')}",
         headers={"Allow": methods},
     )

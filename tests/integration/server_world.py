@@ -257,6 +257,8 @@ class Answer:
         content = self.json()
         assert list(content) == ["error"]
         assert set(content["error"]) == {"code", "message", "hint", "request_id"}
+        assert content["error"]["message"]
+        assert content["error"]["hint"]
         assert content["error"]["request_id"] == self.headers["x-request-id"]
         assert self.headers["content-type"] == "application/json"
         assert self.headers["cache-control"] == "no-store"

@@ -20,7 +20,7 @@ from swarmsec.server.errors import HttpProblem, Overloaded, build_error_response
         (IntegrityFailure("no"), 500, "integrity"),
         (TooManyAttempts("no", retry_after=7), 429, "too_many_attempts"),
         (Overloaded("no", retry_after=2), 503, "unavailable"),
-        (HttpProblem("no", status=HTTPStatus.CONFLICT, code="word"), 409, "word"),
+        (HttpProblem("no", status=HTTPStatus.CONFLICT, code="word", hint="do"), 409, "word"),
         (ValueError("no"), 500, "defect"),
     ],
 )
@@ -29,6 +29,7 @@ def test_every_error_is_answered_in_one_shape(error: Exception, status: int, cod
     content = json.loads(response.body)["error"]
     assert (response.status, content["code"], content["request_id"]) == (status, code, "id")
     assert set(content) == {"code", "message", "hint", "request_id"}
+    assert all(type(text) is str and text for text in content.values())
     assert is_defect(error) == (code == "defect")
 
 
