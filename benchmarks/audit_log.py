@@ -19,12 +19,12 @@ from benchmarks.logged_certificate import compare_logged, make_home
 from benchmarks.measure import Figure, measure_pairs
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import Event, ObjectRef
-from swarmsec.services.prove_entries import prove_entry
+from swarmsec.services.log.prove_entries import prove_entry
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.transaction import Transaction
-from swarmsec.wiring.checkpointing import sign_log
-from swarmsec.wiring.home import Home
+from swarmsec.wiring.homes.home import Home
+from swarmsec.wiring.log.checkpointing import sign_log
 
 ENTRIES = int(os.environ.get("SWARMSEC_BENCH_ENTRIES", "1000000"))
 GROUP = 64

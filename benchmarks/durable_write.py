@@ -22,7 +22,7 @@ from ca.identity import NodeRole
 from swarmsec.audit.actions import Action
 from swarmsec.clock import SystemClock
 from swarmsec.config import Config
-from swarmsec.services.authority import reference_of
+from swarmsec.services.ca.authority import reference_of
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import SERVICE
@@ -30,7 +30,7 @@ from swarmsec.storage.anchor import AnchorFile
 from swarmsec.storage.database import SQLITE_SETTINGS
 from swarmsec.storage.store import Store
 from swarmsec.storage.tables import audit_entries, certificates
-from swarmsec.wiring.home import open_store
+from swarmsec.wiring.homes.home import open_store
 
 CERTIFICATE_BYTES = 550
 GROUP = 64

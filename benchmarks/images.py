@@ -19,8 +19,8 @@ from notary.manifest import Manifest, parse_manifest
 from notary.reference import ImageReference, LayoutReference
 from policies.bundled_files import bundled
 from policies.loading import load_documents
-from swarmsec.services.judge_image import Forgetful
-from swarmsec.services.verify_image import ImageVerifier, Question, Verdict, VerifiedImage
+from swarmsec.services.trust.judge_image import Forgetful
+from swarmsec.services.trust.verify_image import ImageVerifier, Question, Verdict, VerifiedImage
 from tests.peers.hostile_http import Reply, Seen, hostile_server
 from tests.peers.trust_workshop import Workshop
 

@@ -22,16 +22,16 @@ from benchmarks.measure import Figure, measure_pairs
 from ca.identity import NodeIdentity, NodeRole
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import Event, ObjectRef
-from swarmsec.services.authority import Authority, issue_for_node, load_authority
-from swarmsec.services.init_authority import init_authority
+from swarmsec.services.ca.authority import Authority, issue_for_node, load_authority
+from swarmsec.services.ca.init_authority import init_authority
 from swarmsec.services.records import KeyKind
 from swarmsec.services.requester import SERVICE, Requester
 from swarmsec.storage import store as store_module
 from swarmsec.storage.store import Unit
 from swarmsec.storage.transaction import Transaction
-from swarmsec.wiring.authority import lifetime_of
-from swarmsec.wiring.creating import NewHome, create_home
-from swarmsec.wiring.home import Home, refuse_to_ask
+from swarmsec.wiring.ca.authority import lifetime_of
+from swarmsec.wiring.homes.creating import NewHome, create_home
+from swarmsec.wiring.homes.home import Home, refuse_to_ask
 
 GROUP = 64
 ALONE_A_ROUND = 30

@@ -20,11 +20,11 @@ from pathlib import Path
 from benchmarks.measure import Figure
 from benchmarks.startup import installed
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.authority import issue_for_node, load_authority
+from swarmsec.services.ca.authority import issue_for_node, load_authority
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
-from swarmsec.wiring.authority import served_lifetime_of
-from swarmsec.wiring.home import open_home
+from swarmsec.wiring.ca.authority import served_lifetime_of
+from swarmsec.wiring.homes.home import open_home
 from tests.peers.engines import Engine, kill_engines
 from tests.peers.namespaces import Site
 from tests.peers.swarmsec_host import SwarmsecHost

@@ -22,15 +22,15 @@ from benchmarks.notary_peer import GUN, NotaryServer
 from notary.images import SignedImage
 from notary.reference import Digest
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.delegate_repository import Delegation, add_delegations
-from swarmsec.services.init_trust import init_trust
 from swarmsec.services.ports import Transaction
-from swarmsec.services.publish_trust import Published
 from swarmsec.services.requester import SERVICE
-from swarmsec.services.sign_image import NamedImage, sign_image
-from swarmsec.services.trust_records import PendingChange
-from swarmsec.wiring.creating import NewHome, create_home
-from swarmsec.wiring.home import Home, refuse_to_ask
+from swarmsec.services.trust.delegate_repository import Delegation, add_delegations
+from swarmsec.services.trust.init_trust import init_trust
+from swarmsec.services.trust.publish_trust import Published
+from swarmsec.services.trust.sign_image import NamedImage, sign_image
+from swarmsec.services.trust.trust_records import PendingChange
+from swarmsec.wiring.homes.creating import NewHome, create_home
+from swarmsec.wiring.homes.home import Home, refuse_to_ask
 
 PUBLICATIONS = 20
 TAGS = 10

@@ -14,10 +14,10 @@ from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
     from swarmsec.http import Role
-    from swarmsec.services.authority import Authority
-    from swarmsec.services.manage_access import Identity
+    from swarmsec.services.access.manage_access import Identity
+    from swarmsec.services.ca.authority import Authority
     from swarmsec.services.records import CertificateRecord
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 
 @click.group()
@@ -60,13 +60,13 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
       swarmsec access add alice --role operator --out ./alice
       swarmsec access add shop-ci --role signer:registry.example/shop/api --out ./shop-ci
     """
-    from swarmsec.services.manage_access import (
+    from swarmsec.services.access.manage_access import (
         parse_identity_name,
         parse_identity_role,
         revoke_identity,
         verify_name_free,
     )
-    from swarmsec.wiring.identityfiles import IDENTITY, NewKey, kept_room, prepare_directory, write_or_withdraw
+    from swarmsec.wiring.nodes.identityfiles import IDENTITY, NewKey, kept_room, prepare_directory, write_or_withdraw
 
     parse_identity_name(name)
     role = parse_identity_role(role_text)
@@ -95,10 +95,10 @@ def add(context: click.Context, name: str, role_text: str, out: Path) -> None:
 def _issue(
     context: click.Context, home: Home, name: str, role: Role, spki_der: bytes
 ) -> tuple[CertificateRecord, Authority]:
-    from swarmsec.services.authority import load_authority
-    from swarmsec.services.manage_access import add_identity
+    from swarmsec.services.access.manage_access import add_identity
+    from swarmsec.services.ca.authority import load_authority
     from swarmsec.services.ports import Transaction
-    from swarmsec.wiring.authority import lifetime_of
+    from swarmsec.wiring.ca.authority import lifetime_of
 
     keys = keys_of(context, home)
 
@@ -122,7 +122,7 @@ def list_command(context: click.Context) -> None:
       swarmsec access list
     """
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.manage_access import list_identities
+    from swarmsec.services.access.manage_access import list_identities
 
     with opened_home(context) as home:
         found = home.store.read(list_identities)
@@ -159,7 +159,7 @@ def revoke(context: click.Context, name: str, reason: str) -> None:
     Example:
       swarmsec access revoke alice --reason "left the team"
     """
-    from swarmsec.services.manage_access import revoke_identity
+    from swarmsec.services.access.manage_access import revoke_identity
 
     with opened_home(context) as home:
         revoked = home.store.write(

@@ -31,7 +31,7 @@ def enrol(context: click.Context, server: str, token: str, directory: Path, name
       swarmsec access enrol --server https://ca:8443 --token SWMTKN-1-... --dir ./agent --name n1
     """
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.wiring.identityenrolment import enrol as enrol_identity
+    from swarmsec.wiring.nodes.identityenrolment import enrol as enrol_identity
 
     verify_local(options_of(context))
     enrolled = enrol_identity(server, token, directory, name)
@@ -64,7 +64,7 @@ def renew(context: click.Context, server: str, directory: Path, if_due: bool, da
       swarmsec access renew --server https://ca.example.internal:8443 --dir ./driver --if-due
       swarmsec access renew --server https://ca.example.internal:8443 --dir ./driver --daemon
     """
-    from swarmsec.wiring.filekinds import IDENTITY_FILES
+    from swarmsec.wiring.nodes.filekinds import IDENTITY_FILES
 
     verify_local(options_of(context))
     renewal = renew_or_keep_renewed(server, directory, IDENTITY_FILES, if_due=if_due, daemon=daemon, every=every)

@@ -13,7 +13,7 @@ from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.agent import Agent
+    from swarmsec.wiring.reports.agent import Agent
 
 
 @click.command()
@@ -42,8 +42,8 @@ def agent(context: click.Context, every: timedelta, once: bool, show: bool, pid_
       swarmsec --server https://ca.example.internal:8443 --identity ./agent agent --once
     """
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.agent import LEAST, MOST, keep_reporting
-    from swarmsec.wiring.identityenrolment import kept_renewed
+    from swarmsec.wiring.nodes.identityenrolment import kept_renewed
+    from swarmsec.wiring.reports.agent import LEAST, MOST, keep_reporting
 
     if show:
         _show(context, pid_file)
@@ -69,9 +69,9 @@ def agent(context: click.Context, every: timedelta, once: bool, show: bool, pid_
 
 def _agent(context: click.Context, pid_file: str) -> Agent:
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.agent import Agent
-    from swarmsec.wiring.authorityclient import parse_server
-    from swarmsec.wiring.hostreading import HostTree
+    from swarmsec.wiring.nodes.authorityclient import parse_server
+    from swarmsec.wiring.reports.agent import Agent
+    from swarmsec.wiring.reports.hostreading import HostTree
 
     options = options_of(context)
     if options.server is None or options.identity is None:
@@ -95,8 +95,8 @@ def _show(context: click.Context, pid_file: str) -> None:
 
     from swarmsec.cli.tables import print_table
     from swarmsec.reports.host_report import encode_host_report
-    from swarmsec.wiring.hostfacts import collect_host_facts, described
-    from swarmsec.wiring.hostreading import HostTree
+    from swarmsec.wiring.reports.hostfacts import collect_host_facts, described
+    from swarmsec.wiring.reports.hostreading import HostTree
 
     report = collect_host_facts(HostTree(), pid_file)
     if options_of(context).json:

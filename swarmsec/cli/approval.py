@@ -18,7 +18,7 @@ def pending(context: click.Context) -> None:
     """
     from swarmsec.cli.tables import print_table
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.approve_nodes import list_held_nodes, members_of
+    from swarmsec.services.nodes.approve_nodes import list_held_nodes, members_of
 
     with opened_home(context) as home:
         found = home.store.read(list_held_nodes)
@@ -54,7 +54,7 @@ def approve(context: click.Context, node: str, fingerprint: str | None) -> None:
       swarmsec --home ./authority node pending
       swarmsec --home ./authority node approve NODE
     """
-    from swarmsec.services.approve_nodes import approve_node, members_of
+    from swarmsec.services.nodes.approve_nodes import approve_node, members_of
 
     expected = None if fingerprint is None else _parse_fingerprint(fingerprint)
     with opened_home(context) as home:
@@ -74,7 +74,7 @@ def approve(context: click.Context, node: str, fingerprint: str | None) -> None:
 @click.pass_context
 def deny(context: click.Context, node: str, reason: str) -> None:
     """Refuse a manager that waits, on the authority; its key never joins as one."""
-    from swarmsec.services.approve_nodes import deny_node, members_of
+    from swarmsec.services.nodes.approve_nodes import deny_node, members_of
 
     with opened_home(context) as home:
         held = home.store.write(lambda transaction: deny_node(transaction, node, local_requester(), reason=reason))

@@ -13,8 +13,8 @@ from swarmsec.cli.progress import report_tasks
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.attaching import Attaching
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
+    from swarmsec.wiring.secrets.attaching import Attaching
 
 _DOCKER = click.option(
     "--docker", metavar="HOST", help="A manager's Docker Engine. Default: the home's own, or this machine's."
@@ -61,7 +61,7 @@ def attach(
       swarmsec secrets attach team/app/db shop_api --target db-password --uid 1000 --mode 0440
     """
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.attach_secret import DRIVER_MODE, NATIVE_MODE, SecretFile
+    from swarmsec.services.secrets.attach_secret import DRIVER_MODE, NATIVE_MODE, SecretFile
 
     checked = SecretName.parse(name)
     file = SecretFile(
@@ -122,7 +122,7 @@ def _parse_mode(text: str) -> int:
 def _attaching(context: click.Context, home: Home, docker: str | None, timeout: timedelta) -> Attaching:
     from swarmsec.docker.engine import EngineApi
     from swarmsec.docker.service_engine import DockerServices
-    from swarmsec.wiring.attaching import Attaching
+    from swarmsec.wiring.secrets.attaching import Attaching
     from swarmsec.wiring.swarm.opening import find_home_endpoint
 
     endpoint = find_home_endpoint(home, docker)

@@ -22,8 +22,8 @@ from swarmsec.cli.streams import verify_read
 from swarmsec.cli.tables import is_terminal, print_cells
 
 if TYPE_CHECKING:
-    from swarmsec.services.read_log import LogEntry, LogQuestion
-    from swarmsec.wiring.home import Home
+    from swarmsec.services.log.read_log import LogEntry, LogQuestion
+    from swarmsec.wiring.homes.home import Home
 
 FOLLOW_SECONDS: Final = 0.5
 _COLUMNS: Final = ("SEQ", "TIME", "ACTOR", "ACTION", "OUTCOME", "OBJECT", "REASON")
@@ -68,7 +68,7 @@ def log(
       swarmsec audit log --since 7d --action ca --object certificate
       swarmsec audit log --json > log.jsonl
     """
-    from swarmsec.services.read_log import LogQuestion, parse_action, parse_since
+    from swarmsec.services.log.read_log import LogQuestion, parse_action, parse_since
 
     with opened_home(context) as home:
         question = LogQuestion(
@@ -93,7 +93,7 @@ def print_log(
     home: Home, question: LogQuestion, limit: int | None, size: int, show: Callable[[Iterable[LogEntry]], None]
 ) -> None:
     """Show what is selected of the first ``size`` entries; ``follow_log`` goes on from there."""
-    from swarmsec.services.read_log import newest_of_log, read_log
+    from swarmsec.services.log.read_log import newest_of_log, read_log
 
     with home.store.reading() as transaction:
         found = read_log(transaction, question) if limit is None else newest_of_log(transaction, question, limit)
@@ -102,7 +102,7 @@ def print_log(
 
 def follow_log(home: Home, question: LogQuestion, following: int, show: Callable[[Iterable[LogEntry]], None]) -> None:
     """Show entries as they come; every look is a transaction of its own, so that no writer waits for this."""
-    from swarmsec.services.read_log import read_log
+    from swarmsec.services.log.read_log import read_log
 
     while True:
         size = home.store.head().size

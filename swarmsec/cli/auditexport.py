@@ -12,7 +12,7 @@ from swarmsec.cli.frame import local_requester, opened_home, options_of, print_j
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.logexport import Exported, ExportFormat
+    from swarmsec.wiring.log.logexport import Exported, ExportFormat
 
 
 @click.command()
@@ -38,7 +38,7 @@ def export(context: click.Context, wanted: str, out: Path, log_key: str | None) 
       swarmsec audit export -o evidence
       swarmsec audit export --format jsonl -o lines
     """
-    from swarmsec.wiring.logexport import ExportFormat
+    from swarmsec.wiring.log.logexport import ExportFormat
 
     form = ExportFormat(wanted)
     if options_of(context).server is not None:
@@ -53,7 +53,7 @@ def export(context: click.Context, wanted: str, out: Path, log_key: str | None) 
 
 
 def _from_home(context: click.Context, form: ExportFormat, out: Path) -> Exported:
-    from swarmsec.wiring.exporting import export_home
+    from swarmsec.wiring.log.exporting import export_home
 
     with opened_home(context) as home:
         return export_home(home, keys_of(context, home), out, form, local_requester())
@@ -61,8 +61,8 @@ def _from_home(context: click.Context, form: ExportFormat, out: Path) -> Exporte
 
 def _from_server(context: click.Context, form: ExportFormat, out: Path, log_key: str | None) -> Exported:
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.logclient import LogClient
-    from swarmsec.wiring.logexport import export_log
+    from swarmsec.wiring.log.logclient import LogClient
+    from swarmsec.wiring.log.logexport import export_log
 
     if log_key is None:
         raise UsageProblem("expected the key of the server's log", hint="give it with --log-key, as pinned")
@@ -83,8 +83,8 @@ def prune(context: click.Context, keep: str, dry_run: bool) -> None:
     Example:
       swarmsec audit prune --keep 13mo --dry-run
     """
-    from swarmsec.services.prune_log import parse_keep
-    from swarmsec.wiring.pruning import prune_log
+    from swarmsec.services.log.prune_log import parse_keep
+    from swarmsec.wiring.log.pruning import prune_log
 
     wanted = parse_keep(keep)
     with opened_home(context) as home:

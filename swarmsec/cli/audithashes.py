@@ -12,7 +12,7 @@ from swarmsec.cli.tables import print_table
 
 if TYPE_CHECKING:
     from swarmsec.secretbytes import SecretBytes
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 
 @click.command(name="hash-keys")
@@ -28,7 +28,7 @@ def hash_keys(context: click.Context, rotate: bool, erase: int | None) -> None:
       swarmsec audit hash-keys --rotate
     """
     from swarmsec.cli.unlock import keys_of
-    from swarmsec.services.keyed_hashes import begin_hash_term, erase_hash_term, standing_terms
+    from swarmsec.services.log.keyed_hashes import begin_hash_term, erase_hash_term, standing_terms
 
     with opened_home(context) as home:
         if rotate or erase is not None:
@@ -54,7 +54,7 @@ def hashes_of_stdin(context: click.Context, home: Home) -> frozenset[str]:
         UsageProblem: there is no value, or one longer than any secret.
     """
     from swarmsec.cli.unlock import keys_of
-    from swarmsec.services.keyed_hashes import ask_about_value
+    from swarmsec.services.log.keyed_hashes import ask_about_value
 
     value, keys = _read_value(), keys_of(context, home)
     return frozenset(home.store.write(lambda transaction: ask_about_value(transaction, keys, local_requester(), value)))

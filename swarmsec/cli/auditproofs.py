@@ -15,7 +15,7 @@ from swarmsec.plaintext import plain_text
 if TYPE_CHECKING:
     from swarmsec.audit.checkpoints import Checkpoint
     from swarmsec.audit.notes import VerifierKey
-    from swarmsec.services.log_ports import LogTransaction
+    from swarmsec.services.log.log_ports import LogTransaction
 
 log_key_option = click.option("--log-key", metavar="VKEY", help="The public key of the log: NAME+ID+BASE64, or a file.")
 witness_option = click.option(
@@ -32,7 +32,7 @@ def parse_key(text: str) -> VerifierKey:
     """
     from swarmsec.audit.notes import VerifierKey
     from swarmsec.errors import NotFound
-    from swarmsec.wiring.logsources import read_file
+    from swarmsec.wiring.log.logsources import read_file
 
     is_file = False
     with suppress(OSError):
@@ -63,7 +63,7 @@ def prove(context: click.Context, seq: int, out: Path | None) -> None:
     from swarmsec.atomicfile import write_atomically
     from swarmsec.audit.tlogproof import SUFFIX
     from swarmsec.errors import Unavailable
-    from swarmsec.services.prove_entries import present_key, prove_entry
+    from swarmsec.services.log.prove_entries import present_key, prove_entry
 
     path = out or Path(f"{seq}{SUFFIX}")
     with opened_home(context) as home, home.store.reading() as transaction:
@@ -104,8 +104,8 @@ def check(
     """
     from swarmsec.audit.errors import CheckpointInvalid
     from swarmsec.audit.tlogproof import MAX_BYTES, LogProof
-    from swarmsec.services.prove_entries import check_proof
-    from swarmsec.wiring.logsources import read_file
+    from swarmsec.services.log.prove_entries import check_proof
+    from swarmsec.wiring.log.logsources import read_file
 
     verify_local(options_of(context))
     proof = LogProof.parse(read_file(file, limit=MAX_BYTES))
@@ -129,7 +129,7 @@ def check(
 
 
 def _own_key(context: click.Context) -> VerifierKey:
-    from swarmsec.services.prove_entries import present_key
+    from swarmsec.services.log.prove_entries import present_key
 
     with opened_home(context) as home, home.store.reading() as transaction:
         return present_key(transaction)
@@ -151,7 +151,7 @@ def consistency(context: click.Context, old: str, new: str | None) -> None:
     """
     from base64 import b64encode
 
-    from swarmsec.services.prove_entries import prove_continuation
+    from swarmsec.services.log.prove_entries import prove_continuation
 
     with opened_home(context) as home, home.store.reading() as transaction:
         wanted = _state_of(transaction, new) if new is not None else transaction.tree.size()
@@ -170,8 +170,8 @@ def consistency(context: click.Context, old: str, new: str | None) -> None:
 def _state_of(transaction: LogTransaction, text: str) -> Checkpoint | int:
     from swarmsec.audit.checkpoints import open_checkpoint, parse_size
     from swarmsec.audit.notes import MAX_NOTE_BYTES
-    from swarmsec.services.prove_entries import present_key
-    from swarmsec.wiring.logsources import read_file
+    from swarmsec.services.log.prove_entries import present_key
+    from swarmsec.wiring.log.logsources import read_file
 
     if text.isascii() and text.isdigit():
         return parse_size(text)

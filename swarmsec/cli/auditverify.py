@@ -16,7 +16,7 @@ from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
     from swarmsec.audit.notes import VerifierKey
-    from swarmsec.services.check_checkpoints import CheckedCheckpoint
+    from swarmsec.services.log.check_checkpoints import CheckedCheckpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +132,12 @@ def _verify_home(
 ) -> _Verified:
     from swarmsec.audit.errors import CheckpointInvalid
     from swarmsec.errors import Unavailable
-    from swarmsec.services.check_checkpoints import verify_witnessed
-    from swarmsec.services.sign_log import log_key as log_key_of
-    from swarmsec.services.witness_log import witness_keys
+    from swarmsec.services.log.check_checkpoints import verify_witnessed
+    from swarmsec.services.log.sign_log import log_key as log_key_of
+    from swarmsec.services.log.witness_log import witness_keys
     from swarmsec.storage.anchor import AnchorFile
     from swarmsec.storage.checking import verify_store
-    from swarmsec.wiring.verifying import record_verification
+    from swarmsec.wiring.log.verifying import record_verification
 
     with opened_home(context, allow_restored=True) as home:
         if log_key is not None and home.store.read(log_key_of) != parse_key(log_key):
@@ -172,9 +172,9 @@ def _verify_files(
     keys: Sequence[VerifierKey],
     held: Sequence[Path],
 ) -> _Verified:
-    from swarmsec.services.check_checkpoints import CheckedCheckpoint, verify_witnessed
-    from swarmsec.wiring.logexport import verify_exported
-    from swarmsec.wiring.logsources import mode_of, read_key
+    from swarmsec.services.log.check_checkpoints import CheckedCheckpoint, verify_witnessed
+    from swarmsec.wiring.log.logexport import verify_exported
+    from swarmsec.wiring.log.logsources import mode_of, read_key
 
     verify_local(options_of(context))
     key = parse_key(log_key) if log_key else None
@@ -203,7 +203,7 @@ def _read_held(path: Path) -> bytes:
     """A checkpoint that somebody kept; a file that is none is a wrong argument, and nothing about this log."""
     from swarmsec.audit.errors import LogFormatInvalid
     from swarmsec.audit.notes import MAX_NOTE_BYTES, parse_note
-    from swarmsec.wiring.logsources import read_file
+    from swarmsec.wiring.log.logsources import read_file
 
     data = read_file(path, limit=MAX_NOTE_BYTES)
     try:

@@ -41,7 +41,7 @@ def init(context: click.Context, directory: Path, name: str) -> None:
       swarmsec audit witness init --dir ./witness --name witness.example.internal/ci
     """
     from swarmsec.clock import SystemClock
-    from swarmsec.wiring.witnessdir import Witness
+    from swarmsec.wiring.log.witnessdir import Witness
 
     verify_local(options_of(context))
     made = Witness.create(directory, name, SystemClock())
@@ -65,7 +65,7 @@ def watch(context: click.Context, directory: Path, key: str) -> None:
     Example:
       swarmsec audit witness watch --dir ./witness log.vkey
     """
-    from swarmsec.wiring.witnessdir import Witness
+    from swarmsec.wiring.log.witnessdir import Witness
 
     verify_local(options_of(context))
     log = parse_key(key)
@@ -86,7 +86,7 @@ def show(context: click.Context, directory: Path) -> None:
     Example:
       swarmsec audit witness show --dir ./witness
     """
-    from swarmsec.wiring.witnessdir import Witness
+    from swarmsec.wiring.log.witnessdir import Witness
 
     verify_local(options_of(context))
     opened = Witness.load(directory)
@@ -121,10 +121,10 @@ def cosign(context: click.Context, directory: Path, source: Path | None) -> None
     """
     from swarmsec.clock import SystemClock
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.cosigning import cosign_source
-    from swarmsec.wiring.logclient import LogClient
-    from swarmsec.wiring.logsources import ExportedLog
-    from swarmsec.wiring.witnessdir import Witness
+    from swarmsec.wiring.log.cosigning import cosign_source
+    from swarmsec.wiring.log.logclient import LogClient
+    from swarmsec.wiring.log.logsources import ExportedLog
+    from swarmsec.wiring.log.witnessdir import Witness
 
     options = options_of(context)
     opened = Witness.load(directory)
@@ -155,9 +155,9 @@ def serve(context: click.Context, directory: Path, listen: str) -> None:
     Example:
       swarmsec audit witness serve --dir ./witness --listen 0.0.0.0:8470
     """
+    from swarmsec.wiring.log.witnessdir import Witness
+    from swarmsec.wiring.log.witnessserver import run_witness
     from swarmsec.wiring.serving.session import Listening
-    from swarmsec.wiring.witnessdir import Witness
-    from swarmsec.wiring.witnessserver import run_witness
 
     verify_local(options_of(context))
     run_witness(Witness.load(directory), Listening.parse(listen), lambda line: click.echo(line, err=True))
@@ -174,8 +174,8 @@ def add(context: click.Context, key: str, url: str) -> None:
     Example:
       swarmsec audit witness add witness.vkey --url http://witness.example.internal:8470
     """
-    from swarmsec.services.witness_log import add_witness
-    from swarmsec.wiring.witnessclient import parse_witness_url
+    from swarmsec.services.log.witness_log import add_witness
+    from swarmsec.wiring.log.witnessclient import parse_witness_url
 
     parsed, address = parse_key(key), parse_witness_url(url) if url else ""
     with opened_home(context) as home:
@@ -195,7 +195,7 @@ def list_(context: click.Context) -> None:
     Example:
       swarmsec audit witness list
     """
-    from swarmsec.services.witness_log import witnessed_sizes
+    from swarmsec.services.log.witness_log import witnessed_sizes
 
     with opened_home(context) as home:
         found = home.store.read(witnessed_sizes)
@@ -215,7 +215,7 @@ def remove(context: click.Context, name: str) -> None:
     Example:
       swarmsec audit witness remove witness.example.internal/ci
     """
-    from swarmsec.services.witness_log import remove_witness
+    from swarmsec.services.log.witness_log import remove_witness
 
     with opened_home(context) as home:
         home.store.write(lambda transaction: remove_witness(transaction, local_requester(), name))
@@ -237,7 +237,7 @@ def ask(context: click.Context, name: str | None) -> None:
     Example:
       swarmsec audit witness ask
     """
-    from swarmsec.wiring.cosigning import ask_witnesses
+    from swarmsec.wiring.log.cosigning import ask_witnesses
 
     with opened_home(context) as home:
         found = ask_witnesses(home, name)
@@ -259,8 +259,8 @@ def accept(context: click.Context, file: Path) -> None:
       swarmsec audit witness accept cosigned.txt
     """
     from swarmsec.audit.notes import MAX_NOTE_BYTES
-    from swarmsec.services.witness_log import accept_cosigned
-    from swarmsec.wiring.logsources import read_file
+    from swarmsec.services.log.witness_log import accept_cosigned
+    from swarmsec.wiring.log.logsources import read_file
 
     data = read_file(file, limit=MAX_NOTE_BYTES)
     with opened_home(context) as home:

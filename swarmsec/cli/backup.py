@@ -24,12 +24,12 @@ from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
     from swarmsec.keys.recovery import RecoveryKey
-    from swarmsec.wiring.backups import BackedUp, Watcher
+    from swarmsec.wiring.homes.backups import BackedUp, Watcher
 
 
 def _watcher(stack: ExitStack, label: str) -> Watcher:
     from swarmsec.cli.progress import Advance, progress
-    from swarmsec.wiring.backups import Watcher
+    from swarmsec.wiring.homes.backups import Watcher
 
     advance: list[Advance] = []
 
@@ -52,9 +52,9 @@ def backup(context: click.Context, file: Path) -> None:
       swarmsec --home ./authority backup /mnt/offsite/authority.age
     """
     from swarmsec.errors import Unavailable
-    from swarmsec.services.show_authority import keys_in_tokens
-    from swarmsec.wiring.backups import back_up, backup_turn
-    from swarmsec.wiring.intents import resolve_backups
+    from swarmsec.services.ca.show_authority import keys_in_tokens
+    from swarmsec.wiring.homes.backups import back_up, backup_turn
+    from swarmsec.wiring.homes.intents import resolve_backups
 
     with opened_home(context) as home, backup_turn(home.path) as ours, ExitStack() as stack:
         if not ours:
@@ -133,7 +133,7 @@ def restore(
 def _restore(
     context: click.Context, file: Path, recovery_file: Path | None, database: str | None, seal: str
 ) -> dict[str, object]:
-    from swarmsec.wiring.restoring import Wanted, restore_home
+    from swarmsec.wiring.homes.restoring import Wanted, restore_home
 
     wanted = Wanted(home=home_path(options_of(context)), backup=file, database_url=database, seal=seal)
     with ExitStack() as stack:
@@ -172,9 +172,9 @@ def _recovery_key(file: Path | None) -> RecoveryKey:
 
 
 def _accept(context: click.Context) -> dict[str, object]:
-    from swarmsec.services.list_certificates import list_certificates
-    from swarmsec.services.show_authority import keys_in_tokens
-    from swarmsec.wiring.restoring import accept_home
+    from swarmsec.services.ca.list_certificates import list_certificates
+    from swarmsec.services.ca.show_authority import keys_in_tokens
+    from swarmsec.wiring.homes.restoring import accept_home
 
     with opened_home(context, allow_restored=True) as home:
         accepted = accept_home(home, keys_of(context, home), local_requester())

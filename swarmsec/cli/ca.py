@@ -19,7 +19,7 @@ from swarmsec.cli.tokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 MAX_PEM = 65_536
 
@@ -40,7 +40,7 @@ ca.add_command(rotate)
 @click.pass_context
 def export(context: click.Context) -> None:
     """Print the root bundle, PEM, exactly as join tokens digest it."""
-    from swarmsec.services.show_authority import root_bundle
+    from swarmsec.services.ca.show_authority import root_bundle
 
     with opened_home(context, allow_restored=True) as home:
         click.echo(home.store.read(root_bundle), nl=False)
@@ -86,9 +86,9 @@ def trust_swarm_command(context: click.Context, file: Path | None, drop: str | N
 
 def _accept_root(context: click.Context, home: Home, file: Path) -> str:
     from swarmsec.cli.secretinput import read_bounded
-    from swarmsec.services.authority import load_authority
-    from swarmsec.services.trust_swarm import trust_swarm
-    from swarmsec.wiring.authority import lifetime_of
+    from swarmsec.services.ca.authority import load_authority
+    from swarmsec.services.swarm.trust_swarm import trust_swarm
+    from swarmsec.wiring.ca.authority import lifetime_of
 
     pem = read_bounded(file, limit=MAX_PEM)
     keys = keys_of(context, home)
@@ -101,7 +101,7 @@ def _accept_root(context: click.Context, home: Home, file: Path) -> str:
 
 
 def _drop_root(home: Home, sha256: str) -> str:
-    from swarmsec.services.trust_swarm import distrust_swarm
+    from swarmsec.services.swarm.trust_swarm import distrust_swarm
 
     home.store.write(
         lambda transaction: distrust_swarm(transaction, sha256, local_requester(), reason="dropped by the operator")

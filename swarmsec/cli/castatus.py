@@ -12,9 +12,9 @@ import click
 from swarmsec.cli.frame import opened_home, options_of, print_json
 
 if TYPE_CHECKING:
-    from swarmsec.services.authority_status import AuthorityStatus
-    from swarmsec.services.revocation_lists import ListState
-    from swarmsec.services.rotation_status import RotationStatus
+    from swarmsec.services.ca.authority_status import AuthorityStatus
+    from swarmsec.services.ca.revocation_lists import ListState
+    from swarmsec.services.rotation.rotation_status import RotationStatus
 
 _DAY: Final = 24 * 3600
 _NAMED: Final = 5
@@ -30,10 +30,10 @@ def status(context: click.Context) -> None:
 
     The exit code is 0 whatever it finds.
     """
-    from swarmsec.services.authority_status import authority_status
-    from swarmsec.services.short_lifetimes import short_lifetime_findings
-    from swarmsec.services.token_findings import token_findings
-    from swarmsec.wiring.authority import served_lifetime_of
+    from swarmsec.services.ca.authority_status import authority_status
+    from swarmsec.services.ca.short_lifetimes import short_lifetime_findings
+    from swarmsec.services.ca.token_findings import token_findings
+    from swarmsec.wiring.ca.authority import served_lifetime_of
 
     with opened_home(context) as home:
         found = home.store.read(authority_status)

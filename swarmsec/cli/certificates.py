@@ -11,7 +11,7 @@ from swarmsec.cli.frame import opened_home, options_of, print_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from swarmsec.services.list_certificates import ListedCertificate
+    from swarmsec.services.ca.list_certificates import ListedCertificate
 
 _SHORT_SERIAL: Final = 8
 _SHORT_WORD: Final = 10
@@ -36,7 +36,7 @@ _LABELS: Final = (
 def list_command(context: click.Context) -> None:
     """List every certificate with its state and when it is due, or why it was revoked."""
     from swarmsec.cli.tables import is_terminal, print_table
-    from swarmsec.services.list_certificates import list_certificates
+    from swarmsec.services.ca.list_certificates import list_certificates
 
     with opened_home(context) as home:
         found = home.store.read(lambda transaction: list(list_certificates(transaction)))
@@ -90,8 +90,8 @@ def show(context: click.Context, target: str) -> None:
       swarmsec ca show
       swarmsec ca show registry-1
     """
-    from swarmsec.services.show_authority import describe_authority
-    from swarmsec.services.show_certificates import describe_certificates
+    from swarmsec.services.ca.show_authority import describe_authority
+    from swarmsec.services.ca.show_certificates import describe_certificates
 
     with opened_home(context) as home:
         if target:

@@ -12,10 +12,10 @@ from swarmsec.cli.frame import local_requester, opened_home, options_of, print_j
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
+    from swarmsec.services.ca.publish_revocations import PublishedList
     from swarmsec.services.ports import Transaction
-    from swarmsec.services.publish_revocations import PublishedList
     from swarmsec.services.records import AuthorityRecord
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 
 @click.command()
@@ -81,7 +81,13 @@ def _members(published: PublishedList) -> dict[str, object]:
 
 
 def _publish(context: click.Context, home: Home, root: str | None, *, every: bool) -> Sequence[PublishedList]:
-    from swarmsec.services.publish_revocations import current_list, find_root, listed_roots, public_root, publish_list
+    from swarmsec.services.ca.publish_revocations import (
+        current_list,
+        find_root,
+        listed_roots,
+        public_root,
+        publish_list,
+    )
 
     keys = keys_of(context, home)
 

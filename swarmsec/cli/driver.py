@@ -18,9 +18,9 @@ from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
     from swarmsec.keys.signers import SealedKeys
-    from swarmsec.services.delivery_ports import TaskReader
-    from swarmsec.wiring.driving import Decisions
-    from swarmsec.wiring.home import Home
+    from swarmsec.services.secrets.delivery_ports import TaskReader
+    from swarmsec.wiring.homes.home import Home
+    from swarmsec.wiring.secrets.driving import Decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def driver(context: click.Context, name: str, socket: Path | None, docker: str |
     """
     from swarmsec.docker.endpoint import find_endpoint
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.undumpable import forbid_dumps, swap_finding
+    from swarmsec.wiring.process.undumpable import forbid_dumps, swap_finding
 
     forbid_dumps()
     finding = swap_finding()
@@ -89,12 +89,12 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 @asynccontextmanager
 async def _beside(home: Home, keys: SealedKeys) -> AsyncIterator[_Behind]:
     from swarmsec.audit.entry import Actor
-    from swarmsec.services.apply_policy import active_documents
-    from swarmsec.services.judge_image import ImageJudge
+    from swarmsec.services.access.apply_policy import active_documents
     from swarmsec.services.requester import Requester
+    from swarmsec.services.trust.judge_image import ImageJudge
     from swarmsec.storage.groupwriter import GroupWriter
-    from swarmsec.wiring.deciding import HomeDecisions
-    from swarmsec.wiring.taskcertificates import task_issuing
+    from swarmsec.wiring.secrets.deciding import HomeDecisions
+    from swarmsec.wiring.secrets.taskcertificates import task_issuing
 
     writer = GroupWriter(home.store)
     writer.start()
@@ -112,8 +112,8 @@ async def _beside(home: Home, keys: SealedKeys) -> AsyncIterator[_Behind]:
 
 @asynccontextmanager
 async def _asking(server: str, identity: Path) -> AsyncIterator[_Behind]:
-    from swarmsec.wiring.identityenrolment import kept_renewed
-    from swarmsec.wiring.remotedeciding import RemoteDecisions
+    from swarmsec.wiring.nodes.identityenrolment import kept_renewed
+    from swarmsec.wiring.secrets.remotedeciding import RemoteDecisions
 
     decisions = RemoteDecisions(server, identity, warn)
     await decisions.open()
@@ -133,8 +133,8 @@ async def _serve(opening: Any, path: Path, docker: str, metrics: str | None) -> 
     from swarmsec.docker.socket_reader import SocketReader
     from swarmsec.docker.task_check import ManagerTaskChecker
     from swarmsec.server.driver_metrics import DriverMetrics, parse_loopback
-    from swarmsec.wiring.driving import MANAGER_SECONDS, DriverParts, SecretDriver
-    from swarmsec.wiring.supervising import Supervisor
+    from swarmsec.wiring.process.supervising import Supervisor
+    from swarmsec.wiring.secrets.driving import MANAGER_SECONDS, DriverParts, SecretDriver
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

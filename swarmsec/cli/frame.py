@@ -23,7 +23,7 @@ from swarmsec.plaintext import plain_text
 if TYPE_CHECKING:
     from swarmsec.secretbytes import SecretBytes
     from swarmsec.services.requester import Requester
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 _LOST_HINT: Final = "send it where it can be written; before a change is run again, look whether it was made"
 _command_path: Final = ContextVar("command_path", default="swarmsec")
@@ -121,7 +121,7 @@ def home_path(options: Options) -> Path:
     Raises:
         UsageProblem: ``--server`` was given to a command that works on a home.
     """
-    from swarmsec.wiring.places import default_home
+    from swarmsec.wiring.homes.places import default_home
 
     verify_local(options)
     return options.home or default_home()
@@ -153,7 +153,7 @@ def opened_home(
         ends_when_hung: whether the process ends when its disk does not answer; a server goes on and says so.
     """
     from swarmsec.storage.watchdog import Watchdog
-    from swarmsec.wiring.home import open_home
+    from swarmsec.wiring.homes.home import open_home
 
     options = options_of(context)
     home = open_home(

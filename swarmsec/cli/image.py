@@ -15,7 +15,7 @@ from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import LazyGroup, Options, local_requester, opened_home, options_of, warn
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.trustsessions import TrustOptions, TrustSession
+    from swarmsec.wiring.trust.trustsessions import TrustOptions, TrustSession
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,7 +71,7 @@ def trust_of(context: click.Context, chosen: dict[str, Any]) -> TrustOptions:
         UsageProblem: two of them contradict each other.
     """
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.trustsessions import TrustOptions
+    from swarmsec.wiring.trust.trustsessions import TrustOptions
 
     timeout: timedelta = chosen["timeout"]
     if timeout < timedelta(seconds=1):
@@ -95,7 +95,7 @@ def _authority_of(options: Options) -> Path | None:
     """The root that stands with an identity of the server, as for other commands over ``--server``."""
     if options.server is None or options.identity is None:
         return None
-    from swarmsec.wiring.identityfiles import IDENTITY
+    from swarmsec.wiring.nodes.identityfiles import IDENTITY
 
     return options.identity / IDENTITY.root
 
@@ -103,8 +103,8 @@ def _authority_of(options: Options) -> Path | None:
 @contextmanager
 def trust_session(context: click.Context, chosen: dict[str, Any]) -> Iterator[TrustSession]:
     """Open a visit as the options say; a home is opened only where its root or metadata is what counts."""
-    from swarmsec.wiring.places import default_home
-    from swarmsec.wiring.trustsessions import needs_home, open_trust
+    from swarmsec.wiring.homes.places import default_home
+    from swarmsec.wiring.trust.trustsessions import needs_home, open_trust
 
     options = trust_of(context, chosen)
     path = options_of(context).home or default_home()
@@ -113,7 +113,7 @@ def trust_session(context: click.Context, chosen: dict[str, Any]) -> Iterator[Tr
             yield session
         return
     from swarmsec.cli.unlock import keys_of
-    from swarmsec.wiring.hometrust import open_home_trust
+    from swarmsec.wiring.trust.hometrust import open_home_trust
 
     with opened_home(context, path=path) as home:
         own = open_home_trust(home, unlock=lambda: keys_of(context, home), requester=local_requester(), warn=warn)

@@ -13,9 +13,9 @@ from swarmsec.cli.trustinput import FILE, outcome_members
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.publish_trust import Published
-    from swarmsec.services.sign_image import NamedImage
-    from swarmsec.services.trust_records import PendingChange
+    from swarmsec.services.trust.publish_trust import Published
+    from swarmsec.services.trust.sign_image import NamedImage
+    from swarmsec.services.trust.trust_records import PendingChange
 
 _INSECURE = click.option(
     "--insecure-registry",
@@ -50,7 +50,7 @@ def sign(
       swarmsec image sign oci:./layout:1.4 --as registry.example/shop/api:1.4
     """
     from swarmsec.errors import UsageProblem
-    from swarmsec.services.sign_image import ensure_delegated, sign_image
+    from swarmsec.services.trust.sign_image import ensure_delegated, sign_image
 
     is_remote = options_of(context).server is not None
     if authority is not None and not is_remote:
@@ -82,7 +82,7 @@ def revoke(context: click.Context, references: tuple[str, ...], reason: str) -> 
       swarmsec image revoke registry.example/shop/api:1.3 --reason "leaked a key"
     """
     from notary.reference import ImageReference
-    from swarmsec.services.sign_image import revoke_image
+    from swarmsec.services.trust.sign_image import revoke_image
 
     parsed = [ImageReference.parse(text) for text in references]
     with opened_trust(context) as home:
@@ -109,7 +109,7 @@ def promote(context: click.Context, source: str, target: str, insecure: tuple[st
       swarmsec image promote registry.example/shop/api:1.4-rc2 registry.example/shop/api:1.4
     """
     from notary.reference import ImageReference
-    from swarmsec.services.sign_image import ensure_delegated, promote_image
+    from swarmsec.services.trust.sign_image import ensure_delegated, promote_image
 
     verify_local(options_of(context))
     signed = ImageReference.parse(source)
@@ -123,7 +123,7 @@ def promote(context: click.Context, source: str, target: str, insecure: tuple[st
 
 def _sign_remotely(context: click.Context, found: list[NamedImage], authority: Path | None) -> None:
     from swarmsec.cli.trustserver import peer_of, token_of_environment
-    from swarmsec.wiring.trustclient import sign_remotely
+    from swarmsec.wiring.trust.trustclient import sign_remotely
 
     peer, token = peer_of(context, authority), token_of_environment()
     answers = [sign_remotely(peer, named, token) for named in found]
@@ -147,8 +147,8 @@ def _resolved(references: tuple[str, ...], name: str | None, insecure: tuple[str
     from notary.reference import ImageReference
     from swarmsec.cli.image import parse_references
     from swarmsec.errors import UsageProblem
-    from swarmsec.services.sign_image import named_image
-    from swarmsec.wiring.imagesources import open_images
+    from swarmsec.services.trust.sign_image import named_image
+    from swarmsec.wiring.trust.imagesources import open_images
 
     if name is not None and len(references) > 1:
         raise UsageProblem("expected one REF with --as")
@@ -181,7 +181,7 @@ def _report(context: click.Context, found: list[NamedImage], outcomes: list[Publ
 
 
 def _say_pending(outcomes: list[Published | PendingChange]) -> None:
-    from swarmsec.services.trust_records import PendingChange
+    from swarmsec.services.trust.trust_records import PendingChange
 
     for outcome in outcomes:
         if isinstance(outcome, PendingChange):

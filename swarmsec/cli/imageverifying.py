@@ -19,7 +19,7 @@ from swarmsec.plaintext import plain_text
 if TYPE_CHECKING:
     from notary.vouching import Vouched
     from swarmsec.cli.stackfiles import StackFile
-    from swarmsec.services.verify_image import Outcome, Question, RefusedImage, VerifiedImage
+    from swarmsec.services.trust.verify_image import Outcome, Question, RefusedImage, VerifiedImage
 
 PRECEDENCE: Final = (70, 4, 2, 1, 5, 3)
 """Of exit codes, where several images come to different ones."""
@@ -58,7 +58,7 @@ def verify(
       swarmsec image verify --offline trust.bundle oci:./image:1.4
     """
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.imagesources import open_images
+    from swarmsec.wiring.trust.imagesources import open_images
 
     if pin_to is not None and stack is None:
         raise UsageProblem("expected --stack FILE with --pin-to")
@@ -95,7 +95,7 @@ def _questions(
     from notary.errors import NotaryError
     from notary.reference import ImageReference
     from swarmsec.errors import SwarmsecError
-    from swarmsec.services.verify_image import Question, RefusedImage
+    from swarmsec.services.trust.verify_image import Question, RefusedImage
 
     questions: list[Question] = []
     failed: list[RefusedImage] = []
@@ -110,7 +110,7 @@ def _questions(
 
 def _render(context: click.Context, outcomes: Sequence[Outcome], *, pin: bool) -> None:
     from swarmsec.errors import describe
-    from swarmsec.services.verify_image import RefusedImage
+    from swarmsec.services.trust.verify_image import RefusedImage
 
     if options_of(context).json:
         print_json([_document(outcome) for outcome in outcomes])
@@ -129,7 +129,7 @@ def _render(context: click.Context, outcomes: Sequence[Outcome], *, pin: bool) -
 
 
 def _document(outcome: Outcome) -> dict[str, object]:
-    from swarmsec.services.verify_image import VerifiedImage
+    from swarmsec.services.trust.verify_image import VerifiedImage
 
     return _verified(outcome) if isinstance(outcome, VerifiedImage) else _refused(outcome)
 
@@ -168,7 +168,7 @@ def _refused(outcome: RefusedImage) -> dict[str, object]:
 
 def _code(outcomes: Sequence[Outcome]) -> int:
     from swarmsec.errors import describe
-    from swarmsec.services.verify_image import RefusedImage
+    from swarmsec.services.trust.verify_image import RefusedImage
 
     codes = {describe(each.failure).kind.exit_code for each in outcomes if isinstance(each, RefusedImage)}
     return next((code for code in PRECEDENCE if code in codes), 0)
@@ -177,7 +177,7 @@ def _code(outcomes: Sequence[Outcome]) -> int:
 def _write_pinned(file: StackFile, outcomes: dict[str, Outcome], path: Path) -> None:
     from swarmsec.atomicfile import write_atomically
     from swarmsec.errors import Unavailable
-    from swarmsec.services.verify_image import VerifiedImage
+    from swarmsec.services.trust.verify_image import VerifiedImage
 
     def pinned(text: str) -> str:
         outcome = outcomes[text]

@@ -9,7 +9,7 @@ from swarmsec.cli.secretinput import read_bounded, read_private_file
 from swarmsec.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from swarmsec.services.init_authority import ImportedRoot
+    from swarmsec.services.ca.init_authority import ImportedRoot
 
 
 def read_imported_root(certificate: Path | None, key: Path | None, *, has_type: bool) -> ImportedRoot | None:
@@ -23,8 +23,8 @@ def read_imported_root(certificate: Path | None, key: Path | None, *, has_type: 
         ca.errors.InvalidCertificate: the certificate is none that an authority may go on with.
     """
     from swarmsec.clock import SystemClock
-    from swarmsec.services.authority import now_utc
-    from swarmsec.wiring.importing import MAX_CERTIFICATE, MAX_KEY, parse_imported_root
+    from swarmsec.services.ca.authority import now_utc
+    from swarmsec.wiring.ca.importing import MAX_CERTIFICATE, MAX_KEY, parse_imported_root
 
     if certificate is None and key is None:
         return None

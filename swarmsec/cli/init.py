@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from swarmsec.config import Pkcs11Settings
     from swarmsec.keys.signers import SealedKeys
     from swarmsec.keys.tokenuri import TokenKeyUri
+    from swarmsec.services.ca.token_roots import TokenRoot
     from swarmsec.services.ports import Transaction
-    from swarmsec.services.token_roots import TokenRoot
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 
 @click.command()
@@ -77,9 +77,10 @@ def init(
       swarmsec --home ./authority ca init --import-cert root.pem --import-key root.key
     """
     from swarmsec.cli.importedroot import read_imported_root
-    from swarmsec.services.init_authority import init_authority
+    from swarmsec.services.ca.init_authority import init_authority
     from swarmsec.services.records import KeyKind
-    from swarmsec.wiring.creating import (
+    from swarmsec.wiring.ca.tokenroots import token_settings
+    from swarmsec.wiring.homes.creating import (
         DEFAULT_URL,
         NewHome,
         create_home,
@@ -87,8 +88,7 @@ def init(
         keep_recovery_key,
         recovery_to_finish,
     )
-    from swarmsec.wiring.home import open_home
-    from swarmsec.wiring.tokenroots import token_settings
+    from swarmsec.wiring.homes.home import open_home
 
     path = home_path(options_of(context))
     imported = read_imported_root(import_cert, import_key, has_type=key_type is not None)
@@ -146,7 +146,7 @@ def _token(
     """The key that is meant, and the settings for its token, which was there just now."""
     from swarmsec.errors import UsageProblem
     from swarmsec.keys.tokenuri import parse_token_uri
-    from swarmsec.wiring.tokenroots import verify_token_at
+    from swarmsec.wiring.ca.tokenroots import verify_token_at
 
     if text is None:
         return None, None
@@ -159,7 +159,7 @@ def _token(
 def _key_in_token(home: Home, keys: SealedKeys, uri: TokenKeyUri | None, key_type: str | None) -> TokenRoot | None:
     """The root's key, found or made in its token; nothing is made there for a home that is an authority already."""
     from swarmsec.services.records import KeyKind
-    from swarmsec.wiring.tokenroots import find_or_make
+    from swarmsec.wiring.ca.tokenroots import find_or_make
 
     if uri is None or home.store.read(lambda transaction: transaction.authorities.active()) is not None:
         return None

@@ -11,10 +11,10 @@ from swarmsec.cli.frame import local_requester, opened_home, options_of, print_j
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.authority import Authority
-    from swarmsec.services.issue_certificate import CertificateRequest
+    from swarmsec.services.ca.authority import Authority
+    from swarmsec.services.ca.issue_certificate import CertificateRequest
     from swarmsec.services.records import CertificateRecord
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 MAX_CSR = 16_384
 
@@ -61,7 +61,7 @@ def issue(
     """
     from ca.profiles import Profile
     from swarmsec.errors import UsageProblem
-    from swarmsec.services.issue_certificate import parse_certificate_request
+    from swarmsec.services.ca.issue_certificate import parse_certificate_request
 
     if (out is None) == (csr is None):
         raise UsageProblem("expected --out DIR or --csr FILE", hint="see: swarmsec ca issue --help")
@@ -78,9 +78,9 @@ def issue(
 
 
 def _issue_files(context: click.Context, home: Home, request: CertificateRequest, out: Path) -> CertificateRecord:
-    from swarmsec.services.issue_certificate import verify_name
-    from swarmsec.services.revoke_certificates import revoke_certificates
-    from swarmsec.wiring.identityfiles import DOCKER, NewKey, kept_room, prepare_directory, write_or_withdraw
+    from swarmsec.services.ca.issue_certificate import verify_name
+    from swarmsec.services.ca.revoke_certificates import revoke_certificates
+    from swarmsec.wiring.nodes.identityfiles import DOCKER, NewKey, kept_room, prepare_directory, write_or_withdraw
 
     home.store.read(lambda transaction: verify_name(transaction, request.name))
     prepare_directory(out, DOCKER)
@@ -102,10 +102,10 @@ def _issue_files(context: click.Context, home: Home, request: CertificateRequest
 def _issue(
     context: click.Context, home: Home, request: CertificateRequest, spki_der: bytes
 ) -> tuple[CertificateRecord, Authority]:
-    from swarmsec.services.authority import load_authority
-    from swarmsec.services.issue_certificate import issue_certificate
+    from swarmsec.services.ca.authority import load_authority
+    from swarmsec.services.ca.issue_certificate import issue_certificate
     from swarmsec.services.ports import Transaction
-    from swarmsec.wiring.authority import lifetime_of
+    from swarmsec.wiring.ca.authority import lifetime_of
 
     keys = keys_of(context, home)
 

@@ -12,8 +12,8 @@ from swarmsec.cli.frame import ask_passphrase, local_requester, opened_home, opt
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.rotate_keys import Begun
-    from swarmsec.wiring.rotating import Rotated
+    from swarmsec.services.homes.rotate_keys import Begun
+    from swarmsec.wiring.homes.rotating import Rotated
 
 
 @click.group()
@@ -36,7 +36,7 @@ def rotate(context: click.Context) -> None:
     A rotation that was interrupted is continued, and one that another process is at is followed to its end.
     """
     from swarmsec.cli.progress import Advance, progress
-    from swarmsec.wiring.rotating import Watcher, rotate_keys
+    from swarmsec.wiring.homes.rotating import Watcher, rotate_keys
 
     with opened_home(context) as home, ExitStack() as stack:
         advance: list[Advance] = []
@@ -79,7 +79,7 @@ def list_command(context: click.Context) -> None:
     """List the key terms: state, when they were made, and how many records need them."""
     from swarmsec.cli.tables import print_table
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.rotate_keys import list_terms
+    from swarmsec.services.homes.rotate_keys import list_terms
 
     with opened_home(context) as home:
         found = home.store.read(list_terms)
@@ -115,7 +115,7 @@ def recovery(context: click.Context, recovery_out: Path | None) -> None:
 
     Keep the former one for as long as you keep backups that were made with it.
     """
-    from swarmsec.wiring.custody import renew_recovery_key
+    from swarmsec.wiring.homes.custody import renew_recovery_key
 
     with opened_home(context) as home:
         made = renew_recovery_key(home, keys_of(context, home), local_requester(), recovery_out)
@@ -152,7 +152,7 @@ def add_command(context: click.Context, kind: str) -> None:
 
     With --passphrase-file the file has the new passphrase, if the home opens without the present one.
     """
-    from swarmsec.wiring.custody import set_seal
+    from swarmsec.wiring.homes.custody import set_seal
 
     with opened_home(context) as home:
         opened = keys_of(context, home)
@@ -184,7 +184,7 @@ def list_seals_command(context: click.Context) -> None:
 @click.pass_context
 def remove_command(context: click.Context, seal_id: str) -> None:
     """Remove the seal SEAL_ID and its key file; the last seal stays."""
-    from swarmsec.wiring.custody import drop_seal
+    from swarmsec.wiring.homes.custody import drop_seal
 
     with opened_home(context) as home:
         # Whoever cannot open the home may not decide what opens it.

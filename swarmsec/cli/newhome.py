@@ -12,7 +12,7 @@ import click
 from swarmsec.cli.frame import ask_passphrase, close_home, home_path, local_requester, opened_home, options_of, say
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def opened_or_new_home(context: click.Context, recovery_out: Path | None) -> Ite
         context: of the command.
         recovery_out: where to write the recovery key of a new home; shown once on stderr without it.
     """
-    from swarmsec.wiring.creating import NewHome, create_home, home_exists
+    from swarmsec.wiring.homes.creating import NewHome, create_home, home_exists
 
     path = home_path(options_of(context))
     if home_exists(path):

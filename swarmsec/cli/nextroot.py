@@ -12,7 +12,7 @@ import click
 from swarmsec.cli.frame import home_path, options_of, say
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.nextroots import WantedRoot
+    from swarmsec.wiring.ca.nextroots import WantedRoot
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,8 +58,8 @@ def wanted_root(context: click.Context, options: RootOptions) -> WantedRoot:
     from swarmsec.errors import UsageProblem
     from swarmsec.keys.tokenuri import parse_token_uri
     from swarmsec.services.records import KeyKind
-    from swarmsec.wiring.nextroots import WantedRoot
-    from swarmsec.wiring.tokenroots import verify_token_at
+    from swarmsec.wiring.ca.nextroots import WantedRoot
+    from swarmsec.wiring.ca.tokenroots import verify_token_at
 
     imported = read_imported_root(options.import_cert, options.import_key, has_type=options.key_type is not None)
     if (imported is not None) + (options.pkcs11 is not None) + options.sealed > 1:

@@ -44,8 +44,8 @@ def join(context: click.Context, server: str, token: str, directory: Path, name:
       swarmsec node join --server https://ca.example.internal:8443 --token SWMTKN-1-... --dir ./node
     """
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.wiring.enrolment import Held, Patience
-    from swarmsec.wiring.enrolment import join as join_authority
+    from swarmsec.wiring.nodes.enrolment import Held, Patience
+    from swarmsec.wiring.nodes.enrolment import join as join_authority
 
     def tell(held: Held) -> None:
         say(f"{held.node_id} waits for approval; its key has the fingerprint {held.spki_sha256}")
@@ -84,7 +84,7 @@ def renew(context: click.Context, server: str, directory: Path, if_due: bool, da
       swarmsec node renew --server https://ca.example.internal:8443 --dir ./node --if-due
       swarmsec node renew --server https://ca.example.internal:8443 --dir ./node --daemon
     """
-    from swarmsec.wiring.filekinds import NODE_FILES
+    from swarmsec.wiring.nodes.filekinds import NODE_FILES
 
     renewal = renew_or_keep_renewed(server, directory, NODE_FILES, if_due=if_due, daemon=daemon, every=every)
     if renewal is not None:

@@ -76,7 +76,7 @@ def recover(
 
 
 def _by_token(server: str, token: str, directory: Path | None, data_root: Path | None) -> tuple[NodeIdentity, str, int]:
-    from swarmsec.wiring.recovering import recover as recover_by_token
+    from swarmsec.wiring.nodes.recovering import recover as recover_by_token
     from swarmsec.wiring.swarm.reviving import certificates_of
 
     place = certificates_of(data_root) if data_root is not None else directory

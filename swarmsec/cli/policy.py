@@ -16,7 +16,7 @@ from swarmsec.cli.tables import print_table
 
 if TYPE_CHECKING:
     from policies.documents import Document
-    from swarmsec.services.apply_policy import PlannedChange
+    from swarmsec.services.access.apply_policy import PlannedChange
     from swarmsec.services.records import PolicyRecord
 
 KINDS = ["RotationPolicy", "SecretAccessPolicy", "TrustPolicy"]
@@ -48,7 +48,7 @@ def apply(context: click.Context, files: Sequence[Path], dry_run: bool) -> None:
       swarmsec policy apply --dry-run policies.yaml
       swarmsec policy apply policies.yaml
     """
-    from swarmsec.services.apply_policy import apply_policies, plan_policies
+    from swarmsec.services.access.apply_policy import apply_policies, plan_policies
 
     documents = read_documents(files)
     with opened_home(context) as home:
@@ -100,7 +100,7 @@ def list_command(context: click.Context) -> None:
 
 def _listed(record: PolicyRecord) -> dict[str, object]:
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.apply_policy import digest_text
+    from swarmsec.services.access.apply_policy import digest_text
 
     return {
         "kind": record.kind,
@@ -127,7 +127,7 @@ def show(context: click.Context, kind: str, name: str, version: int | None, cano
       swarmsec policy show TrustPolicy default
       swarmsec policy show TrustPolicy default --canonical | sha256sum
     """
-    from swarmsec.services.apply_policy import find_policy, read_document
+    from swarmsec.services.access.apply_policy import find_policy, read_document
 
     with opened_home(context) as home:
         record = home.store.read(lambda transaction: find_policy(transaction, kind, name, version))

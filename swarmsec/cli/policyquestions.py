@@ -34,7 +34,7 @@ _from_files = click.option(
 
 
 def _documents(context: click.Context, files: Sequence[Path]) -> Sequence[Document]:
-    from swarmsec.services.apply_policy import active_documents
+    from swarmsec.services.access.apply_policy import active_documents
 
     verify_local(options_of(context))
     if files:

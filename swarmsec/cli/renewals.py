@@ -19,8 +19,8 @@ from swarmsec.cli.durations import DURATION
 from swarmsec.cli.frame import options_of, print_json, say
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.filekinds import FileKind
-    from swarmsec.wiring.renewing import Renewal
+    from swarmsec.wiring.nodes.filekinds import FileKind
+    from swarmsec.wiring.nodes.renewing import Renewal
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MIN_EVERY: Final = timedelta(seconds=1)
@@ -57,10 +57,10 @@ def renew_or_keep_renewed(
 
     Raises:
         UsageProblem: ``every`` is less than a second, or the address is none.
-        SwarmsecError: as ``wiring.renewing.renew``.
+        SwarmsecError: as ``wiring.nodes.renewing.renew``.
     """
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring import renewing
+    from swarmsec.wiring.nodes import renewing
 
     if every < MIN_EVERY:
         raise UsageProblem(f"expected --every of at least 1s, got {int(every.total_seconds())}s")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from swarmsec.docker.engine import EngineApi
     from swarmsec.reports.difference import FormerReport, Move
     from swarmsec.reports.model import Report
-    from swarmsec.wiring.home import Home
-    from swarmsec.wiring.reporting import Wanted
+    from swarmsec.wiring.homes.home import Home
+    from swarmsec.wiring.reports.reporting import Wanted
 
 FORMATS: Final = ("text", "json", "html", "markdown", "sarif", "junit", "prometheus")
 SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
@@ -115,7 +115,7 @@ def _wanted(profile: str) -> Wanted:
     from policies.controls import load_catalogue, load_profile
     from swarmsec.cli.secretinput import read_bounded
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.reporting import Wanted
+    from swarmsec.wiring.reports.reporting import Wanted
 
     catalogue = load_catalogue(bundled("controls.yaml"))
     if profile in catalogue.profiles:
@@ -175,7 +175,7 @@ def _manager(home: Home, docker: str | None) -> tuple[EngineApi, str]:
 
 def _made(home: Home, wanted: Wanted, manager: tuple[EngineApi, str] | None) -> Report:
     from swarmsec.cli.progress import progress
-    from swarmsec.wiring.reporting import PATHS, make_report
+    from swarmsec.wiring.reports.reporting import PATHS, make_report
 
     api, where = manager or (None, "")
     with progress("reading", len(PATHS) + 1) as advance:
@@ -204,8 +204,8 @@ def _rendered(made: Report, chosen: str) -> bytes:
 def _record(home: Home, made: Report, data: bytes, more: dict[str, str]) -> None:
     import hashlib
 
-    from swarmsec.services.report_facts import record_report
-    from swarmsec.wiring.reporting import evidence_of
+    from swarmsec.services.reports.report_facts import record_report
+    from swarmsec.wiring.reports.reporting import evidence_of
 
     digest, evidence = hashlib.sha256(data).hexdigest(), {**evidence_of(made), **more}
     home.store.write(

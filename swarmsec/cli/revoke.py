@@ -48,8 +48,8 @@ def revoke(context: click.Context, target: str, reason: str, comment: str) -> No
       swarmsec ca revoke registry-1 --reason superseded
     """
     from ca.revocation_entries import parse_reason
-    from swarmsec.services.follow_rotation import note_revoked
-    from swarmsec.services.revoke_certificates import revoke_certificates
+    from swarmsec.services.ca.revoke_certificates import revoke_certificates
+    from swarmsec.services.rotation.follow_rotation import note_revoked
 
     why = parse_reason(reason)
 

@@ -19,11 +19,11 @@ from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
     from swarmsec.keys.signers import SealedKeys
-    from swarmsec.services.rotate_authority import LeftOut
-    from swarmsec.services.rotation_records import RotationRecord
-    from swarmsec.services.rotation_status import RotationStatus
-    from swarmsec.wiring.home import Home
-    from swarmsec.wiring.nextroots import WantedRoot
+    from swarmsec.services.rotation.rotate_authority import LeftOut
+    from swarmsec.services.rotation.rotation_records import RotationRecord
+    from swarmsec.services.rotation.rotation_status import RotationStatus
+    from swarmsec.wiring.ca.nextroots import WantedRoot
+    from swarmsec.wiring.homes.home import Home
 
 _NAMED: Final = 5
 
@@ -126,8 +126,8 @@ def _verify_no_docker(docker: str | None, tls: Path | None) -> None:
 
 def _begin(home: Home, keys: SealedKeys, wanted: WantedRoot, *, begins: bool) -> tuple[RotationRecord, bool]:
     from swarmsec.errors import NotFound
-    from swarmsec.wiring.nextroots import LIKE_THE_PRESENT
-    from swarmsec.wiring.rootrotation import begin
+    from swarmsec.wiring.ca.nextroots import LIKE_THE_PRESENT
+    from swarmsec.wiring.ca.rootrotation import begin
 
     if not begins:
         record = home.store.read(lambda transaction: transaction.rotations.newest())
@@ -143,15 +143,15 @@ def _begin(home: Home, keys: SealedKeys, wanted: WantedRoot, *, begins: bool) ->
 
 
 def _abort(home: Home, keys: SealedKeys) -> tuple[RotationRecord, bool]:
-    from swarmsec.services.rotate_authority import abort_rotation
+    from swarmsec.services.rotation.rotate_authority import abort_rotation
 
     record = home.store.write(lambda transaction: abort_rotation(transaction, keys, local_requester()))
     return record, True
 
 
 def _leave_out(home: Home, nodes: Sequence[str]) -> LeftOut:
-    from swarmsec.services.renew_node import records_of, role_word
-    from swarmsec.services.rotate_authority import finish_without
+    from swarmsec.services.nodes.renew_node import records_of, role_word
+    from swarmsec.services.rotation.rotate_authority import finish_without
 
     left = home.store.write(lambda transaction: finish_without(transaction, frozenset(nodes), local_requester()))
     for node in left.nodes:
@@ -166,7 +166,7 @@ def _leave_out(home: Home, nodes: Sequence[str]) -> LeftOut:
 def _wait(
     home: Home, keys: SealedKeys, record: RotationRecord, *, detach: bool, timeout: timedelta | None
 ) -> RotationStatus:
-    from swarmsec.wiring.rootrotation import Watch, carry_on, watch
+    from swarmsec.wiring.ca.rootrotation import Watch, carry_on, watch
 
     if detach:
         return carry_on(home, keys, local_requester(), record)
@@ -177,7 +177,7 @@ def _wait(
 
 def _others(home: Home, status: RotationStatus) -> Sequence[str]:
     """Who holds a certificate of the root that goes, and has to be given another by hand."""
-    from swarmsec.services.rotation_status import left_behind
+    from swarmsec.services.rotation.rotation_status import left_behind
 
     if status.record.phase == "aborted":
         return ()

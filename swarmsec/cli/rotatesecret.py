@@ -15,8 +15,8 @@ from swarmsec.cli.progress import report_tasks
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.wiring.home import Home
-    from swarmsec.wiring.secretrotation import Rotating, Validate
+    from swarmsec.wiring.homes.home import Home
+    from swarmsec.wiring.secrets.secretrotation import Rotating, Validate
 
 
 @click.command()
@@ -110,7 +110,7 @@ def rotate(
 
 
 def _validate(command: str | None) -> Validate | None:
-    from swarmsec.wiring.validating import parse_command, validate_value
+    from swarmsec.wiring.secrets.validating import parse_command, validate_value
 
     return None if command is None else partial(validate_value, parse_command(command))
 
@@ -118,7 +118,7 @@ def _validate(command: str | None) -> Validate | None:
 def _rotating(context: click.Context, home: Home, docker: str | None, timeout: timedelta, driver: str) -> Rotating:
     from swarmsec.docker.engine import EngineApi
     from swarmsec.docker.service_engine import DockerServices
-    from swarmsec.wiring.secretrotation import Rotating
+    from swarmsec.wiring.secrets.secretrotation import Rotating
     from swarmsec.wiring.swarm.opening import find_home_endpoint
 
     endpoint = find_home_endpoint(home, docker)

@@ -15,7 +15,7 @@ from swarmsec.cli.frame import opened_home, options_of
 from swarmsec.cli.tables import is_terminal, print_cells
 
 if TYPE_CHECKING:
-    from swarmsec.services.read_log import LogEntry
+    from swarmsec.services.log.read_log import LogEntry
 
 _COLUMNS: Final = ("TIME", "OUTCOME", "SECRET", "VERSION", "SERVICE", "NODE", "TASK", "REASON")
 _WIDTHS: Final = (20, 8, 20, 7, 16, 12, 12, 0)
@@ -43,7 +43,7 @@ def events(context: click.Context, name: str, since: str, limit: int | None, fol
     """
     from swarmsec.audit.actions import Action
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.read_log import LogQuestion, parse_since
+    from swarmsec.services.log.read_log import LogQuestion, parse_since
 
     with opened_home(context) as home:
         question = LogQuestion(

@@ -11,8 +11,8 @@ import click
 from swarmsec.cli.frame import opened_home, options_of, print_json, print_json_items
 
 if TYPE_CHECKING:
-    from swarmsec.services.secret_ages import SecretAge
-    from swarmsec.wiring.home import Home
+    from swarmsec.services.secrets.secret_ages import SecretAge
+    from swarmsec.wiring.homes.home import Home
 
 
 @click.command("list")
@@ -41,7 +41,7 @@ def list_command(context: click.Context, prefix: str, overdue: bool) -> None:
 
 
 def _each(home: Home, prefix: str, *, old_ones: bool) -> Iterator[SecretAge]:
-    from swarmsec.services.secret_ages import page_of_ages
+    from swarmsec.services.secrets.secret_ages import page_of_ages
 
     after = ""
     while page := home.store.read(partial(page_of_ages, prefix=prefix, after=after, old_ones=old_ones)):
@@ -72,8 +72,8 @@ def show(context: click.Context, name: str) -> None:
     from swarmsec.plaintext import plain_text
     from swarmsec.secretstore.labels import load_labels
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.kept_secrets import find_secret
-    from swarmsec.services.secret_ages import age_of
+    from swarmsec.services.secrets.kept_secrets import find_secret
+    from swarmsec.services.secrets.secret_ages import age_of
 
     checked = SecretName.parse(name)
     with opened_home(context) as home:
@@ -106,7 +106,7 @@ def versions(context: click.Context, name: str) -> None:
     from swarmsec.cli.tables import print_table
     from swarmsec.clock import rfc3339_seconds
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.kept_secrets import describe_version, find_secret
+    from swarmsec.services.secrets.kept_secrets import describe_version, find_secret
 
     checked = SecretName.parse(name)
     with opened_home(context) as home:
@@ -130,8 +130,8 @@ def versions(context: click.Context, name: str) -> None:
 
 
 def _document(item: SecretAge) -> dict[str, object]:
-    from swarmsec.services.kept_secrets import describe_secret
-    from swarmsec.services.secret_ages import describe_age
+    from swarmsec.services.secrets.kept_secrets import describe_secret
+    from swarmsec.services.secrets.secret_ages import describe_age
 
     return {**describe_secret(item.kept), **describe_age(item)}
 

@@ -17,9 +17,9 @@ from swarmsec.cli.secretlists import list_command, show, versions
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.kept_secrets import KeptSecret
     from swarmsec.services.ports import Transaction
-    from swarmsec.wiring.home import Home
+    from swarmsec.services.secrets.kept_secrets import KeptSecret
+    from swarmsec.wiring.homes.home import Home
 
 _FILE = click.option(
     "--file",
@@ -82,7 +82,7 @@ def create(
     from swarmsec.secretstore.labels import parse_labels
     from swarmsec.secretstore.names import SecretName
     from swarmsec.secretstore.versions import verify_max_versions
-    from swarmsec.services.keep_secrets import NewSecret, create_secret
+    from swarmsec.services.secrets.keep_secrets import NewSecret, create_secret
 
     checked, texts = SecretName.parse(name), parse_labels(labels)
     verify_max_versions(max_versions)
@@ -122,7 +122,7 @@ def put(
     """
     from swarmsec.cli.secretvalues import read_value
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.keep_secrets import put_secret
+    from swarmsec.services.secrets.keep_secrets import put_secret
 
     checked = SecretName.parse(name)
     value = read_value(file, generate=generate, length=length)
@@ -157,7 +157,7 @@ def delete(context: click.Context, name: str, versions: tuple[int, ...]) -> None
     Examples:
       swarmsec secrets delete team/app/db --version 2
     """
-    from swarmsec.services.keep_secrets import delete_versions
+    from swarmsec.services.secrets.keep_secrets import delete_versions
 
     _report(context, _changed(context, name, delete_versions, versions), f"{name} withdrawn")
 
@@ -168,7 +168,7 @@ def delete(context: click.Context, name: str, versions: tuple[int, ...]) -> None
 @click.pass_context
 def undelete(context: click.Context, name: str, versions: tuple[int, ...]) -> None:
     """Bring withdrawn versions back, the current one by default."""
-    from swarmsec.services.keep_secrets import undelete_versions
+    from swarmsec.services.secrets.keep_secrets import undelete_versions
 
     _report(context, _changed(context, name, undelete_versions, versions), f"{name} brought back")
 
@@ -187,7 +187,7 @@ def destroy(context: click.Context, name: str, versions: tuple[int, ...], yes: b
     Examples:
       swarmsec secrets destroy team/app/db --version 1
     """
-    from swarmsec.services.keep_secrets import destroy_versions
+    from swarmsec.services.secrets.keep_secrets import destroy_versions
 
     what = f"version {', '.join(map(str, versions))}" if versions else "every version"
     if not yes and sys.stdin.isatty():
@@ -208,7 +208,7 @@ def reveal(context: click.Context, name: str, version: int | None, reason: str) 
     secrets).
     """
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.reveal_secret import reveal_secret
+    from swarmsec.services.secrets.reveal_secret import reveal_secret
 
     checked = SecretName.parse(name)
     with opened_home(context) as home:
@@ -267,7 +267,7 @@ def _forget_erased(home: Home) -> None:
 
 
 def _report(context: click.Context, kept: KeptSecret, text: str) -> None:
-    from swarmsec.services.kept_secrets import describe_secret
+    from swarmsec.services.secrets.kept_secrets import describe_secret
 
     if options_of(context).json:
         document: dict[str, Any] = describe_secret(kept)

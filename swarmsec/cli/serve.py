@@ -38,8 +38,8 @@ def serve(context: click.Context, listen: str | None, names: tuple[str, ...], re
     import uvloop
 
     from swarmsec.server.logs import write_logs_to
+    from swarmsec.wiring.process.undumpable import forbid_dumps, swap_finding
     from swarmsec.wiring.serving.session import Listening, Session
-    from swarmsec.wiring.undumpable import forbid_dumps, swap_finding
 
     forbid_dumps()
     finding = swap_finding()

@@ -15,7 +15,7 @@ from swarmsec.cli.swarmoptions import confirm, docker_options, show_findings, ta
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.convergence import Held
+    from swarmsec.services.swarm.convergence import Held
     from swarmsec.wiring.swarm.adopting import Preflight
 
 
@@ -46,7 +46,7 @@ def adopt(
       swarmsec swarm adopt --url https://ca.example.internal:8443 --docker tcp://m1:2376 --yes
     """
     from swarmsec.errors import UsageProblem
-    from swarmsec.services.swarm_rotation_records import verify_no_swarm_rotation
+    from swarmsec.services.swarm.swarm_rotation_records import verify_no_swarm_rotation
     from swarmsec.wiring.swarm.adopting import Adoption
     from swarmsec.wiring.swarm.opening import open_swarm
     from swarmsec.wiring.swarm.signing_endpoint import SigningUrl

@@ -13,7 +13,7 @@ from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
     from swarmsec.keys.signers import SealedKeys
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 _show = click.option("--show-key", is_flag=True, help="Print the unlock key; that it was shown is logged.")
 
@@ -93,7 +93,7 @@ def unlock(context: click.Context, docker: str | None, docker_tls: Path | None) 
 
 
 def _tell(context: click.Context, home: Home, keys: SealedKeys, members: dict[str, object], *, show_key: bool) -> None:
-    from swarmsec.services.lock_swarm import reveal_unlock_key
+    from swarmsec.services.swarm.lock_swarm import reveal_unlock_key
 
     text = ""
     if show_key:

@@ -38,7 +38,7 @@ def evict(
     """
     from swarmsec.clock import rfc3339_seconds
     from swarmsec.plaintext import plain_text
-    from swarmsec.services.swarm_link import require_link
+    from swarmsec.services.swarm.swarm_link import require_link
     from swarmsec.wiring.swarm.evicting import evict as evict_node
     from swarmsec.wiring.swarm.opening import open_swarm
 

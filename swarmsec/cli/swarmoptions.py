@@ -13,8 +13,8 @@ from swarmsec.cli.frame import say
 from swarmsec.cli.streams import in_colour
 
 if TYPE_CHECKING:
-    from swarmsec.services.preflight import Finding
-    from swarmsec.services.swarm_records import SwarmNode
+    from swarmsec.services.swarm.preflight import Finding
+    from swarmsec.services.swarm.swarm_records import SwarmNode
     from swarmsec.wiring.swarm.watching import RotationWatcher
 
 Command = TypeVar("Command", bound=Callable[..., Any])

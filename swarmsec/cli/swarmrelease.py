@@ -34,7 +34,7 @@ def release(
     Example:
       swarmsec swarm release --dry-run
     """
-    from swarmsec.services.swarm_rotation_records import verify_no_swarm_rotation
+    from swarmsec.services.swarm.swarm_rotation_records import verify_no_swarm_rotation
     from swarmsec.wiring.swarm.opening import open_swarm
     from swarmsec.wiring.swarm.releasing import Releasing, look_at_release
 

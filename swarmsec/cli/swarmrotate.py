@@ -15,10 +15,10 @@ from swarmsec.cli.swarmoptions import talking_watcher
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.convergence import Held
     from swarmsec.services.ports import Transaction
-    from swarmsec.wiring.home import Home
-    from swarmsec.wiring.nextroots import WantedRoot
+    from swarmsec.services.swarm.convergence import Held
+    from swarmsec.wiring.ca.nextroots import WantedRoot
+    from swarmsec.wiring.homes.home import Home
     from swarmsec.wiring.swarm.rotating import SwarmRotation
     from swarmsec.wiring.swarm.watching import StillMoving
 
@@ -38,8 +38,8 @@ PARTS: Final = {"out": "first move", "between": "between the moves", "in": "seco
 
 def leads_a_swarm(transaction: Transaction) -> bool:
     """Whether a rotation of this home's root is one of a Swarm's as well."""
-    from swarmsec.services.swarm_link import load_link
-    from swarmsec.services.swarm_rotation_records import load_swarm_rotation
+    from swarmsec.services.swarm.swarm_link import load_link
+    from swarmsec.services.swarm.swarm_rotation_records import load_swarm_rotation
 
     link = load_link(transaction)
     return load_swarm_rotation(transaction) is not None or (link is not None and link.state.is_ours)
@@ -62,7 +62,7 @@ class SwarmRotationOptions:
 def rotate_with_swarm(context: click.Context, home: Home, options: SwarmRotationOptions) -> None:
     """Show the plan and do it."""
     from swarmsec.errors import NotFound
-    from swarmsec.services.swarm_rotation_records import load_swarm_rotation
+    from swarmsec.services.swarm.swarm_rotation_records import load_swarm_rotation
     from swarmsec.wiring.swarm.watching import StillMoving
 
     if (options.follow or options.abort) and home.store.read(load_swarm_rotation) is None:
@@ -81,7 +81,7 @@ def rotate_with_swarm(context: click.Context, home: Home, options: SwarmRotation
 
 
 def _work(context: click.Context, home: Home, options: SwarmRotationOptions) -> SwarmRotation:
-    from swarmsec.wiring.nextroots import LIKE_THE_PRESENT
+    from swarmsec.wiring.ca.nextroots import LIKE_THE_PRESENT
     from swarmsec.wiring.swarm.rotating import SwarmRotation
 
     return SwarmRotation(
@@ -97,7 +97,7 @@ def _work(context: click.Context, home: Home, options: SwarmRotationOptions) -> 
 
 
 def _tell_moving(context: click.Context, home: Home, moving: StillMoving) -> None:
-    from swarmsec.services.rotate_swarm_root import active_root, part_under_way
+    from swarmsec.services.swarm.rotate_swarm_root import active_root, part_under_way
 
     root, part = home.store.read(active_root), home.store.read(part_under_way)
     if options_of(context).json:
@@ -110,7 +110,7 @@ def _tell_moving(context: click.Context, home: Home, moving: StillMoving) -> Non
 
 def _tell_done(context: click.Context, home: Home, held: Sequence[Held]) -> None:
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.rotate_swarm_root import active_root
+    from swarmsec.services.swarm.rotate_swarm_root import active_root
 
     root = home.store.read(active_root)
     if options_of(context).json:

@@ -13,8 +13,8 @@ from swarmsec.cli.swarmoptions import docker_options
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.swarm_status import NodeStatus, SwarmStatus
-    from swarmsec.wiring.home import Home
+    from swarmsec.services.swarm.swarm_status import NodeStatus, SwarmStatus
+    from swarmsec.wiring.homes.home import Home
     from swarmsec.wiring.swarm.controlling import ControlAccess
 
 

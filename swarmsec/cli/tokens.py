@@ -27,7 +27,7 @@ def token() -> None:
 
 def _standing(context: click.Context, role_word: str, *, rotate: bool) -> None:
     from ca.identity import NodeRole
-    from swarmsec.services.standing_tokens import reveal_standing_token, rotate_standing_token
+    from swarmsec.services.nodes.standing_tokens import reveal_standing_token, rotate_standing_token
 
     role = NodeRole.WORKER if role_word == "worker" else NodeRole.MANAGER
     with opened_home(context) as home:
@@ -75,9 +75,9 @@ def create(context: click.Context, role: str, ttl: timedelta, uses: int, node_na
       swarmsec ca token create --role driver --node-name m1
     """
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.authority import load_authority
-    from swarmsec.services.limited_tokens import TokenRole, WantedToken, create_limited_token
-    from swarmsec.wiring.authority import lifetime_of
+    from swarmsec.services.ca.authority import load_authority
+    from swarmsec.services.nodes.limited_tokens import TokenRole, WantedToken, create_limited_token
+    from swarmsec.wiring.ca.authority import lifetime_of
 
     wanted = WantedToken(role=TokenRole(role), ttl=ttl, uses=uses, node_name=node_name)
     with opened_home(context) as home:
@@ -102,7 +102,7 @@ def create(context: click.Context, role: str, ttl: timedelta, uses: int, node_na
 def list_command(context: click.Context) -> None:
     """List the tokens with limits; the tokens themselves are not kept."""
     from swarmsec.cli.tables import print_table
-    from swarmsec.services.limited_tokens import list_limited_tokens
+    from swarmsec.services.nodes.limited_tokens import list_limited_tokens
 
     with opened_home(context) as home:
         found = home.store.read(list_limited_tokens)
@@ -131,7 +131,7 @@ def list_command(context: click.Context) -> None:
 @click.pass_context
 def revoke(context: click.Context, token_id: str, reason: str) -> None:
     """End a token with limits; a standing one is replaced with --rotate."""
-    from swarmsec.services.limited_tokens import revoke_limited_token
+    from swarmsec.services.nodes.limited_tokens import revoke_limited_token
 
     with opened_home(context) as home:
         home.store.write(

@@ -20,7 +20,7 @@ from swarmsec.cli.trusttokens import token
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
-    from swarmsec.services.trust_status import TrustStatus
+    from swarmsec.services.trust.trust_status import TrustStatus
 
 
 @click.group()
@@ -73,7 +73,7 @@ def init(
       swarmsec --home ./authority trust init --yes
     """
     from swarmsec.errors import UsageProblem
-    from swarmsec.services.init_trust import init_trust
+    from swarmsec.services.trust.init_trust import init_trust
 
     if is_embedded == bool(key_files):
         raise UsageProblem(
@@ -97,7 +97,7 @@ def init(
 @click.pass_context
 def status(context: click.Context) -> None:
     """Show who may sign what, until when it holds, and what waits for signatures."""
-    from swarmsec.services.trust_status import pending_members, trust_status
+    from swarmsec.services.trust.trust_status import pending_members, trust_status
 
     with opened_trust(context) as home, home.store.reading() as transaction:
         found = trust_status(transaction)

@@ -41,7 +41,7 @@ def add(context: click.Context, repository: str, key_files: tuple[Path, ...], th
       swarmsec trust delegate add registry.example/shop/pay --key release.pub
     """
     from notary.roles import parse_repository
-    from swarmsec.services.delegate_repository import Delegation, add_delegation
+    from swarmsec.services.trust.delegate_repository import Delegation, add_delegation
 
     wanted = Delegation(
         repository=parse_repository(repository), outside_keys=root_keys_of(key_files), threshold=threshold
@@ -58,7 +58,7 @@ def add(context: click.Context, repository: str, key_files: tuple[Path, ...], th
 def remove(context: click.Context, repository: str) -> None:
     """Let a repository be signed no longer; what was signed for it counts no more."""
     from notary.roles import parse_repository
-    from swarmsec.services.delegate_repository import remove_delegation
+    from swarmsec.services.trust.delegate_repository import remove_delegation
 
     name = parse_repository(repository)
     with opened_trust(context) as home:

@@ -25,7 +25,7 @@ def export(context: click.Context, output: Path, ttl: timedelta) -> None:
     Examples:
       swarmsec trust export -o bundle.json --ttl 2d
     """
-    from swarmsec.services.export_trust import export_trust
+    from swarmsec.services.trust.export_trust import export_trust
 
     with opened_trust(context) as home:
         keys = keys_of(context, home)

@@ -13,8 +13,8 @@ from swarmsec.cli.frame import options_of, print_json, say
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
-    from swarmsec.services.publish_trust import Published
-    from swarmsec.services.trust_records import PendingChange
+    from swarmsec.services.trust.publish_trust import Published
+    from swarmsec.services.trust.trust_records import PendingChange
 
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
@@ -34,7 +34,7 @@ def root_keys_of(files: Sequence[Path]) -> list[Key]:
 
 def report_outcome(context: click.Context, outcome: Published | PendingChange, *, done: str) -> None:
     """Show what was published, or what waits."""
-    from swarmsec.services.trust_records import PendingChange
+    from swarmsec.services.trust.trust_records import PendingChange
 
     if options_of(context).json:
         print_json(outcome_members(outcome))
@@ -47,7 +47,7 @@ def report_outcome(context: click.Context, outcome: Published | PendingChange, *
 
 def outcome_members(outcome: Published | PendingChange) -> dict[str, object]:
     """An outcome as ``--json`` shows it."""
-    from swarmsec.services.trust_records import PendingChange
+    from swarmsec.services.trust.trust_records import PendingChange
 
     if isinstance(outcome, PendingChange):
         return {"published": False, "change": outcome.change_id, "summary": outcome.summary}

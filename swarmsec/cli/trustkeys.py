@@ -30,7 +30,7 @@ def key() -> None:
 @click.pass_context
 def create(context: click.Context, file: Path, plain: bool) -> None:
     """Make a signer's key in FILE (mode 0600), and its public half in FILE.pub; no home is needed."""
-    from swarmsec.wiring.outsidesigners import create_key_file, public_path
+    from swarmsec.wiring.trust.outsidesigners import create_key_file, public_path
 
     passphrase = None if plain else ask_passphrase(context, "new passphrase for the key file")
     made = create_key_file(file, passphrase)
@@ -46,7 +46,7 @@ def create(context: click.Context, file: Path, plain: bool) -> None:
 @click.pass_context
 def show(context: click.Context, source: str) -> None:
     """Print the id of a public key (PEM), or the public key of one in a PKCS#11 token."""
-    from swarmsec.wiring.outsidesigners import public_pem, signer_of_token
+    from swarmsec.wiring.trust.outsidesigners import public_pem, signer_of_token
 
     if source.startswith("pkcs11:"):
         with signer_of_token(source) as signer:
@@ -74,11 +74,11 @@ def rotate(context: click.Context, role: str, added: tuple[Path, ...], removed: 
     """
     from notary.roles import REVOCATIONS, SNAPSHOT, TIMESTAMP, parse_repository
     from swarmsec.errors import UsageProblem
-    from swarmsec.services.delegate_repository import rotate_repository_keys, rotate_revocations_key
     from swarmsec.services.ports import Transaction
-    from swarmsec.services.publish_trust import Published
-    from swarmsec.services.rotate_root import rotate_online_key
-    from swarmsec.services.trust_records import PendingChange
+    from swarmsec.services.trust.delegate_repository import rotate_repository_keys, rotate_revocations_key
+    from swarmsec.services.trust.publish_trust import Published
+    from swarmsec.services.trust.rotate_root import rotate_online_key
+    from swarmsec.services.trust.trust_records import PendingChange
 
     keys_added = root_keys_of(added)
     is_own = role in {REVOCATIONS, SNAPSHOT, TIMESTAMP}
@@ -122,7 +122,7 @@ def export(context: click.Context, output: Path) -> None:
     """
     from notary.reference import Digest
     from notary.roles import ROOT
-    from swarmsec.services.trust_state import current_file, verify_initialised
+    from swarmsec.services.trust.trust_state import current_file, verify_initialised
 
     with opened_trust(context) as home, home.store.reading() as transaction:
         verify_initialised(transaction)
@@ -148,7 +148,7 @@ def rotate_root_command(context: click.Context, key_files: tuple[Path, ...], thr
 
     Without --key new keys are made in this home. The present signers must sign the change as well as the new ones.
     """
-    from swarmsec.services.rotate_root import rotate_root
+    from swarmsec.services.trust.rotate_root import rotate_root
 
     root_keys = root_keys_of(key_files)
     with opened_trust(context) as home:

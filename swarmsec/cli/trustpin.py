@@ -35,9 +35,9 @@ def pin(context: click.Context, /, root: str, **chosen: Any) -> None:
     """
     from notary.reference import Digest
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.places import trust_directory
-    from swarmsec.wiring.trustpins import Pin, read_root, save_pin
-    from swarmsec.wiring.trustsessions import TrustOptions, pin_by_digest, read_authorities
+    from swarmsec.wiring.homes.places import trust_directory
+    from swarmsec.wiring.trust.trustpins import Pin, read_root, save_pin
+    from swarmsec.wiring.trust.trustsessions import TrustOptions, pin_by_digest, read_authorities
 
     url = chosen["url"] or options_of(context).server
     options = TrustOptions(url=url, authority=chosen["authority"], insecure=tuple(chosen["insecure"]))

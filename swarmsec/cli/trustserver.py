@@ -12,7 +12,7 @@ from swarmsec.cli.frame import options_of
 
 if TYPE_CHECKING:
     from swarmsec.secretbytes import SecretBytes
-    from swarmsec.wiring.trustclient import Peer
+    from swarmsec.wiring.trust.trustclient import Peer
 
 TOKEN_VARIABLE: Final = "SWARMSEC_TOKEN"  # noqa: S105  # the name of a variable
 _MAX_FILE: Final = 65_536
@@ -26,9 +26,9 @@ def peer_of(context: click.Context, authority: Path | None) -> Peer:
     """
     from swarmsec.cli.secretinput import read_bounded
     from swarmsec.errors import UsageProblem
-    from swarmsec.wiring.authorityclient import parse_server
-    from swarmsec.wiring.logclient import LogClient
-    from swarmsec.wiring.trustclient import Peer
+    from swarmsec.wiring.log.logclient import LogClient
+    from swarmsec.wiring.nodes.authorityclient import parse_server
+    from swarmsec.wiring.trust.trustclient import Peer
 
     options = options_of(context)
     base = parse_server(options.server or "")

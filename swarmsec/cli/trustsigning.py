@@ -16,7 +16,7 @@ from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
     from notary.changefiles import ChangeFile, SignaturesFile
-    from swarmsec.wiring.outsidesigners import OutsideSigner
+    from swarmsec.wiring.trust.outsidesigners import OutsideSigner
 
 
 @click.command()
@@ -33,8 +33,8 @@ def pending(context: click.Context, output: Path | None, change_id: str | None, 
       swarmsec trust pending -o change.json
     """
     from swarmsec.errors import UsageProblem
-    from swarmsec.services.pending_changes import change_file, drop_change
-    from swarmsec.services.trust_status import pending_members
+    from swarmsec.services.trust.pending_changes import change_file, drop_change
+    from swarmsec.services.trust.trust_status import pending_members
 
     if drop is not None and (output is not None or change_id is not None):
         raise UsageProblem("expected --drop alone")
@@ -64,7 +64,7 @@ def _show_pending(
 
 def _remote_pending(context: click.Context, change_id: str | None) -> tuple[list[dict[str, Any]], list[ChangeFile]]:
     from swarmsec.cli.trustserver import peer_of
-    from swarmsec.wiring.trustclient import pending_remotely
+    from swarmsec.wiring.trust.trustclient import pending_remotely
 
     listed, files = pending_remotely(peer_of(context, None))
     chosen = [(item, file) for item, file in zip(listed, files, strict=True) if change_id in {None, file.change_id}]
@@ -115,8 +115,8 @@ def sign(context: click.Context, file: Path | None, key: str | None, output: Pat
 
 def _bring(context: click.Context, signatures: SignaturesFile) -> None:
     from swarmsec.cli.trustserver import peer_of
-    from swarmsec.services.pending_changes import add_signatures
-    from swarmsec.wiring.trustclient import bring_remotely
+    from swarmsec.services.trust.pending_changes import add_signatures
+    from swarmsec.wiring.trust.trustclient import bring_remotely
 
     if options_of(context).server is not None:
         is_done = bring_remotely(peer_of(context, None), signatures)
@@ -133,7 +133,7 @@ def _bring(context: click.Context, signatures: SignaturesFile) -> None:
 
 
 def _waiting(context: click.Context) -> ChangeFile:
-    from swarmsec.services.pending_changes import change_file
+    from swarmsec.services.trust.pending_changes import change_file
 
     if options_of(context).server is not None:
         return _one(_remote_pending(context, None)[1])
@@ -152,7 +152,7 @@ def _one(files: list[ChangeFile]) -> ChangeFile:
 
 
 def _signed(context: click.Context, change: ChangeFile, key: str, yes: bool) -> SignaturesFile:
-    from swarmsec.wiring.outsidesigners import sign_change
+    from swarmsec.wiring.trust.outsidesigners import sign_change
 
     for line in describe(change):
         say(line)
@@ -188,7 +188,7 @@ def _contents(body: Any) -> Iterator[str]:
 @contextmanager
 def _opened_key(context: click.Context, key: str) -> Iterator[OutsideSigner]:
     from swarmsec.cli.secretinput import read_private_file
-    from swarmsec.wiring.outsidesigners import MAX_KEY_FILE, signer_of_file, signer_of_token
+    from swarmsec.wiring.trust.outsidesigners import MAX_KEY_FILE, signer_of_file, signer_of_token
 
     if key.startswith("pkcs11:"):
         with signer_of_token(key) as signer:

@@ -32,7 +32,7 @@ def create(context: click.Context, repository: str, ttl: timedelta) -> None:
     """
     from notary.roles import parse_repository
     from swarmsec.clock import rfc3339_seconds
-    from swarmsec.services.ci_tokens import create_ci_token
+    from swarmsec.services.trust.ci_tokens import create_ci_token
 
     name = parse_repository(repository)
     with opened_home(context) as home:

@@ -10,12 +10,12 @@ from swarmsec.cli.frame import ask_passphrase, home_path, options_of, say
 
 if TYPE_CHECKING:
     from swarmsec.keys.signers import SealedKeys
-    from swarmsec.wiring.home import Home
+    from swarmsec.wiring.homes.home import Home
 
 
 def keys_of(context: click.Context, home: Home) -> SealedKeys:
     """Open a home's keys: by its key file, from a server that is unlocked, or by asking for the passphrase."""
-    from swarmsec.wiring.unlocking import root_of_running_server
+    from swarmsec.wiring.homes.unlocking import root_of_running_server
 
     return home.keys(lambda prompt: ask_passphrase(context, prompt), lambda: root_of_running_server(home.path))
 
@@ -29,7 +29,7 @@ def unlock(context: click.Context) -> None:
     Example:
       swarmsec --home ./authority unlock
     """
-    from swarmsec.wiring.unlocking import unlock_running_server
+    from swarmsec.wiring.homes.unlocking import unlock_running_server
 
     unlock_running_server(home_path(options_of(context)), ask_passphrase(context, "passphrase of this home"))
     say("unlocked")

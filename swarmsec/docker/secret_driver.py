@@ -17,7 +17,7 @@ from notary.errors import InvalidMetadata
 from notary.strictjson import parse_strict
 from swarmsec.errors import UsageProblem
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.delivery_records import SecretRequest
+from swarmsec.services.secrets.delivery_records import SecretRequest
 
 ACTIVATE_PATH: Final = "/Plugin.Activate"
 SECRET_PATH: Final = "/SecretProvider.GetSecret"  # noqa: S105  # a path

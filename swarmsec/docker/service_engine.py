@@ -19,14 +19,14 @@ from swarmsec.docker.swarm_engine import again_if_changed
 from swarmsec.docker.swarm_objects import members_of, parse_node, required_text
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.service_records import DockerSecret, ServiceState, TaskState
+from swarmsec.services.secrets.service_records import DockerSecret, ServiceState, TaskState
 
 _OBJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", re.ASCII)
 ChangeService = Callable[[ServiceState, dict[str, Any]], dict[str, Any]]
 
 
 class DockerServices:
-    """Answers the ports of ``services.delivery_ports``.
+    """Answers the ports of ``services.secrets.delivery_ports``.
 
     Args:
         api: the engine.

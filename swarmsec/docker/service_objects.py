@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from swarmsec.docker.swarm_objects import members_of, object_version, required_text, sub_members, text_of
 from swarmsec.errors import SwarmsecError, Unavailable
-from swarmsec.services.service_records import DockerSecret, SecretReference, ServiceState, TaskState
+from swarmsec.services.secrets.service_records import DockerSecret, SecretReference, ServiceState, TaskState
 
 T = TypeVar("T")
 

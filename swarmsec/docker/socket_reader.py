@@ -20,8 +20,8 @@ import msgspec
 from swarmsec.docker.service_objects import parse_each, parse_service, parse_task
 from swarmsec.docker.swarm_objects import parse_node
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
-from swarmsec.services.delivery_ports import AnswerTooLong
-from swarmsec.services.service_records import ServiceState, TaskState
+from swarmsec.services.secrets.delivery_ports import AnswerTooLong
+from swarmsec.services.secrets.service_records import ServiceState, TaskState
 
 API: Final = "/v1.41"
 """Of Docker Engine 20.10; newer ones answer it too, and everything that a check reads is in it."""
@@ -30,7 +30,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 
 
 class SocketReader:
-    """Answers the port ``services.delivery_ports.TaskReader`` over one kept connection; one thread's own.
+    """Answers the port ``services.secrets.delivery_ports.TaskReader`` over one kept connection; one thread's own.
 
     Args:
         path: of the engine's socket.

@@ -15,8 +15,8 @@ from swarmsec.docker.engine import EngineApi
 from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, parse_swarm
 from swarmsec.errors import Changed, Unavailable
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.swarm_ports import ChangeSpec, Spec
-from swarmsec.services.swarm_records import EngineInfo, SwarmNode, SwarmState
+from swarmsec.services.swarm.swarm_ports import ChangeSpec, Spec
+from swarmsec.services.swarm.swarm_records import EngineInfo, SwarmNode, SwarmState
 
 TRIES: Final = 2
 UNLOCK_SECONDS: Final = 6.0
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class DockerSwarm:
-    """Answers the port ``services.swarm_ports.SwarmEngine`` and ``SwarmLock``.
+    """Answers the port ``services.swarm.swarm_ports.SwarmEngine`` and ``SwarmLock``.
 
     Args:
         api: the engine.

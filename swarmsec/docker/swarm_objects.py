@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from swarmsec.errors import Unavailable
-from swarmsec.services.swarm_records import EngineInfo, ExternalCa, IssuerName, SwarmNode, SwarmState
+from swarmsec.services.swarm.swarm_records import EngineInfo, ExternalCa, IssuerName, SwarmNode, SwarmState
 
 _FRACTION: Final = re.compile(r"(\.\d{6})\d*")
 _EMPTY: Final[Mapping[str, Any]] = {}

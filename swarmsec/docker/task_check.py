@@ -12,17 +12,17 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from swarmsec.errors import NotFound, SwarmsecError, UsageProblem
-from swarmsec.services.deliver_secret import checked_labels
-from swarmsec.services.delivery_ports import AnswerTooLong, TaskReader
-from swarmsec.services.delivery_records import CheckedTask, SecretRequest
-from swarmsec.services.service_records import ServiceState, TaskState
+from swarmsec.services.secrets.deliver_secret import checked_labels
+from swarmsec.services.secrets.delivery_ports import AnswerTooLong, TaskReader
+from swarmsec.services.secrets.delivery_records import CheckedTask, SecretRequest
+from swarmsec.services.secrets.service_records import ServiceState, TaskState
 
 T = TypeVar("T")
 MAX_HOSTNAMES: Final = 10_000
 
 
 class ManagerTaskChecker:
-    """Answers the port ``services.delivery_ports.TaskChecker``.
+    """Answers the port ``services.secrets.delivery_ports.TaskChecker``.
 
     A node's host name is asked once: it is what the node calls itself, and no check hangs on its being the newest.
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.keys.recovery import RecoveryKey
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.backup_archive import BackupDamaged
+from swarmsec.services.homes.backup_archive import BackupDamaged
 
 MAGIC: Final = b"age-encryption.org/v1\n"
 MAX_LINE_BYTES: Final = 4 << 20

@@ -12,7 +12,7 @@ from swarmsec.registry.client import Pulled, RegistryClient
 
 if TYPE_CHECKING:
     from notary.images import PlatformEntry
-    from swarmsec.services.trust_ports import FoundManifest
+    from swarmsec.services.trust.trust_ports import FoundManifest
 
 
 class Resolver:
@@ -32,7 +32,7 @@ class Resolver:
             NotTrusted: the bytes are not what they must be, or not of the digest that the reference names.
             NoSuchImage, Denied, NotFound, UsageProblem, Unavailable: as the client and the layout say.
         """
-        from swarmsec.services.trust_ports import FoundManifest  # who only verifies shall not pay for it
+        from swarmsec.services.trust.trust_ports import FoundManifest  # who only verifies shall not pay for it
 
         pulled = self.pull(reference)
         manifest = pulled.manifest

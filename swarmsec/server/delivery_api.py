@@ -24,8 +24,8 @@ from swarmsec.http import Caller, Request, Response, Route
 from swarmsec.server.errors import is_defect
 from swarmsec.server.logs import log_defect
 from swarmsec.server.node_api import operation, parse_body, wrong_member
-from swarmsec.services.deliver_secret import DeliveryDenied
-from swarmsec.services.delivery_records import (
+from swarmsec.services.secrets.deliver_secret import DeliveryDenied
+from swarmsec.services.secrets.delivery_records import (
     MAX_TOGETHER,
     MAX_TOGETHER_BYTES,
     CheckedTask,
@@ -44,7 +44,7 @@ class _Model(BaseModel):
 
 
 class RequestBody(_Model):
-    """What the engine asked for (``services.delivery_records.SecretRequest``)."""
+    """What the engine asked for (``services.secrets.delivery_records.SecretRequest``)."""
 
     secret_name: str = Field(max_length=_MAX_TEXT)
     secret_labels: dict[str, str]
@@ -58,7 +58,7 @@ class RequestBody(_Model):
 
 
 class TaskBody(_Model):
-    """What the manager says of the task (``services.delivery_records.CheckedTask``)."""
+    """What the manager says of the task (``services.secrets.delivery_records.CheckedTask``)."""
 
     task_id: str = Field(max_length=64)
     service_id: str = Field(max_length=64)

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from swarmsec.errors import Unavailable, UsageProblem
-from swarmsec.services.delivery_records import DELIVERED, RefusalKind
+from swarmsec.services.secrets.delivery_records import DELIVERED, RefusalKind
 
 DURATIONS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.45, 0.5, 1.0)
 """Bucket bounds in seconds; a request is answered or refused within the last but one."""

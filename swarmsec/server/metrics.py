@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from swarmsec.http import Request, Response, Route
-from swarmsec.services.delivery_records import DELIVERED, RefusalKind
+from swarmsec.services.secrets.delivery_records import DELIVERED, RefusalKind
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bucket bounds in seconds."""

@@ -31,13 +31,13 @@ from swarmsec.services.records import (
 if TYPE_CHECKING:
     # Whoever names a port needs none of the records behind the others, and all of them take a while to import.
     from ca.issuing import Signer
-    from swarmsec.services.delivery_records import Attachment
-    from swarmsec.services.node_records import HeldNode
-    from swarmsec.services.rotation_ports import RotationRecords
-    from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
-    from swarmsec.services.secret_rotation_records import Rotation
-    from swarmsec.services.swarm_ports import EvictionRecords
-    from swarmsec.services.trust_ports import TrustStore
+    from swarmsec.services.nodes.node_records import HeldNode
+    from swarmsec.services.rotation.rotation_ports import RotationRecords
+    from swarmsec.services.secrets.delivery_records import Attachment
+    from swarmsec.services.secrets.secret_records import SecretRecord, SecretVersionRecord
+    from swarmsec.services.secrets.secret_rotation_records import Rotation
+    from swarmsec.services.swarm.swarm_ports import EvictionRecords
+    from swarmsec.services.trust.trust_ports import TrustStore
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ class AuthorityRecord:
     """DER."""
     key_name: str
     state: str
-    """A word of ``services.rotation_records.RootState``."""
+    """A word of ``services.rotation.rotation_records.RootState``."""
     created: int
 
 
@@ -69,7 +69,7 @@ class LimitedToken:
     fingerprint: bytes = field(repr=False)
     """HMAC-SHA256 of the token under a sealed key, 32 bytes."""
     role: str
-    """What it is for: a word of ``services.limited_tokens.TokenRole``."""
+    """What it is for: a word of ``services.nodes.limited_tokens.TokenRole``."""
     node_name: str
     """The only node that it is for; empty for any."""
     state: str

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Table, text
 from swarmsec.audit.chain import ChainState, StoredEntry, verify_chain, verify_entry
 from swarmsec.audit.errors import EntryInvalid
 from swarmsec.clock import SystemClock
-from swarmsec.services.check_checkpoints import CheckedCheckpoint, Claim, collect_claims, verify_claim
-from swarmsec.services.prune_records import SETTING, Pruned, summary_hash
+from swarmsec.services.log.check_checkpoints import CheckedCheckpoint, Claim, collect_claims, verify_claim
+from swarmsec.services.log.prune_records import SETTING, Pruned, summary_hash
 from swarmsec.storage import rows
 from swarmsec.storage.errors import StoreCorrupt
 from swarmsec.storage.log import read_entries

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, Text, func, select
 
-from swarmsec.services.backup_archive import ColumnKind, TableShape, encode_row
+from swarmsec.services.homes.backup_archive import ColumnKind, TableShape, encode_row
 from swarmsec.storage.rows import verified
 from swarmsec.storage.tables import metadata
 

@@ -1,11 +1,11 @@
-"""What agents said of their hosts, over its tables; implements the port of ``services.host_ports``."""
+"""What agents said of their hosts, over its tables; implements the port of ``services.reports.host_ports``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from swarmsec.services.host_ports import KeptHost
+from swarmsec.services.reports.host_ports import KeptHost
 from swarmsec.storage.hosttables import host_contacts, host_reports
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, column, func, insert, inspect, select, table
 from sqlalchemy.exc import DataError, IntegrityError
 
 from swarmsec.errors import AlreadyExists
-from swarmsec.services.backup_archive import BackupDamaged, Header, TableShape, Value, parse_row
+from swarmsec.services.homes.backup_archive import BackupDamaged, Header, TableShape, Value, parse_row
 from swarmsec.storage.schema import KNOWN, migrate, read_revisions
 from swarmsec.storage.tables import audit_entries
 

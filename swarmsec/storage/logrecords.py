@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, func, select
 
 from swarmsec.audit.proofs import MAX_SIZE
-from swarmsec.services.log_records import CheckpointRow, WitnessRow
-from swarmsec.services.prune_records import RowDigests
+from swarmsec.services.log.log_records import CheckpointRow, WitnessRow
+from swarmsec.services.log.prune_records import RowDigests
 from swarmsec.storage.log import read_head
 from swarmsec.storage.logtables import audit_checkpoints, audit_witnesses
 from swarmsec.storage.logtree import LogTree
@@ -35,7 +35,7 @@ _FROM_NEWEST: Final = (
 
 
 class Checkpoints:
-    """Implements ``services.log_ports.CheckpointRecords``."""
+    """Implements ``services.log.log_ports.CheckpointRecords``."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -79,7 +79,7 @@ class Checkpoints:
 
 
 class Witnesses:
-    """Implements ``services.log_ports.WitnessRecords``."""
+    """Implements ``services.log.log_ports.WitnessRecords``."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -99,7 +99,7 @@ class Witnesses:
 
 
 class PrunedRows:
-    """Implements ``services.prune_log.PrunedRows``."""
+    """Implements ``services.log.prune_log.PrunedRows``."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -110,7 +110,7 @@ class PrunedRows:
 
 
 class Tree:
-    """Implements ``services.log_ports.LogTrees``."""
+    """Implements ``services.log.log_ports.LogTrees``."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction

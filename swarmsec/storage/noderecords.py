@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from swarmsec.errors import NotFound
-from swarmsec.services.node_records import HeldNode, HeldState
+from swarmsec.services.nodes.node_records import HeldNode, HeldState
 from swarmsec.storage import tables
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from swarmsec.services.prune_records import RowDigests
+from swarmsec.services.log.prune_records import RowDigests
 from swarmsec.storage.insertbuffer import InsertBuffer
 from swarmsec.storage.logtables import audit_pruned_rows
 from swarmsec.storage.rows import select_rows

@@ -1,4 +1,4 @@
-"""Root rotations over tables: ``services.rotation_ports.RotationRecords``."""
+"""Root rotations over tables: ``services.rotation.rotation_ports.RotationRecords``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from swarmsec.errors import NotFound
-from swarmsec.services.rotation_records import CrossCertificate, RetiredList, RotationNode, RotationRecord
+from swarmsec.services.rotation.rotation_records import CrossCertificate, RetiredList, RotationNode, RotationRecord
 from swarmsec.storage import rotationtables as tables
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Table, and_, exists, false, or_
 
 from swarmsec.secretstore.versions import NONE
-from swarmsec.services.delivery_records import Attachment
-from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
-from swarmsec.services.secret_rotation_records import Rotation, RotationStage, format_services, load_services
+from swarmsec.services.secrets.delivery_records import Attachment
+from swarmsec.services.secrets.secret_records import SecretRecord, SecretVersionRecord
+from swarmsec.services.secrets.secret_rotation_records import Rotation, RotationStage, format_services, load_services
 from swarmsec.storage import tables
 from swarmsec.storage.rows import Row, select_rows
 

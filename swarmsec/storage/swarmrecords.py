@@ -10,7 +10,7 @@ from swarmsec.storage.rows import Row
 from swarmsec.storage.swarmtables import swarm_evictions
 
 if TYPE_CHECKING:
-    from swarmsec.services.swarm_records import Eviction
+    from swarmsec.services.swarm.swarm_records import Eviction
     from swarmsec.storage.transaction import Transaction
 
 
@@ -38,6 +38,6 @@ class Evictions:
 
 def _eviction(row: Row) -> Eviction:
     # Beside it lies everything that is known of a Swarm; few homes have an eviction.
-    from swarmsec.services.swarm_records import Eviction
+    from swarmsec.services.swarm.swarm_records import Eviction
 
     return Eviction(**{field: row[field] for field in Eviction.__slots__})

@@ -1,4 +1,4 @@
-"""The trust services' records over tables; each class implements its namesake in ``services.trust_ports``."""
+"""The trust services' records over tables; each class implements its namesake in ``services.trust.trust_ports``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from swarmsec.services.trust_records import PendingChange, TrustKey, TrustRole
+from swarmsec.services.trust.trust_records import PendingChange, TrustKey, TrustRole
 from swarmsec.storage import trusttables as tables
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from ca.profiles import Profile
 from ca.requests import parse_root_request, parse_signing_request
 from ca.revocation_entries import Reason, parse_reason
 from swarmsec.errors import UsageProblem
-from swarmsec.services.issue_certificate import parse_certificate_request
-from swarmsec.wiring.importing import parse_imported_root
+from swarmsec.services.ca.issue_certificate import parse_certificate_request
+from swarmsec.wiring.ca.importing import parse_imported_root
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import NODE_SIGNER, REQUEST_DER, REQUEST_PEM, ROOT_PEM, ROOT_SIGNER, text_of
 
@@ -65,7 +65,7 @@ TARGETS = (
         run=_order,
         seeds=(b"registry\nregistry.example.internal\n10.0.0.1", b"\nlocalhost\n::1"),
         allowed=(UsageProblem, CaError),
-        covers=("swarmsec.services.issue_certificate.parse_certificate_request",),
+        covers=("swarmsec.services.ca.issue_certificate.parse_certificate_request",),
         words=(b"swarm-manager", b"swarm-ca", b"localhost", b"\n", b".", b"*."),
     ),
     Target(
@@ -73,7 +73,7 @@ TARGETS = (
         run=_imported,
         seeds=(ROOT_PEM + b"\n--\n" + _KEY_PEM, ROOT_PEM + b"\n--\n" + _OTHER_KEY_PEM),
         allowed=(UsageProblem, CaError),
-        covers=("swarmsec.wiring.importing.parse_imported_root",),
+        covers=("swarmsec.wiring.ca.importing.parse_imported_root",),
         words=(b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"\n--\n"),
     ),
 )

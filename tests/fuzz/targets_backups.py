@@ -9,8 +9,8 @@ from swarmsec.keys.backupfile import read_backup, write_backup
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.keys.recovery import RecoveryKey, parse_recovery_key
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.back_up import parse_plan
-from swarmsec.services.backup_archive import (
+from swarmsec.services.homes.back_up import parse_plan
+from swarmsec.services.homes.backup_archive import (
     BackupDamaged,
     ColumnKind,
     Header,
@@ -140,7 +140,7 @@ TARGETS = (
         run=_header,
         seeds=(_BACKUP_LINES[0],),
         allowed=(BackupDamaged,),
-        covers=("swarmsec.services.backup_archive.parse_header",),
+        covers=("swarmsec.services.homes.backup_archive.parse_header",),
         words=(*JSON_WORDS, b'["a","text"]', b'"rows":0'),
         secrets=(SECRET_HEX,),
     ),
@@ -153,7 +153,7 @@ TARGETS = (
             b"[" * 100_000,
         ),
         allowed=(IntegrityFailure,),
-        covers=("swarmsec.services.back_up.parse_plan",),
+        covers=("swarmsec.services.homes.back_up.parse_plan",),
         words=JSON_WORDS,
     ),
     Target(
@@ -165,7 +165,7 @@ TARGETS = (
             '["values",["a",1,"é"]]'.encode(),
         ),
         allowed=(BackupDamaged,),
-        covers=("swarmsec.services.backup_archive.parse_row",),
+        covers=("swarmsec.services.homes.backup_archive.parse_row",),
         words=JSON_WORDS,
     ),
 )

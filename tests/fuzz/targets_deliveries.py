@@ -6,8 +6,8 @@ import json
 
 from swarmsec.errors import Unavailable, UsageProblem
 from swarmsec.server.delivery_api import parse_deliveries
-from swarmsec.services.delivery_records import MAX_TOGETHER, HandedOver
-from swarmsec.wiring.deliveryanswers import error_message, parse_answers
+from swarmsec.services.secrets.delivery_records import MAX_TOGETHER, HandedOver
+from swarmsec.wiring.secrets.deliveryanswers import error_message, parse_answers
 from tests.fuzz.engine import CheckFailed, Target
 
 _ASKED = {
@@ -88,7 +88,7 @@ TARGETS = (
             b'{"answers":[{"undecided":"the store is locked"},{"value":"","entry":true}]}',
         ),
         allowed=(Unavailable,),
-        covers=("swarmsec.wiring.deliveryanswers.parse_answers",),
+        covers=("swarmsec.wiring.secrets.deliveryanswers.parse_answers",),
         words=(*_WORDS, b'"value":', b'"refused":', b'"kind":"late"', b'"entry":-1', b"="),
     ),
     Target(
@@ -96,7 +96,7 @@ TARGETS = (
         run=_error_message,
         seeds=(b'{"error":{"code":"invalid","message":"m","hint":"h"}}', b'{"error":{"message":7,"hint":null}}'),
         allowed=(),
-        covers=("swarmsec.wiring.deliveryanswers.error_message",),
+        covers=("swarmsec.wiring.secrets.deliveryanswers.error_message",),
         words=(*_WORDS, b'"error":', b'"message":"\\u001b"'),
     ),
 )

@@ -19,8 +19,8 @@ from swarmsec.docker.swarm_control import ControlDoor
 from swarmsec.docker.swarm_objects import parse_info, parse_node, parse_nodes, parse_swarm
 from swarmsec.errors import Denied, Unavailable, UsageProblem
 from swarmsec.server.driver_metrics import parse_loopback
-from swarmsec.services.service_records import TaskState
-from swarmsec.services.told_certificates import match_certificate
+from swarmsec.services.secrets.service_records import TaskState
+from swarmsec.services.swarm.told_certificates import match_certificate
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import PASSWORD, REQUEST_PEM, ROOT_PEM, text_of

@@ -20,8 +20,8 @@ from swarmsec.registry.challenges import parse_challenge, parse_token
 from swarmsec.registry.credentials import parse_docker_config, parse_helper_answer
 from swarmsec.registry.hosts import parse_url
 from swarmsec.registry.layout import parse_layout_index
-from swarmsec.services.judge_image import Forgetful
-from swarmsec.wiring.trustpins import parse_pin
+from swarmsec.services.trust.judge_image import Forgetful
+from swarmsec.wiring.trust.trustpins import parse_pin
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import PASSWORD, text_of
 from tests.peers.trust_workshop import Workshop
@@ -248,7 +248,7 @@ TARGETS: tuple[Target, ...] = (
         run=parse_pin,
         seeds=(_PIN,),
         allowed=(UsageProblem,),
-        covers=("swarmsec.wiring.trustpins.parse_pin",),
+        covers=("swarmsec.wiring.trust.trustpins.parse_pin",),
         words=_JSON_WORDS,
     ),
     Target(

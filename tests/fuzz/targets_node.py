@@ -24,12 +24,12 @@ from swarmsec.cli.root import root
 from swarmsec.errors import Denied, NotFound, SwarmsecError, Unavailable, UsageProblem
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.read_log import parse_action, parse_since
-from swarmsec.wiring import answers, authorityclient, enrolment, renewing
-from swarmsec.wiring.filekinds import NODE_FILES
-from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, NEXT_CERTIFICATE, ROOTS, open_node_files
+from swarmsec.services.log.read_log import parse_action, parse_since
+from swarmsec.wiring.homes.unlocking import SOCKET_NAME, root_of_running_server, unlock_running_server
+from swarmsec.wiring.nodes import answers, authorityclient, enrolment, renewing
+from swarmsec.wiring.nodes.filekinds import NODE_FILES
+from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, KEY, NEXT_CERTIFICATE, ROOTS, open_node_files
 from swarmsec.wiring.serving.session import Listening
-from swarmsec.wiring.unlocking import SOCKET_NAME, root_of_running_server, unlock_running_server
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import LEAF_PEM, NODE, NODE_SIGNER, PASSWORD, ROOT_PEM, ROOT_SIGNER, SECRET, signed, text_of
 from tests.fuzz.targets_ca import DER_WORDS, LEAF_TBS, PEM_WORDS, TOKEN
@@ -226,7 +226,7 @@ TARGETS = (
         run=_answered_bundle,
         seeds=(ROOT_PEM, ROOT_PEM + ROOT_PEM, LEAF_PEM),
         allowed=(Denied,),
-        covers=("swarmsec.wiring.renewing.renew",),
+        covers=("swarmsec.wiring.nodes.renewing.renew",),
         words=PEM_WORDS,
     ),
     Target(
@@ -234,7 +234,7 @@ TARGETS = (
         run=_node_files,
         seeds=tuple(bytes([number]) + content for number, content in enumerate([*_FILES.values(), LEAF_PEM])),
         allowed=(NotFound, UsageProblem, Unavailable),
-        covers=("swarmsec.wiring.nodefiles.open_node_files",),
+        covers=("swarmsec.wiring.nodes.nodefiles.open_node_files",),
         words=(*PEM_WORDS, b"kek-version: 1\n"),
         is_slow=True,
     ),
@@ -243,7 +243,7 @@ TARGETS = (
         run=_window,
         seeds=(f"{_KEPT_FOR} 500000\n".encode(), f"{_KEPT_FOR} 1000000\n".encode()),
         allowed=(),
-        covers=("swarmsec.wiring.renewing.renew",),
+        covers=("swarmsec.wiring.nodes.renewing.renew",),
         words=(b" ", b"-", b"999999"),
         is_slow=True,
     ),
@@ -252,7 +252,7 @@ TARGETS = (
         run=_server_url,
         seeds=(b"https://ca.example.internal:8443", b"https://[2001:db8::1]/", b"https://a:%b@b" % PASSWORD.encode()),
         allowed=(UsageProblem, InvalidRequest),
-        covers=("swarmsec.wiring.authorityclient.parse_server",),
+        covers=("swarmsec.wiring.nodes.authorityclient.parse_server",),
         words=(b"https://", b"http://", b"@", b":", b"[", b"]", b"?", b"#", b"%", b"\t", b":0"),
     ),
     Target(
@@ -260,7 +260,7 @@ TARGETS = (
         run=_answer,
         seeds=(_OK + _ANSWER, _FORBIDDEN + _REFUSAL),
         allowed=(*_REFUSALS,),
-        covers=("swarmsec.wiring.enrolment.join",),
+        covers=("swarmsec.wiring.nodes.enrolment.join",),
         words=(*_JSON_WORDS, *PEM_WORDS),
         secrets=(SECRET,),
     ),
@@ -273,7 +273,7 @@ TARGETS = (
             LEAF_TBS.replace(b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x06\x08\x2b\x81\x04\x00\x20\x00\x00\x20"),
         ),
         allowed=(Denied,),
-        covers=("swarmsec.wiring.enrolment.join",),
+        covers=("swarmsec.wiring.nodes.enrolment.join",),
         words=DER_WORDS,
     ),
     Target(
@@ -296,7 +296,7 @@ TARGETS = (
         run=_since,
         seeds=(b"7d", b"90m", b"2026-01-31T12:00:00Z", b"2026-01-31", b"2026-W05", b"20260131T120000+0100"),
         allowed=(UsageProblem,),
-        covers=("swarmsec.services.read_log.parse_since",),
+        covers=("swarmsec.services.log.read_log.parse_since",),
         words=(b"0001-01-01", b"9999-12-31", b"+23:59", b"w", b":60", b",5"),
     ),
     Target(
@@ -304,7 +304,7 @@ TARGETS = (
         run=_action,
         seeds=(b"ca.issue", b"ca"),
         allowed=(UsageProblem,),
-        covers=("swarmsec.services.read_log.parse_action",),
+        covers=("swarmsec.services.log.read_log.parse_action",),
     ),
     Target(
         name="arguments",
@@ -326,7 +326,7 @@ TARGETS = (
         run=_unlock_answer,
         seeds=(_framed(b"ok"), _framed(b"no it does not fit"), _framed(b"no \x1b[2J")),
         allowed=(WrongUnlock, Unavailable),
-        covers=("swarmsec.wiring.unlocking.unlock_running_server",),
+        covers=("swarmsec.wiring.homes.unlocking.unlock_running_server",),
         words=(b"no ", b"ok", b"\x00\x00\x00\x00"),
         secrets=(PASSWORD,),
         is_slow=True,
@@ -336,7 +336,7 @@ TARGETS = (
         run=_root_answer,
         seeds=(_framed(b"root " + bytes(32)), _framed(b"no locked"), _framed(b"root short")),
         allowed=(Unavailable,),
-        covers=("swarmsec.wiring.unlocking.root_of_running_server",),
+        covers=("swarmsec.wiring.homes.unlocking.root_of_running_server",),
         words=(b"root ", b"no "),
         is_slow=True,
     ),

@@ -22,8 +22,8 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.addresses import is_loopback, parse_peer, site_of
 from swarmsec.server.node_api import CheckAnswer, JoinAnswer, JoinBody, build_node_routes, parse_body
 from swarmsec.server.targets import parse_target
-from swarmsec.services.manage_access import parse_identity_name, parse_identity_role
-from swarmsec.wiring.unlocking import SOCKET_NAME, UnlockSocket
+from swarmsec.services.access.manage_access import parse_identity_name, parse_identity_role
+from swarmsec.wiring.homes.unlocking import SOCKET_NAME, UnlockSocket
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import CLUSTER, NODE, PASSWORD, REQUEST_PEM, ROOT_PEM, SECRET, text_of
 from tests.fuzz.targets_ca import TOKEN
@@ -263,7 +263,7 @@ TARGETS = (
         run=_identity_role,
         seeds=(b"operator", b"signer:registry.example/shop/api", b"agent:worker-1", b"signer:./\xd9"),
         allowed=(UsageProblem,),
-        covers=("swarmsec.services.manage_access.parse_identity_role",),
+        covers=("swarmsec.services.access.manage_access.parse_identity_role",),
         words=(b":", b"node", b"anonymous", b"swarm-manager", b"driver", b"*"),
     ),
     Target(
@@ -271,7 +271,7 @@ TARGETS = (
         run=_identity_name,
         seeds=(b"alice", b"shop-ci.example", b"alice@example.com"),
         allowed=(UsageProblem,),
-        covers=("swarmsec.services.manage_access.parse_identity_name",),
+        covers=("swarmsec.services.access.manage_access.parse_identity_name",),
     ),
     Target(
         name="peer-address",
@@ -290,7 +290,7 @@ TARGETS = (
             _LENGTH.pack(2**32 - 1) + b"root",
         ),
         allowed=(),
-        covers=("swarmsec.wiring.unlocking.UnlockSocket",),
+        covers=("swarmsec.wiring.homes.unlocking.UnlockSocket",),
         words=(b"unlock ", b"root"),
         is_slow=True,
     ),

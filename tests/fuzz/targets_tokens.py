@@ -8,8 +8,8 @@ from pathlib import Path
 from swarmsec.errors import IntegrityFailure, UsageProblem
 from swarmsec.keys.tokenaccess import MAX_PIN_BYTES, read_pin
 from swarmsec.keys.tokenuri import parse_token_uri
+from swarmsec.services.ca.token_roots import ACTION, parse_plan
 from swarmsec.services.records import Intent
-from swarmsec.services.token_roots import ACTION, parse_plan
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import text_of
 
@@ -82,7 +82,7 @@ TARGETS = (
         run=_plan,
         seeds=(b'{"key_name":"pkcs11:token=a;object=b"}', b'{"key_name":1}', b"[" * 100_000),
         allowed=(IntegrityFailure,),
-        covers=("swarmsec.services.token_roots.parse_plan",),
+        covers=("swarmsec.services.ca.token_roots.parse_plan",),
         words=(b'"key_name"', b"{", b"}", b":", b","),
     ),
 )

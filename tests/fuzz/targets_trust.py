@@ -18,7 +18,7 @@ from notary.signing import Quorum, parse_document
 from notary.strictjson import canonical, encode_json, parse_strict
 from notary.trustkeys import key_of_spki, material_of, parse_key, parse_public_key
 from swarmsec.errors import UsageProblem
-from swarmsec.services.oidc_tokens import issuer_of_token, parse_issuers
+from swarmsec.services.trust.oidc_tokens import issuer_of_token, parse_issuers
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import text_of
 
@@ -146,7 +146,7 @@ TARGETS: tuple[Target, ...] = (
         run=_issuers,
         seeds=(_ISSUERS,),
         allowed=(UsageProblem,),
-        covers=("swarmsec.services.oidc_tokens.parse_issuers",),
+        covers=("swarmsec.services.trust.oidc_tokens.parse_issuers",),
         words=(*_JSON_WORDS, b"*", b"**"),
     ),
     Target(
@@ -154,7 +154,7 @@ TARGETS: tuple[Target, ...] = (
         run=_token_issuer,
         seeds=(b"eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJodHRwczovL2NpLmV4YW1wbGUifQ.AAAA",),
         allowed=(),
-        covers=("swarmsec.services.oidc_tokens.issuer_of_token",),
+        covers=("swarmsec.services.trust.oidc_tokens.issuer_of_token",),
         words=(b".", b"eyJ", b"=="),
     ),
     Target(

@@ -14,8 +14,8 @@ from swarmsec.audit.tiles import WIDTH
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.tables import audit_entries, metadata
 from swarmsec.storage.transaction import Transaction
-from swarmsec.wiring.home import Home
-from swarmsec.wiring.pruning import prune_log
+from swarmsec.wiring.homes.home import Home
+from swarmsec.wiring.log.pruning import prune_log
 from tests.integration.storecontract import event, put
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
 

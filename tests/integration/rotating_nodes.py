@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ca.identity import NodeRole
 from swarmsec.services.ports import Transaction
-from swarmsec.services.rotation_status import RotationStatus, rotation_status
-from swarmsec.wiring.nodefiles import CERTIFICATE, ROOTS, open_node_files
+from swarmsec.services.rotation.rotation_status import RotationStatus, rotation_status
+from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, ROOTS, open_node_files
 from tests.integration.serve_clients import SECONDS, Bearer
 from tests.integration.serve_world import PROGRAM, ServedHome
 from tests.peers.processes import ManagedProcess, wait_for

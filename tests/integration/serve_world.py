@@ -27,14 +27,14 @@ from swarmsec.clock import SystemClock
 from swarmsec.http import Role
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.authority import Authority, certificate_pem, issue_for_host, issue_for_node, load_authority
-from swarmsec.services.init_authority import init_authority
+from swarmsec.services.ca.authority import Authority, certificate_pem, issue_for_host, issue_for_node, load_authority
+from swarmsec.services.ca.init_authority import init_authority
+from swarmsec.services.nodes.standing_tokens import open_standing_token
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, KeyKind
-from swarmsec.services.standing_tokens import open_standing_token
-from swarmsec.wiring.authority import lifetime_of
-from swarmsec.wiring.creating import NewHome, create_home
-from swarmsec.wiring.home import Home, open_home
+from swarmsec.wiring.ca.authority import lifetime_of
+from swarmsec.wiring.homes.creating import NewHome, create_home
+from swarmsec.wiring.homes.home import Home, open_home
 from tests.integration.serve_clients import (
     SECONDS,
     Answer,

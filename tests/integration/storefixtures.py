@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarmsec.keys.recovery import RecoveryKey, parse_recovery_key
-from swarmsec.services.init_authority import init_authority
+from swarmsec.services.ca.init_authority import init_authority
 from swarmsec.services.records import KeyKind
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.checking import CheckReport, verify_store
 from swarmsec.storage.tables import sealed_records
-from swarmsec.wiring.creating import RECOVERY_RECIPIENT, NewHome, create_home
-from swarmsec.wiring.home import Home, open_home, refuse_to_ask
-from swarmsec.wiring.places import STATE_VARIABLE
+from swarmsec.wiring.homes.creating import RECOVERY_RECIPIENT, NewHome, create_home
+from swarmsec.wiring.homes.home import Home, open_home, refuse_to_ask
+from swarmsec.wiring.homes.places import STATE_VARIABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

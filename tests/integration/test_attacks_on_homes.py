@@ -16,7 +16,7 @@ import pytest
 from notary.bundles import parse_bundle, write_bundle
 from notary.roles import file_name
 from notary.signing import Document, own_document
-from swarmsec.wiring.home import Home, open_home, refuse_to_ask
+from swarmsec.wiring.homes.home import Home, open_home, refuse_to_ask
 from tests.integration.trust_world import manifest, sha256
 from tests.peers.hostile_http import HostileServer, Reply, hostile_server
 from tests.peers.trust_workshop import fresh_signer

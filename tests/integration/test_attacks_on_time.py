@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swarmsec.wiring import trustsessions
+from swarmsec.wiring.trust import trustsessions
 from tests.integration.trust_world import TrustWorld
 from tests.peers.hostile_http import Reply
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmsec.wiring.backups import backup_turn
+from swarmsec.wiring.homes.backups import backup_turn
 from tests.integration.commands import Commands, Ended
 from tests.integration.storefixtures import Place, make_home
 

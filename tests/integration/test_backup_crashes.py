@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from swarmsec.audit.entry import parse_entry
-from swarmsec.services.rotate_keys import LEASE, list_terms
+from swarmsec.services.homes.rotate_keys import LEASE, list_terms
 from swarmsec.storage.tables import audit_entries, leases
 from swarmsec.storage.transaction import Transaction
-from swarmsec.wiring.intents import resolve_intents
+from swarmsec.wiring.homes.intents import resolve_intents
 from tests.integration.commands import SWEPT_CALLS, Commands, Ended, Kill, kills
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
 

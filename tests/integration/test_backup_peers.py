@@ -19,7 +19,7 @@ from swarmsec.services.records import Intent
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.transaction import Transaction
-from swarmsec.wiring.intents import resolve_intents
+from swarmsec.wiring.homes.intents import resolve_intents
 from tests.integration.commands import Commands
 from tests.integration.storefixtures import Place, make_home, new_place, opened, verify_whole
 

@@ -21,7 +21,7 @@ from swarmsec.storage.errors import StoreUnwritable
 from swarmsec.storage.log import read_entries
 from swarmsec.storage.schema import HEADS, migrate
 from swarmsec.storage.store import Store
-from swarmsec.wiring.home import open_store
+from swarmsec.wiring.homes.home import open_store
 from tests.integration.commands import DURABLE_CALLS, SOAK, WRITING_CALLS, Commands, Kill, kills
 from tests.integration.fulldisk import fill, small_disk
 from tests.integration.storecontract import entries, put

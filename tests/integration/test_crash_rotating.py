@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.authority import Authority, issue_for_node, load_authority
-from swarmsec.services.follow_rotation import must_renew, note_call, note_issued, seen_of
+from swarmsec.services.ca.authority import Authority, issue_for_node, load_authority
+from swarmsec.services.nodes.renew_node import renew_node
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
-from swarmsec.services.renew_node import renew_node
+from swarmsec.services.rotation.follow_rotation import must_renew, note_call, note_issued, seen_of
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.tables import leases
-from swarmsec.wiring.authority import lifetime_of
+from swarmsec.wiring.ca.authority import lifetime_of
 from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.fulldisk import fill, small_disk
 from tests.integration.rotating_nodes import daemons, join, status_of, wait_ended, wait_roots

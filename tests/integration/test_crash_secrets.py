@@ -17,11 +17,11 @@ import pytest
 
 from swarmsec.audit.entry import parse_entry
 from swarmsec.secretstore.names import SecretName
-from swarmsec.services.attach_intents import unfinished_attempts
-from swarmsec.services.deliver_secret import version_label
-from swarmsec.services.kept_secrets import find_secret, open_version
+from swarmsec.services.secrets.attach_intents import unfinished_attempts
+from swarmsec.services.secrets.deliver_secret import version_label
+from swarmsec.services.secrets.kept_secrets import find_secret, open_version
 from swarmsec.storage.tables import audit_entries
-from swarmsec.wiring.home import Home
+from swarmsec.wiring.homes.home import Home
 from tests.integration.commands import DURABLE_CALLS, Commands, Ended, Kill, kills
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
 from tests.peers.service_manager import ServiceManager

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
 from tests.peers.oci_layouts import LayoutWriter
-from tests.unit.swarmsec.services.trustdesk import HomeFetcher
+from tests.unit.swarmsec.services.trust.trustdesk import HomeFetcher
 
 APP = "registry.example/team/app"
 

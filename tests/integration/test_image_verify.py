@@ -12,7 +12,8 @@ import pytest
 from tuf.api.metadata import TargetFile
 
 from notary.bundles import write_bundle
-from swarmsec.wiring import home, trustsessions
+from swarmsec.wiring.homes import home
+from swarmsec.wiring.trust import trustsessions
 from tests.integration.trust_world import TrustWorld, index, manifest, platforms_of, sha256
 from tests.peers.hostile_http import Reply
 from tests.peers.trust_workshop import Workshop, fresh_signer

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from swarmsec.services.rotate_keys import list_terms
+from swarmsec.services.homes.rotate_keys import list_terms
 from tests.integration.commands import Commands
 from tests.integration.storefixtures import make_home, opened, verify_whole
 

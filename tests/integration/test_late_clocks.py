@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.identity import NodeRole
 from swarmsec.errors import Denied, Unauthenticated
-from swarmsec.wiring.renewing import renew
+from swarmsec.wiring.nodes.renewing import renew
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from tests.integration.serve_world import ServedHome, ShiftedClock
 from tests.integration.test_serve_renewing import joined

@@ -18,8 +18,8 @@ import pytest
 
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
-from swarmsec.services.keep_secrets import NewSecret, create_secret
 from swarmsec.services.ports import Transaction
+from swarmsec.services.secrets.keep_secrets import NewSecret, create_secret
 from tests.integration.commands import SOAK
 from tests.peers.swarmsec_host import PROGRAM
 from tests.unit.swarmsec.homes import OPERATOR, make_home

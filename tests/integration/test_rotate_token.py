@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from swarmsec.audit.entry import parse_entry
 from swarmsec.storage.checking import verify_store
-from swarmsec.wiring.nodefiles import ROOTS
+from swarmsec.wiring.nodes.nodefiles import ROOTS
 from tests.integration.commands import DURABLE_CALLS, Commands, kills
 from tests.integration.rotating_nodes import ROTATE, chain_is_good, daemons, follow, join, status_of, wait_ended
 from tests.integration.serve_world import ServedHome

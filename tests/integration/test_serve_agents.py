@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import parse_entry
 from swarmsec.reports.host_report import MAX_REPORT_BYTES, digest_of, encode_host_report
-from swarmsec.services.keep_host_facts import host_facts, keep_host_facts
+from swarmsec.services.reports.keep_host_facts import host_facts, keep_host_facts
 from tests.integration.serve_world import ServedHome
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.reports.facts import HOST

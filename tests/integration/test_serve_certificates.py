@@ -14,10 +14,10 @@ from ca.identity import NodeRole
 from ca.profiles import Profile
 from swarmsec.errors import Changed
 from swarmsec.http import Role, RoleKind
-from swarmsec.services.authority import Authority, issue_for_host
+from swarmsec.services.ca.authority import Authority, issue_for_host
+from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.ports import Transaction
-from swarmsec.services.revoke_certificates import revoke_certificates
-from swarmsec.services.trust_swarm import distrust_swarm, trust_swarm
+from swarmsec.services.swarm.trust_swarm import distrust_swarm, trust_swarm
 from tests.integration.serve_clients import SECONDS, Bearer, ForeignSwarm, new_key, spki_of
 from tests.integration.serve_world import ServedHome, ShiftedClock
 from tests.peers.cfssl import DockerGeneration, build_node_csr, build_sign_request

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca.identity import NodeRole
 from ca.issuing import cross_sign, serial_from
 from ca.profiles import cross_validity
-from swarmsec.services.authority import load_authority
-from swarmsec.services.trust_swarm import trust_swarm
+from swarmsec.services.ca.authority import load_authority
+from swarmsec.services.swarm.trust_swarm import trust_swarm
 from tests.integration.rotating_nodes import ROTATE, bearer_of, follow, join, wait_phase
 from tests.integration.serve_clients import SECONDS, Bearer, ForeignSwarm, new_key
 from tests.integration.serve_world import ServedHome

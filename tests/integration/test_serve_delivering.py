@@ -18,10 +18,10 @@ import pytest
 from swarmsec.docker.secret_driver import parse_secret_request
 from swarmsec.errors import SwarmsecError, Unavailable
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.deliver_secret import DeliveryDenied
-from swarmsec.services.delivery_records import CheckedTask, RefusalKind, SecretRequest
-from swarmsec.wiring.driving import DriverParts, SecretDriver
-from swarmsec.wiring.remotedeciding import RemoteDecisions
+from swarmsec.services.secrets.deliver_secret import DeliveryDenied
+from swarmsec.services.secrets.delivery_records import CheckedTask, RefusalKind, SecretRequest
+from swarmsec.wiring.secrets.driving import DriverParts, SecretDriver
+from swarmsec.wiring.secrets.remotedeciding import RemoteDecisions
 from tests.integration.serve_world import ServedHome
 from tests.integration.test_serve_enrolling import enrol, run, token
 from tests.peers.processes import wait_for

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from swarmsec.services.enrolled_nodes import enrolled_nodes
+from swarmsec.services.nodes.enrolled_nodes import enrolled_nodes
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
-from swarmsec.wiring.filekinds import IDENTITY_FILES
-from swarmsec.wiring.nodefiles import open_node_files
+from swarmsec.wiring.nodes.filekinds import IDENTITY_FILES
+from swarmsec.wiring.nodes.nodefiles import open_node_files
 from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.serve_clients import Bearer, spki_of
 from tests.integration.serve_world import PROGRAM, ServedHome

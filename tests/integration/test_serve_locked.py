@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ca.identity import NodeRole
-from swarmsec.wiring.unlocking import SOCKET_NAME
+from swarmsec.wiring.homes.unlocking import SOCKET_NAME
 from tests.integration.serve_clients import SECONDS
 from tests.integration.serve_world import PASSPHRASE, ServedHome
 from tests.peers.processes import wait_for

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.authority import Authority, certificate_pem, issue_for_node
+from swarmsec.services.ca.authority import Authority, certificate_pem, issue_for_node
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
-from swarmsec.wiring.nodefiles import KEY, make_key, open_node_files, write_certificate, write_roots
+from swarmsec.wiring.nodes.nodefiles import KEY, make_key, open_node_files, write_certificate, write_roots
 from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.serve_clients import spki_of
 from tests.integration.serve_world import PROGRAM, ServedHome, ShiftedClock

@@ -13,8 +13,8 @@ import pytest
 from cryptography import x509
 
 from ca.identity import NodeRole
-from swarmsec.services.revoke_certificates import revoke_certificates
-from swarmsec.wiring.nodefiles import open_node_files
+from swarmsec.services.ca.revoke_certificates import revoke_certificates
+from swarmsec.wiring.nodes.nodefiles import open_node_files
 from tests.integration.commands import SWEPT_CALLS, Commands, kills
 from tests.integration.serve_clients import SECONDS, Bearer
 from tests.integration.serve_world import PROGRAM, ServedHome

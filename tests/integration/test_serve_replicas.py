@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ca.identity import NodeRole
-from swarmsec.services.revoke_certificates import revoke_certificates
+from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.storage.checking import verify_store
 from tests.integration.serve_clients import SECONDS
 from tests.integration.serve_world import ServedHome

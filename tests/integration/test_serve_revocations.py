@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from swarmsec.wiring.nodefiles import CERTIFICATE
+from swarmsec.wiring.nodes.nodefiles import CERTIFICATE
 from tests.integration.rotating_nodes import follow, join, openssl, status_of, wait_phase
 from tests.integration.serve_clients import SECONDS
 from tests.integration.serve_world import ServedHome

@@ -12,7 +12,7 @@ import yaml
 from ca.identity import NodeRole
 from policies.bundled_files import bundled
 from swarmsec.http import RoleKind
-from swarmsec.services.trust_swarm import trust_swarm
+from swarmsec.services.swarm.trust_swarm import trust_swarm
 from tests.integration.serve_clients import Bearer, ForeignSwarm
 from tests.integration.serve_world import ServedHome
 from tests.peers.namespaces import Site

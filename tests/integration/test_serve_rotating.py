@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.identity import NodeRole
 from swarmsec.storage.checking import verify_store
-from swarmsec.wiring.nodefiles import CERTIFICATE, ROOTS
+from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, ROOTS
 from tests.integration.rotating_nodes import (
     ROTATE,
     bearer_of,

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from notary.reference import Digest
-from swarmsec.services.ci_tokens import create_ci_token
-from swarmsec.services.delegate_repository import Delegation, add_delegation
-from swarmsec.services.init_trust import init_trust
 from swarmsec.services.ports import Transaction
+from swarmsec.services.trust.ci_tokens import create_ci_token
+from swarmsec.services.trust.delegate_repository import Delegation, add_delegation
+from swarmsec.services.trust.init_trust import init_trust
 from tests.integration.serve_clients import Answer, Bearer
 from tests.integration.serve_world import ServedHome
 from tests.unit.notary.signers import LocalSigner
 from tests.unit.swarmsec.homes import OPERATOR
-from tests.unit.swarmsec.services.trustdesk import APP, INDEX, OTHER
+from tests.unit.swarmsec.services.trust.trustdesk import APP, INDEX, OTHER
 
 THIRD = "registry.example/team/second"
 SECOND_SIGNER = LocalSigner.fresh()
@@ -140,7 +140,7 @@ def test_a_second_signer_sees_signs_and_publishes_what_waits(served: ServedHome)
     with served.opened() as (home, _):
         change = home.store.read(lambda transaction: transaction.trust.changes.get(listed["id"]))
     assert change is not None
-    from swarmsec.services.pending_changes import documents_of
+    from swarmsec.services.trust.pending_changes import documents_of
 
     (document,) = documents_of(change)
     brought = {

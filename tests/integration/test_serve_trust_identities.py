@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from notary.reference import Digest
-from swarmsec.services.delegate_repository import Delegation, add_delegations
-from swarmsec.services.init_trust import init_trust
 from swarmsec.services.ports import Transaction
+from swarmsec.services.trust.delegate_repository import Delegation, add_delegations
+from swarmsec.services.trust.init_trust import init_trust
 from tests.integration.serve_world import ServedHome
 from tests.integration.test_serve_trust import sign, signed
 from tests.unit.swarmsec.homes import OPERATOR
-from tests.unit.swarmsec.services.trustdesk import APP, OTHER
+from tests.unit.swarmsec.services.trust.trustdesk import APP, OTHER
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 RULES = {

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from notary.reference import Digest
-from swarmsec.services.init_trust import init_trust
 from swarmsec.services.ports import Transaction
-from swarmsec.services.sign_image import ensure_delegated, sign_image
+from swarmsec.services.trust.init_trust import init_trust
+from swarmsec.services.trust.sign_image import ensure_delegated, sign_image
 from tests.integration import stock_client
 from tests.integration.serve_world import ServedHome
 from tests.unit.swarmsec.homes import OPERATOR
-from tests.unit.swarmsec.services.trustdesk import APP, OTHER, named
+from tests.unit.swarmsec.services.trust.trustdesk import APP, OTHER, named
 
 
 @pytest.fixture

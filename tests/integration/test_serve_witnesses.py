@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ca.identity import NodeRole
-from swarmsec.services.witness_log import witnessed_sizes
+from swarmsec.services.log.witness_log import witnessed_sizes
 from tests.integration.serve_clients import SECONDS
 from tests.integration.serve_world import ServedHome
 from tests.peers import tlog_checker

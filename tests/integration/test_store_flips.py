@@ -28,7 +28,7 @@ from swarmsec.storage.rows import select_rows
 from swarmsec.storage.schema import read_revisions, verify_known
 from swarmsec.storage.store import Store
 from swarmsec.storage.tables import audit_entries, metadata
-from swarmsec.wiring.home import open_store
+from swarmsec.wiring.homes.home import open_store
 from tests.integration.byteflips import HEADER, Flips, Look, Tally
 from tests.integration.fulldisk import small_disk
 from tests.integration.fullhome import make_full_home

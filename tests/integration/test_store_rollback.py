@@ -21,8 +21,8 @@ from swarmsec.storage.checking import verify_store
 from swarmsec.storage.errors import SchemaUnknown, StoreCorrupt, StoreRolledBack
 from swarmsec.storage.rows import digest_of
 from swarmsec.storage.tables import metadata
-from swarmsec.wiring.creating import NewHome, create_home
-from swarmsec.wiring.home import refuse_to_ask
+from swarmsec.wiring.homes.creating import NewHome, create_home
+from swarmsec.wiring.homes.home import refuse_to_ask
 from tests.integration.commands import Commands
 from tests.integration.storefixtures import Place, make_home, opened, state_of, verify_whole
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmsec.services.ports import Transaction
-from swarmsec.services.rotation_records import RotationNode
+from swarmsec.services.rotation.rotation_records import RotationNode
 from swarmsec.storage.store import Store
 from tests.integration.storecontract import database, event, store
 

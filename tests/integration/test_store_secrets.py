@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarmsec.services.ports import Transaction
-from swarmsec.services.secret_records import SecretRecord, SecretVersionRecord
+from swarmsec.services.secrets.secret_records import SecretRecord, SecretVersionRecord
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.store import Store
 from tests.integration.storecontract import database, event, store

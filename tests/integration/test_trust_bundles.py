@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmsec.wiring import trustsessions
+from swarmsec.wiring.trust import trustsessions
 from tests.peers.oci_layouts import LayoutWriter
 from tests.unit.swarmsec.cli.program import Answer, Program
 

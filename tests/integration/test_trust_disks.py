@@ -13,7 +13,7 @@ from tests.integration.storefixtures import Place, make_home, opened, verify_who
 from tests.integration.test_crash_trust import APP, versions
 from tests.integration.test_store_disks import fill, mounted, small_disk, verify_refused
 from tests.peers.oci_layouts import LayoutWriter
-from tests.unit.swarmsec.services.trustdesk import HomeFetcher
+from tests.unit.swarmsec.services.trust.trustdesk import HomeFetcher
 
 IMAGE = f"{APP}:1"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from notary.reference import Digest
-from swarmsec.services.ci_tokens import create_ci_token
-from swarmsec.services.delegate_repository import Delegation, add_delegation
-from swarmsec.services.init_trust import init_trust
 from swarmsec.services.ports import Transaction
+from swarmsec.services.trust.ci_tokens import create_ci_token
+from swarmsec.services.trust.delegate_repository import Delegation, add_delegation
+from swarmsec.services.trust.init_trust import init_trust
 from tests.integration.serve_world import ServedHome
 from tests.integration.test_serve_trust import signed
 from tests.unit.repository.tree import ROOT

@@ -17,8 +17,8 @@ import pytest
 
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
-from swarmsec.services.keep_secrets import NewSecret, create_secret
-from swarmsec.wiring.home import open_home
+from swarmsec.services.secrets.keep_secrets import NewSecret, create_secret
+from swarmsec.wiring.homes.home import open_home
 from tests.integration.clocks import StandingClock
 from tests.peers.engines import Engine
 from tests.peers.processes import wait_for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmsec.http import Caller
-from swarmsec.services.keep_host_facts import keep_host_facts
+from swarmsec.services.reports.keep_host_facts import keep_host_facts
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving.services import requester_of
 

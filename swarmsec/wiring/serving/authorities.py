@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.authority import Authority
+from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ports import Transaction
 from swarmsec.storage.store import Store
-from swarmsec.wiring.authority import AuthorityCache
+from swarmsec.wiring.ca.authority import AuthorityCache
 
 
 class Authorities:

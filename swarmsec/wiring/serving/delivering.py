@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from swarmsec.http import Caller
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.delivery_records import CheckedTask, HandedOver, RefusalKind, SecretRequest
-from swarmsec.services.issue_task_secret import TaskIssuing
-from swarmsec.services.judge_image import ImageJudge
+from swarmsec.services.secrets.delivery_records import CheckedTask, HandedOver, RefusalKind, SecretRequest
+from swarmsec.services.secrets.issue_task_secret import TaskIssuing
+from swarmsec.services.trust.judge_image import ImageJudge
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
-from swarmsec.wiring.deciding import HomeDecisions
+from swarmsec.wiring.secrets.deciding import HomeDecisions
 from swarmsec.wiring.serving.services import requester_of
 
 

@@ -6,9 +6,9 @@ from ca.requests import SigningRequest
 from swarmsec.http import Caller
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.server.identity_api import EnrolAnswer
-from swarmsec.services.enrol_identity import EnrolRequest, enrol_identity
-from swarmsec.services.follow_rotation import note_issued
+from swarmsec.services.access.enrol_identity import EnrolRequest, enrol_identity
 from swarmsec.services.ports import Transaction
+from swarmsec.services.rotation.follow_rotation import note_issued
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.services import requester_of

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from swarmsec.server.metrics import Metrics
-from swarmsec.services.observe_home import BACKUP, last_backup, observe_home
+from swarmsec.services.homes.observe_home import BACKUP, last_backup, observe_home
 from swarmsec.storage.store import Store
 
 SECONDS: Final = 60.0

@@ -17,7 +17,7 @@ from swarmsec.clock import Clock, unix_seconds
 from swarmsec.errors import Unauthenticated
 from swarmsec.http import ANONYMOUS, Caller, Role, RoleKind
 from swarmsec.services.records import CertificateRecord, CertificateStatus, SwarmRoot
-from swarmsec.services.trust_swarm import issued_under
+from swarmsec.services.swarm.trust_swarm import issued_under
 from swarmsec.storage.store import Store
 
 MAX_KNOWN: Final = 65_536

@@ -8,10 +8,10 @@ from swarmsec.audit.errors import CheckpointInvalid
 from swarmsec.audit.tiles import Tile
 from swarmsec.errors import Denied
 from swarmsec.http import Caller
-from swarmsec.services.witness_log import accept_cosigned
+from swarmsec.services.log.witness_log import accept_cosigned
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
-from swarmsec.wiring.logsources import StoredLog
+from swarmsec.wiring.log.logsources import StoredLog
 
 
 class ServedLogFiles:

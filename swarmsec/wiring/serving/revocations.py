@@ -6,8 +6,8 @@ import asyncio
 
 from swarmsec.clock import unix_seconds
 from swarmsec.keys.signers import SealedKeys
+from swarmsec.services.ca.publish_revocations import PublishedList, current_list, find_root, public_root, publish_list
 from swarmsec.services.ports import Transaction
-from swarmsec.services.publish_revocations import PublishedList, current_list, find_root, public_root, publish_list
 from swarmsec.services.records import AuthorityRecord
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.groupwriter import GroupWriter

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.authority import Authority
+from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
-from swarmsec.services.rotate_authority import Held, do_next_step
-from swarmsec.services.rotation_records import RotationRecord
-from swarmsec.services.rotation_status import SERVED
+from swarmsec.services.rotation.rotate_authority import Held, do_next_step
+from swarmsec.services.rotation.rotation_records import RotationRecord
+from swarmsec.services.rotation.rotation_status import SERVED
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.authorities import Authorities

@@ -21,13 +21,13 @@ from swarmsec.secretstore.names import SecretName
 from swarmsec.server.metrics import Metrics
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
-from swarmsec.services.secret_ages import DueRotation, due_among, old_secrets
+from swarmsec.services.secrets.secret_ages import DueRotation, due_among, old_secrets
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.wiring.attachattempts import abandoned_attempts, resolve_attempts
-from swarmsec.wiring.attaching import Carrier
-from swarmsec.wiring.home import Home
-from swarmsec.wiring.secretrotation import Rotating
-from swarmsec.wiring.secretturns import HandedOver, is_abandoned, lease_of
+from swarmsec.wiring.homes.home import Home
+from swarmsec.wiring.secrets.attachattempts import abandoned_attempts, resolve_attempts
+from swarmsec.wiring.secrets.attaching import Carrier
+from swarmsec.wiring.secrets.secretrotation import Rotating
+from swarmsec.wiring.secrets.secretturns import HandedOver, is_abandoned, lease_of
 from swarmsec.wiring.serving.rounds import Rounds, WrittenStore
 from swarmsec.wiring.swarm.opening import find_home_endpoint
 

@@ -21,20 +21,20 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.keys.tokens import Tokens
 from swarmsec.server.node_api import CheckAnswer, JoinAnswer, WaitAnswer
 from swarmsec.server.ports import Check, Refusal
-from swarmsec.services.authority import Authority
-from swarmsec.services.cross_signing import cross_sign_for_swarm
-from swarmsec.services.follow_rotation import Seen, must_renew, note_call, note_issued, refusal_of, seen_of
-from swarmsec.services.hold_nodes import POLL_SECONDS
-from swarmsec.services.join_node import JoinRequest, join_node
-from swarmsec.services.list_certificates import list_certificates
-from swarmsec.services.node_records import HeldNode
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.list_certificates import list_certificates
+from swarmsec.services.ca.sign_for_swarm import rows_of_signing, sign_for_swarm
+from swarmsec.services.nodes.hold_nodes import POLL_SECONDS
+from swarmsec.services.nodes.join_node import JoinRequest, join_node
+from swarmsec.services.nodes.node_records import HeldNode
+from swarmsec.services.nodes.recover_node import RecoveryRequest, recover_node
+from swarmsec.services.nodes.renew_node import renew_node, role_word
 from swarmsec.services.parted import Parted, Parts
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
-from swarmsec.services.recover_node import RecoveryRequest, recover_node
-from swarmsec.services.renew_node import renew_node, role_word
 from swarmsec.services.requester import Requester
-from swarmsec.services.sign_for_swarm import rows_of_signing, sign_for_swarm
+from swarmsec.services.rotation.follow_rotation import Seen, must_renew, note_call, note_issued, refusal_of, seen_of
+from swarmsec.services.swarm.cross_signing import cross_sign_for_swarm
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.records import looks_of_calling, looks_of_issuing
 from swarmsec.storage.store import Store

@@ -35,17 +35,19 @@ from swarmsec.server.revocation_api import build_revocation_routes
 from swarmsec.server.settings import ServerSettings
 from swarmsec.server.trust_api import build_trust_routes
 from swarmsec.server.tuf_api import build_tuf_routes
-from swarmsec.services.keyed_hashes import open_concealment
+from swarmsec.services.ca.short_lifetimes import AuthorityFinding, short_lifetime_findings
+from swarmsec.services.log.keyed_hashes import open_concealment
 from swarmsec.services.requester import Field, Requester
-from swarmsec.services.short_lifetimes import AuthorityFinding, short_lifetime_findings
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.following import LogFollower
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.wiring.authority import served_lifetime_of
-from swarmsec.wiring.descriptors import SPARE_DESCRIPTORS, raise_descriptor_limit
-from swarmsec.wiring.home import Home
-from swarmsec.wiring.intents import resolve_intents
-from swarmsec.wiring.localaddresses import server_names
+from swarmsec.wiring.ca.authority import served_lifetime_of
+from swarmsec.wiring.homes.home import Home
+from swarmsec.wiring.homes.intents import resolve_intents
+from swarmsec.wiring.homes.unlocking import UnlockSocket
+from swarmsec.wiring.process.descriptors import SPARE_DESCRIPTORS, raise_descriptor_limit
+from swarmsec.wiring.process.localaddresses import server_names
+from swarmsec.wiring.secrets.taskcertificates import task_issuing
 from swarmsec.wiring.serving.agents import ServedAgents
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
@@ -64,8 +66,6 @@ from swarmsec.wiring.serving.trust import ServedTrust, issuers_of
 from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.serving.witnesses import ServedWitnesses
-from swarmsec.wiring.taskcertificates import task_issuing
-from swarmsec.wiring.unlocking import UnlockSocket
 
 GRACE_SECONDS: Final = 10.0
 _LISTEN: Final = re.compile(

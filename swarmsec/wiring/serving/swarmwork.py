@@ -15,11 +15,11 @@ from typing import Final
 from swarmsec.errors import SwarmsecError, describe
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.requester import SERVICE
-from swarmsec.services.rotate_swarm_root import part_under_way
-from swarmsec.services.swarm_rotation_records import load_swarm_rotation
+from swarmsec.services.swarm.rotate_swarm_root import part_under_way
+from swarmsec.services.swarm.swarm_rotation_records import load_swarm_rotation
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.wiring.home import Home
-from swarmsec.wiring.secretturns import HandedOver
+from swarmsec.wiring.homes.home import Home
+from swarmsec.wiring.secrets.secretturns import HandedOver
 from swarmsec.wiring.serving.rounds import Rounds, WrittenStore
 from swarmsec.wiring.swarm.rotating import SwarmRotation
 from swarmsec.wiring.swarm.rotationturn import is_led

@@ -20,21 +20,21 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.openedfile import open_to_read
 from swarmsec.server.metrics import Metrics
 from swarmsec.server.trust_api import SignAnswer, SignBody
-from swarmsec.services.ci_tokens import SpentToken, spend_ci_token
-from swarmsec.services.oidc_tokens import MAX_FILE, Issuer, issuer_of_token, parse_issuers, spend_oidc_token
-from swarmsec.services.pending_changes import add_signatures, change_file, documents_of, find_change
 from swarmsec.services.ports import Refusal, Transaction
-from swarmsec.services.publish_trust import Published
-from swarmsec.services.refresh_trust import is_refresh_due, refresh_if_due
 from swarmsec.services.requester import SERVICE, Requester
-from swarmsec.services.sign_image import NamedImage, named_image, sign_image
-from swarmsec.services.trust_records import PendingChange
-from swarmsec.services.trust_status import expiries, pending_members
+from swarmsec.services.trust.ci_tokens import SpentToken, spend_ci_token
+from swarmsec.services.trust.oidc_tokens import MAX_FILE, Issuer, issuer_of_token, parse_issuers, spend_oidc_token
+from swarmsec.services.trust.pending_changes import add_signatures, change_file, documents_of, find_change
+from swarmsec.services.trust.publish_trust import Published
+from swarmsec.services.trust.refresh_trust import is_refresh_due, refresh_if_due
+from swarmsec.services.trust.sign_image import NamedImage, named_image, sign_image
+from swarmsec.services.trust.trust_records import PendingChange
+from swarmsec.services.trust.trust_status import expiries, pending_members
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store
-from swarmsec.wiring.home import Home
-from swarmsec.wiring.publishing import StoredMetadata
+from swarmsec.wiring.homes.home import Home
 from swarmsec.wiring.serving.services import requester_of
+from swarmsec.wiring.trust.publishing import StoredMetadata
 
 
 class ServedTrust:

@@ -16,10 +16,10 @@ from swarmsec.config import Config
 from swarmsec.errors import Unavailable
 from swarmsec.server.app import Server
 from swarmsec.server.metrics import Metrics
-from swarmsec.services.delivery_records import DELIVERED
 from swarmsec.services.requester import SERVICE
-from swarmsec.services.rotation_roots import EPOCH
-from swarmsec.services.trust_swarm import drop_left_roots
+from swarmsec.services.rotation.rotation_roots import EPOCH
+from swarmsec.services.secrets.delivery_records import DELIVERED
+from swarmsec.services.swarm.trust_swarm import drop_left_roots
 from swarmsec.storage.following import BATCH, LogFollower, News
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store

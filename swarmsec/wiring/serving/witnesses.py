@@ -18,14 +18,14 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.audit.errors import HistoryContradicted
 from swarmsec.errors import Denied, SwarmsecError, Unavailable
 from swarmsec.server.metrics import Metrics
-from swarmsec.services.log_records import WitnessRow
+from swarmsec.services.log.log_records import WitnessRow
+from swarmsec.services.log.witness_log import Lag, witness_lags
 from swarmsec.services.requester import SERVICE
-from swarmsec.services.witness_log import Lag, witness_lags
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.storage.store import Store, Unit
 from swarmsec.storage.transaction import Transaction
-from swarmsec.wiring.cosigning import MAX_ROUNDS, ask_witness
-from swarmsec.wiring.witnessclient import TIMEOUT_SECONDS
+from swarmsec.wiring.log.cosigning import MAX_ROUNDS, ask_witness
+from swarmsec.wiring.log.witnessclient import TIMEOUT_SECONDS
 
 T = TypeVar("T")
 LEASE: Final = "audit.witnesses"

@@ -16,7 +16,9 @@ from swarmsec.audit.entry import uuid7
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import Denied, IntegrityFailure, SwarmsecError, Unavailable
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.adopt_swarm import (
+from swarmsec.services.ca.authority import Authority, load_authority
+from swarmsec.services.requester import Requester
+from swarmsec.services.swarm.adopt_swarm import (
     AdoptionPlan,
     begin_adoption,
     change_for_adoption,
@@ -24,9 +26,8 @@ from swarmsec.services.adopt_swarm import (
     keep_link,
     may_take_cluster_id,
 )
-from swarmsec.services.authority import Authority, load_authority
-from swarmsec.services.convergence import Held, converge_on, hold_against_issued, issuer_of
-from swarmsec.services.preflight import (
+from swarmsec.services.swarm.convergence import Held, converge_on, hold_against_issued, issuer_of
+from swarmsec.services.swarm.preflight import (
     Finding,
     Result,
     blockers,
@@ -37,11 +38,10 @@ from swarmsec.services.preflight import (
     check_versions,
     others_not_checked,
 )
-from swarmsec.services.requester import Requester
-from swarmsec.services.swarm_link import LinkState
-from swarmsec.services.swarm_records import SwarmNode, SwarmState
-from swarmsec.wiring.authority import served_lifetime_of
-from swarmsec.wiring.home import Home
+from swarmsec.services.swarm.swarm_link import LinkState
+from swarmsec.services.swarm.swarm_records import SwarmNode, SwarmState
+from swarmsec.wiring.ca.authority import served_lifetime_of
+from swarmsec.wiring.homes.home import Home
 from swarmsec.wiring.swarm.opening import OpenSwarm, verify_manages
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
 from swarmsec.wiring.swarm.watching import RotationWatch, RotationWatcher, Sleep

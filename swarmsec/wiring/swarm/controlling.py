@@ -14,15 +14,15 @@ from ca.identity import NodeRole
 from swarmsec.docker.swarm_control import ControlDoor, list_certificates
 from swarmsec.errors import SwarmsecError, Unavailable, UsageProblem
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.authority import load_authority
-from swarmsec.services.issue_manager_certificate import issue_manager_certificate
+from swarmsec.services.ca.authority import load_authority
 from swarmsec.services.requester import Requester
-from swarmsec.services.swarm_records import SwarmNode, SwarmState
-from swarmsec.services.swarm_status import Told
-from swarmsec.wiring.authority import served_lifetime_of
-from swarmsec.wiring.authorityclient import KeyPair, spki_of, tls_context
-from swarmsec.wiring.home import Home
-from swarmsec.wiring.nodefiles import locked_node, open_node_files
+from swarmsec.services.swarm.issue_manager_certificate import issue_manager_certificate
+from swarmsec.services.swarm.swarm_records import SwarmNode, SwarmState
+from swarmsec.services.swarm.swarm_status import Told
+from swarmsec.wiring.ca.authority import served_lifetime_of
+from swarmsec.wiring.homes.home import Home
+from swarmsec.wiring.nodes.authorityclient import KeyPair, spki_of, tls_context
+from swarmsec.wiring.nodes.nodefiles import locked_node, open_node_files
 
 MANAGERS: Final = "the managers"
 

@@ -10,11 +10,11 @@ from typing import Final
 
 from swarmsec.audit.entry import uuid7
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable
-from swarmsec.services.evict_node import begin_eviction, conclude_eviction, find_node
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Requester
-from swarmsec.services.swarm_records import SwarmNode
-from swarmsec.wiring.home import Home
+from swarmsec.services.swarm.evict_node import begin_eviction, conclude_eviction, find_node
+from swarmsec.services.swarm.swarm_records import SwarmNode
+from swarmsec.wiring.homes.home import Home
 from swarmsec.wiring.swarm.opening import OpenSwarm, verify_same_swarm
 from swarmsec.wiring.swarm.watching import Sleep
 

@@ -7,17 +7,17 @@ from functools import partial
 from swarmsec.errors import Denied, IntegrityFailure, SwarmsecError
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.lock_swarm import (
+from swarmsec.services.requester import Requester
+from swarmsec.services.swarm.lock_swarm import (
     keep_unlock_key,
     kept_unlock_keys,
     note_lock_intent,
     note_lock_outcome,
     note_unlock,
 )
-from swarmsec.services.requester import Requester
-from swarmsec.services.swarm_ports import Spec
-from swarmsec.services.swarm_records import SwarmState
-from swarmsec.wiring.home import Home
+from swarmsec.services.swarm.swarm_ports import Spec
+from swarmsec.services.swarm.swarm_records import SwarmState
+from swarmsec.wiring.homes.home import Home
 from swarmsec.wiring.swarm.opening import OpenSwarm, verify_manages
 
 

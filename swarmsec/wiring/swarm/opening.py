@@ -10,9 +10,9 @@ from swarmsec.docker.endpoint import DockerEndpoint, find_endpoint
 from swarmsec.docker.engine import EngineApi
 from swarmsec.docker.swarm_engine import DockerSwarm
 from swarmsec.errors import Unavailable, UsageProblem
-from swarmsec.services.swarm_link import SwarmLink, load_link
-from swarmsec.services.swarm_records import EngineInfo
-from swarmsec.wiring.home import Home
+from swarmsec.services.swarm.swarm_link import SwarmLink, load_link
+from swarmsec.services.swarm.swarm_records import EngineInfo
+from swarmsec.wiring.homes.home import Home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

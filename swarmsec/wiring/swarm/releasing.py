@@ -20,9 +20,11 @@ from swarmsec.clock import Clock, unix_seconds
 from swarmsec.errors import Denied, SwarmsecError, Unavailable
 from swarmsec.keys.signers import SealedSigner
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.convergence import converge_on, is_root, issuer_of
-from swarmsec.services.preflight import Finding, Result, blockers, check_lock, check_nodes, check_versions
-from swarmsec.services.release_swarm import (
+from swarmsec.services.ca.show_authority import root_bundle
+from swarmsec.services.requester import Requester
+from swarmsec.services.swarm.convergence import converge_on, is_root, issuer_of
+from swarmsec.services.swarm.preflight import Finding, Result, blockers, check_lock, check_nodes, check_versions
+from swarmsec.services.swarm.release_swarm import (
     Release,
     begin_release,
     begun_release,
@@ -30,11 +32,9 @@ from swarmsec.services.release_swarm import (
     change_without,
     conclude_release,
 )
-from swarmsec.services.requester import Requester
-from swarmsec.services.show_authority import root_bundle
-from swarmsec.services.swarm_link import require_link
-from swarmsec.services.swarm_records import SwarmNode
-from swarmsec.wiring.home import Home
+from swarmsec.services.swarm.swarm_link import require_link
+from swarmsec.services.swarm.swarm_records import SwarmNode
+from swarmsec.wiring.homes.home import Home
 from swarmsec.wiring.swarm.opening import OpenSwarm, verify_manages
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
 from swarmsec.wiring.swarm.watching import RotationWatch, RotationWatcher, Sleep

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from ca.errors import CaError
 from swarmsec.errors import SwarmsecError
-from swarmsec.services.swarm_records import ExternalCa, SwarmState
-from swarmsec.services.swarm_status import SwarmStatus, swarm_status
-from swarmsec.wiring.home import Home
+from swarmsec.services.swarm.swarm_records import ExternalCa, SwarmState
+from swarmsec.services.swarm.swarm_status import SwarmStatus, swarm_status
+from swarmsec.wiring.homes.home import Home
 from swarmsec.wiring.swarm.opening import OpenSwarm, verify_manages
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
 

@@ -25,13 +25,13 @@ from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.openedfile import open_to_read
-from swarmsec.services.authority import certificate_pem, load_authority
+from swarmsec.services.ca.authority import certificate_pem, load_authority
+from swarmsec.services.nodes.revive_node import revive_node
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Requester
-from swarmsec.services.revive_node import revive_node
-from swarmsec.wiring.authority import served_lifetime_of
-from swarmsec.wiring.home import Home
-from swarmsec.wiring.nodefiles import CERTIFICATE, MAX_FILE, ROOTS, writing
+from swarmsec.wiring.ca.authority import served_lifetime_of
+from swarmsec.wiring.homes.home import Home
+from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, MAX_FILE, ROOTS, writing
 
 HELD_BY_ENGINE: Final = ("volumes/metadata.db", "buildkit/metadata_v2.db", "buildkit/cache.db")
 """Databases that an engine keeps locked (bbolt, flock(2)) for as long as it runs."""

@@ -20,22 +20,23 @@ from typing import Final
 from ca.rotation_state import Phase
 from swarmsec.errors import Denied, Unavailable
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.convergence import Held
+from swarmsec.services.ca.show_authority import root_bundle
 from swarmsec.services.ports import Transaction
-from swarmsec.services.preflight import names_of
-from swarmsec.services.release_swarm import conclude_release
 from swarmsec.services.requester import Requester
-from swarmsec.services.rotate_authority import abort_rotation, finish_without
-from swarmsec.services.rotate_swarm_root import active_root, begin_swarm_rotation, end_swarm_rotation, turn_back
-from swarmsec.services.rotation_records import RotationRecord
-from swarmsec.services.rotation_roots import running_rotation
-from swarmsec.services.rotation_status import RotationStatus
-from swarmsec.services.show_authority import root_bundle
-from swarmsec.services.swarm_link import LinkState, SwarmLink, load_link
-from swarmsec.services.swarm_rotation_records import SwarmRotationRecord, load_swarm_rotation
-from swarmsec.wiring.home import Home
-from swarmsec.wiring.nextroots import LIKE_THE_PRESENT, WantedRoot, wanted_of
-from swarmsec.wiring.rootrotation import Watch, begin, watch
+from swarmsec.services.rotation.rotate_authority import abort_rotation, finish_without
+from swarmsec.services.rotation.rotation_records import RotationRecord
+from swarmsec.services.rotation.rotation_roots import running_rotation
+from swarmsec.services.rotation.rotation_status import RotationStatus
+from swarmsec.services.swarm.convergence import Held
+from swarmsec.services.swarm.preflight import names_of
+from swarmsec.services.swarm.release_swarm import conclude_release
+from swarmsec.services.swarm.rotate_swarm_root import active_root, begin_swarm_rotation, end_swarm_rotation, turn_back
+from swarmsec.services.swarm.swarm_link import LinkState, SwarmLink, load_link
+from swarmsec.services.swarm.swarm_rotation_records import SwarmRotationRecord, load_swarm_rotation
+from swarmsec.wiring.ca.nextroots import LIKE_THE_PRESENT, WantedRoot, wanted_of
+from swarmsec.wiring.ca.rootrotation import Watch, begin, watch
+from swarmsec.wiring.ca.tokenroots import token_settings, verify_next_key
+from swarmsec.wiring.homes.home import Home
 from swarmsec.wiring.swarm.adopting import Adoption, Preflight
 from swarmsec.wiring.swarm.evicting import evict
 from swarmsec.wiring.swarm.opening import OpenSwarm, open_swarm, verify_same_swarm
@@ -43,7 +44,6 @@ from swarmsec.wiring.swarm.releasing import Releasing, look_at_release
 from swarmsec.wiring.swarm.rotationturn import PATIENCE_SECONDS, RotationTurn, rotation_turn
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
 from swarmsec.wiring.swarm.watching import RotationWatcher, Sleep, StillMoving
-from swarmsec.wiring.tokenroots import token_settings, verify_next_key
 
 SERVED_TRIES: Final = 100
 LOOK_SECONDS: Final = 0.1

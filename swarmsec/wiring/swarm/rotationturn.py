@@ -16,8 +16,8 @@ from typing import Final
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import AlreadyExists, Changed, SwarmsecError, Unavailable
 from swarmsec.services.ports import Transaction
-from swarmsec.services.swarm_rotation_records import load_swarm_rotation
-from swarmsec.wiring.secretturns import FencedStore, SecretStore, is_gone
+from swarmsec.services.swarm.swarm_rotation_records import load_swarm_rotation
+from swarmsec.wiring.secrets.secretturns import FencedStore, SecretStore, is_gone
 from swarmsec.wiring.swarm.watching import Sleep
 
 LEASE: Final = "swarm.rotate"

@@ -12,10 +12,10 @@ from cryptography import x509
 
 from swarmsec.clock import Clock
 from swarmsec.errors import SwarmsecError, Unavailable, UsageProblem
-from swarmsec.services.convergence import Convergence, converge_on
-from swarmsec.services.preflight import names_of
-from swarmsec.services.swarm_ports import SwarmReader
-from swarmsec.services.swarm_records import SwarmNode
+from swarmsec.services.swarm.convergence import Convergence, converge_on
+from swarmsec.services.swarm.preflight import names_of
+from swarmsec.services.swarm.swarm_ports import SwarmReader
+from swarmsec.services.swarm.swarm_records import SwarmNode
 
 LOOK_SECONDS: Final = 0.2
 

@@ -16,7 +16,7 @@ from tests.unit.docs.examples import PARSED_ONLY, Example, help_examples
 from tests.unit.docs.trustworld import WORLDS as TRUST_WORLDS
 from tests.unit.docs.world import CASES, POLICIES, new_request, new_root
 from tests.unit.swarmsec.cli.program import Program
-from tests.unit.swarmsec.wiring.foreignroots import build_root, key_pem
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root, key_pem
 
 WIDTH = 100
 EXAMPLES = [example for path, command in commands().items() for example in help_examples(path, command)]

@@ -13,12 +13,12 @@ from swarmsec.audit.entry import Actor, ObjectRef, parse_entry
 from swarmsec.keys.recovery import RecoveryKey
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.init_authority import init_authority
+from swarmsec.services.ca.init_authority import init_authority
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import KeyKind
 from swarmsec.services.requester import Requester
-from swarmsec.wiring.creating import NewHome, create_home
-from swarmsec.wiring.home import Home, refuse_to_ask
+from swarmsec.wiring.homes.creating import NewHome, create_home
+from swarmsec.wiring.homes.home import Home, refuse_to_ask
 
 OPERATOR = Requester(actor=Actor(type="local", id="uid:1000"))
 FILL_BATCH = 50

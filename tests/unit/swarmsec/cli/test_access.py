@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from swarmsec.atomicfile import write_atomically
-from swarmsec.services import manage_access
-from swarmsec.wiring import identityfiles
+from swarmsec.services.access import manage_access
+from swarmsec.wiring.nodes import identityfiles
 from tests.unit.swarmsec.cli.program import Program
 
 FILES = ["root-ca.crt", "swarmsec.crt", "swarmsec.key"]

@@ -23,8 +23,8 @@ def test_it_shows_what_it_would_say_and_sends_nothing(program: Program) -> None:
 
 
 def test_what_it_shows_is_what_it_would_send(program: Program) -> None:
-    from swarmsec.wiring.hostfacts import collect_host_facts
-    from swarmsec.wiring.hostreading import HostTree
+    from swarmsec.wiring.reports.hostfacts import collect_host_facts
+    from swarmsec.wiring.reports.hostreading import HostTree
 
     document = program.good("agent", "--show", "--json").document
 

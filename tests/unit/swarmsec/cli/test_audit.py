@@ -139,7 +139,7 @@ def _log_one_more(program: Program) -> None:
     from swarmsec.audit.actions import Action
     from swarmsec.audit.entry import ObjectRef
     from swarmsec.services.requester import SERVICE
-    from swarmsec.wiring.home import open_home
+    from swarmsec.wiring.homes.home import open_home
 
     home = open_home(program.home)
     home.store.write(lambda unit: unit.log(SERVICE.event(Action.SERVE_START, ObjectRef(type="home"))))

@@ -16,7 +16,7 @@ import pytest
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import SystemClock
-from swarmsec.wiring.home import open_home
+from swarmsec.wiring.homes.home import open_home
 from tests.peers import tlog_checker
 from tests.unit.swarmsec.cli.program import Program
 from tests.unit.swarmsec.homes import OPERATOR

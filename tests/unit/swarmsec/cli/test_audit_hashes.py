@@ -106,8 +106,8 @@ def test_values_that_are_none(program: Program) -> None:
 def test_a_rotation_says_which_value_it_brings(program: Program) -> None:
     from swarmsec.secretbytes import SecretBytes
     from swarmsec.secretstore.names import SecretName
-    from swarmsec.services.rotate_secret import begin_rotation
-    from swarmsec.wiring.home import open_home
+    from swarmsec.services.secrets.rotate_secret import begin_rotation
+    from swarmsec.wiring.homes.home import open_home
     from tests.unit.swarmsec.homes import OPERATOR
 
     program.good("secrets", "create", "app/db", "--generate")

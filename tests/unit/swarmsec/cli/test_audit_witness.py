@@ -14,8 +14,8 @@ import pytest
 from swarmsec.audit.errors import CheckpointInvalid, LogFormatInvalid, ProofInvalid
 from swarmsec.audit.witnessing import AddCheckpoint, OriginUnknown, SizeConflict
 from swarmsec.clock import SystemClock
-from swarmsec.wiring.witnessclient import parse_witness_url
-from swarmsec.wiring.witnessdir import Witness
+from swarmsec.wiring.log.witnessclient import parse_witness_url
+from swarmsec.wiring.log.witnessdir import Witness
 from tests.peers import tlog_checker
 from tests.unit.swarmsec.cli.program import Program
 from tests.unit.swarmsec.cli.test_audit_evidence import grow

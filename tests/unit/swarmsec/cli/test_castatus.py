@@ -104,7 +104,7 @@ def test_without_a_home_there_is_no_status(homeless: Program) -> None:
 
 def test_many_names_are_cut_and_broken_at_eighty_columns(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{number:02}{'x' * 23}" for number in range(22)]
-    monkeypatch.setattr("swarmsec.services.authority_status._subjects", lambda items: names)
+    monkeypatch.setattr("swarmsec.services.ca.authority_status._subjects", lambda items: names)
     lines = program.good("ca", "status").out.splitlines()
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())

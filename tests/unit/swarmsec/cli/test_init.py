@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.unit.swarmsec.cli.program import Program
-from tests.unit.swarmsec.wiring.foreignroots import Key, build_root, key_pem
+from tests.unit.swarmsec.wiring.ca.foreignroots import Key, build_root, key_pem
 
 INIT = ("ca", "init", "--recovery-out", "recovery.key", "--import-cert", "root.pem", "--import-key", "root.key")
 P256 = ec.generate_private_key(ec.SECP256R1())

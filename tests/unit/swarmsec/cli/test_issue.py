@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from swarmsec.atomicfile import write_atomically
-from swarmsec.wiring import identityfiles
+from swarmsec.wiring.nodes import identityfiles
 from tests.unit.docs.world import new_request
 from tests.unit.swarmsec.cli.program import Program
 

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.unit.swarmsec.cli.program import Program
-from tests.unit.swarmsec.wiring.foreignroots import build_root, key_pem
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root, key_pem
 
 FILES = ("--import-cert", "root.pem", "--import-key", "root.key")
 

@@ -6,7 +6,7 @@ import json
 
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
-from swarmsec.wiring.home import open_home
+from swarmsec.wiring.homes.home import open_home
 from tests.unit.swarmsec.cli.program import Program
 from tests.unit.swarmsec.homes import OPERATOR, private_files
 

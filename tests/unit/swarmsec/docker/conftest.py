@@ -13,7 +13,7 @@ from swarmsec.docker.endpoint import DockerEndpoint
 from swarmsec.docker.engine import EngineApi
 from swarmsec.docker.swarm_engine import DockerSwarm
 from tests.peers.simulated_manager import SimulatedManager
-from tests.unit.swarmsec.wiring.foreignroots import build_root
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root
 
 CLUSTER = "1nppxlup4gqjnyefueyhd1lwz"
 

@@ -13,7 +13,7 @@ from swarmsec.docker.swarm_engine import DockerSwarm
 from swarmsec.errors import Kind, SwarmsecError
 from tests.peers.simulated_manager import LOCKED, NOT_A_MANAGER, OUT_OF_SEQUENCE, Refused, SimulatedManager
 from tests.unit.swarmsec.docker.conftest import CLUSTER
-from tests.unit.swarmsec.wiring.foreignroots import key_pem
+from tests.unit.swarmsec.wiring.ca.foreignroots import key_pem
 
 
 def caught_from(swarm: DockerSwarm) -> SwarmsecError:

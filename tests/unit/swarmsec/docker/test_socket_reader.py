@@ -15,7 +15,7 @@ import pytest
 
 from swarmsec.docker.socket_reader import SocketReader
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
-from swarmsec.services.service_records import ServiceState, TaskState
+from swarmsec.services.secrets.service_records import ServiceState, TaskState
 from tests.peers.one_service_manager import NODE, SERVICE
 from tests.peers.processes import wait_for
 

@@ -25,7 +25,7 @@ from swarmsec.docker.grpc_call import call_unary, parse_answer
 from swarmsec.docker.swarm_control import ControlDoor, list_certificates
 from swarmsec.errors import Denied, SwarmsecError, Unavailable, UsageProblem
 from tests.fuzz.targets_docker import field
-from tests.unit.swarmsec.wiring.foreignroots import build_root
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root
 
 Answer = Callable[[H2Connection, int], None]
 GOOD = (("grpc-status", "0"),)

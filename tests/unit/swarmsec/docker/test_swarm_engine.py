@@ -7,8 +7,8 @@ import pytest
 from swarmsec.docker.swarm_engine import DockerSwarm
 from swarmsec.errors import AlreadyExists, Changed, Denied, Unavailable
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.swarm_ports import Spec
-from swarmsec.services.swarm_records import SwarmState
+from swarmsec.services.swarm.swarm_ports import Spec
+from swarmsec.services.swarm.swarm_records import SwarmState
 from tests.peers.simulated_manager import UNLOCK_KEY, SimulatedManager
 from tests.unit.swarmsec.docker.conftest import CLUSTER
 

@@ -9,9 +9,9 @@ import pytest
 
 from swarmsec.docker.task_check import ManagerTaskChecker
 from swarmsec.errors import NotFound, SwarmsecError, Unavailable, UsageProblem
-from swarmsec.services.delivery_ports import AnswerTooLong
-from swarmsec.services.delivery_records import CheckedTask, SecretRequest
-from swarmsec.services.service_records import SecretReference, ServiceState, TaskState
+from swarmsec.services.secrets.delivery_ports import AnswerTooLong
+from swarmsec.services.secrets.delivery_records import CheckedTask, SecretRequest
+from swarmsec.services.secrets.service_records import SecretReference, ServiceState, TaskState
 
 REFERENCE = SecretReference(secret_id="s1", secret_name="team.app.db", target="db", uid="0", gid="0", mode=0o400)
 SERVICE = ServiceState(

@@ -15,7 +15,7 @@ from swarmsec.keys.backupfile import MAGIC, MAX_LINE_BYTES, read_backup, write_b
 from swarmsec.keys.errors import WrongUnlock
 from swarmsec.keys.recovery import RecoveryKey, new_recovery_key
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.backup_archive import BackupDamaged
+from swarmsec.services.homes.backup_archive import BackupDamaged
 
 LINES = [b'{"header":1}', *(b'["row",%d]' % number for number in range(3000)), b"x" * 200_000, b"last"]
 CHUNK = 65_552

@@ -17,7 +17,7 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
 from swarmsec.storage.store import Store
-from swarmsec.wiring.home import open_store
+from swarmsec.wiring.homes.home import open_store
 
 VALUE = SecretBytes(b"a value that is sealed")
 

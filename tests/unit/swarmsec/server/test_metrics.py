@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from swarmsec.http import ANONYMOUS, Caller, Request, Response
 from swarmsec.server.driver_metrics import DriverMetrics
 from swarmsec.server.metrics import Metrics
-from swarmsec.services.delivery_records import DELIVERED, RefusalKind
+from swarmsec.services.secrets.delivery_records import DELIVERED, RefusalKind
 
 
 def shown(metrics: Metrics) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.swarmsec.homes import make_home
 from tests.unit.swarmsec.services.desk import Desk
-from tests.unit.swarmsec.services.trustdesk import TrustDesk
+from tests.unit.swarmsec.services.trust.trustdesk import TrustDesk
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from ca.identity import NodeIdentity, NodeRole
 from ca.requests import SigningRequest, parse_signing_request
 from swarmsec.clock import SystemClock
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.authority import Authority, issue_for_node, load_authority
+from swarmsec.services.ca.authority import Authority, issue_for_node, load_authority
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
-from swarmsec.wiring.authority import served_lifetime_of
-from swarmsec.wiring.home import Home
+from swarmsec.wiring.ca.authority import served_lifetime_of
+from swarmsec.wiring.homes.home import Home
 from tests.unit.swarmsec.homes import OPERATOR
 
 T = TypeVar("T")

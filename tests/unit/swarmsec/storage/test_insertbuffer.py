@@ -11,7 +11,7 @@ import pytest
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import NotFound
-from swarmsec.services.swarm_records import Eviction
+from swarmsec.services.swarm.swarm_records import Eviction
 from swarmsec.storage.store import Store
 from swarmsec.storage.transaction import Transaction
 from tests.unit.swarmsec.homes import OPERATOR, make_home

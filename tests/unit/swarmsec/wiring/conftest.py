@@ -12,15 +12,15 @@ import pytest
 
 from policies.loading import load_documents
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.apply_policy import apply_policies
-from swarmsec.services.keep_secrets import NewSecret, create_secret
+from swarmsec.services.access.apply_policy import apply_policies
+from swarmsec.services.secrets.keep_secrets import NewSecret, create_secret
 from swarmsec.storage.checking import verify_store
-from swarmsec.wiring.backups import back_up
+from swarmsec.wiring.homes.backups import back_up
 from tests.integration.clocks import StandingClock
 from tests.unit.swarmsec.homes import OPERATOR, make_home, seal_values
+from tests.unit.swarmsec.wiring.homes.restores import ON_ANOTHER_MACHINE, VALUES, WATCHER, Saved
 from tests.unit.swarmsec.wiring.pretend_swarm import PretendSwarm
-from tests.unit.swarmsec.wiring.restores import ON_ANOTHER_MACHINE, VALUES, WATCHER, Saved
-from tests.unit.swarmsec.wiring.secretworld import NAME, POLICY, World
+from tests.unit.swarmsec.wiring.secrets.secretworld import NAME, POLICY, World
 
 
 @pytest.fixture(scope="session")

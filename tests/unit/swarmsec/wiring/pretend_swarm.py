@@ -1,8 +1,8 @@
 """A Swarm in memory that carries secrets: what a manager would say of services, tasks and Docker secrets.
 
 Its rolls end at once. What a task of it does with a value is a function of the test's; where one fails, the update ends
-as the service's own settings say. It answers the ports of ``services.delivery_ports``; the tests in tests/swarm hold
-real engines to the same steps.
+as the service's own settings say. It answers the ports of ``services.secrets.delivery_ports``; the tests in tests/swarm
+hold real engines to the same steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from swarmsec.docker.service_objects import parse_secret, parse_service, parse_task
 from swarmsec.errors import AlreadyExists, NotFound, UsageProblem
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.service_records import DockerSecret, ServiceState, TaskState
+from swarmsec.services.secrets.service_records import DockerSecret, ServiceState, TaskState
 
 ChangeService = Callable[[ServiceState, dict[str, Any]], dict[str, Any]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmsec.wiring.authority import lifetime_of
+from swarmsec.wiring.ca.authority import lifetime_of
 from swarmsec.wiring.serving.authorities import Authorities
 from tests.unit.swarmsec.services.desk import Desk
 

@@ -15,14 +15,14 @@ from ca.issuing import fingerprint
 from ca.revocation import verify_revocation_list
 from ca.rotation import Phase
 from swarmsec.errors import NotFound
-from swarmsec.services.publish_revocations import PublishedList
-from swarmsec.services.revocation_lists import LIFE_SECONDS
-from swarmsec.services.revoke_certificates import revoke_certificates
+from swarmsec.services.ca.publish_revocations import PublishedList
+from swarmsec.services.ca.revocation_lists import LIFE_SECONDS
+from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key
-from tests.unit.swarmsec.services.rotating import bring_to, enrol
+from tests.unit.swarmsec.services.rotation.rotating import bring_to, enrol
 
 T = TypeVar("T")
 

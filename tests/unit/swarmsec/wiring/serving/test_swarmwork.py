@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from swarmsec.errors import Unavailable
-from swarmsec.services.rotate_swarm_root import part_under_way
+from swarmsec.services.swarm.rotate_swarm_root import part_under_way
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving import swarmwork
 from swarmsec.wiring.serving.rounds import WrittenStore

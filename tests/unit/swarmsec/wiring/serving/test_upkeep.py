@@ -18,10 +18,10 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.clockwatch import ClockWatch
 from swarmsec.errors import Unavailable
 from swarmsec.server.metrics import Metrics
+from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.ports import Transaction
-from swarmsec.services.revoke_certificates import revoke_certificates
-from swarmsec.services.rotation_roots import change_epoch
-from swarmsec.services.trust_swarm import trust_swarm
+from swarmsec.services.rotation.rotation_roots import change_epoch
+from swarmsec.services.swarm.trust_swarm import trust_swarm
 from swarmsec.storage.following import LogFollower
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving import upkeep as module
@@ -36,7 +36,7 @@ from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key
-from tests.unit.swarmsec.services.test_trust_swarm import new_root
+from tests.unit.swarmsec.services.swarm.test_trust_swarm import new_root
 from tests.unit.swarmsec.wiring.serving.authorities import authorities_of
 
 SECONDS = 20.0

@@ -18,16 +18,16 @@ from swarmsec.audit.witnessing import AddCheckpoint
 from swarmsec.clock import SystemClock
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.server.metrics import Metrics
-from swarmsec.services.sign_log import open_log_key
-from swarmsec.services.witness_log import add_witness, newest_checkpoint, remove_witness, witnessed_sizes
+from swarmsec.services.log.sign_log import open_log_key
+from swarmsec.services.log.witness_log import add_witness, newest_checkpoint, remove_witness, witnessed_sizes
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.wiring import witnessclient
-from swarmsec.wiring.checkpointing import sign_log
-from swarmsec.wiring.home import Home
+from swarmsec.wiring.homes.home import Home
+from swarmsec.wiring.log import witnessclient
+from swarmsec.wiring.log.checkpointing import sign_log
+from swarmsec.wiring.log.witnessdir import Witness
+from swarmsec.wiring.log.witnessserver import WitnessServer
 from swarmsec.wiring.serving import witnesses
 from swarmsec.wiring.serving.witnesses import LEASE, Result, ServedWitnesses
-from swarmsec.wiring.witnessdir import Witness
-from swarmsec.wiring.witnessserver import WitnessServer
 from tests.unit.swarmsec.homes import OPERATOR, make_home
 
 NAME = "witness.example/ci"

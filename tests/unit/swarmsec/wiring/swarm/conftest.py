@@ -19,8 +19,8 @@ from swarmsec.audit.entry import parse_entry
 from swarmsec.docker.endpoint import DockerEndpoint
 from swarmsec.docker.engine import EngineApi
 from swarmsec.docker.swarm_engine import DockerSwarm
-from swarmsec.services.convergence import Held
-from swarmsec.services.swarm_link import SwarmLink, load_link
+from swarmsec.services.swarm.convergence import Held
+from swarmsec.services.swarm.swarm_link import SwarmLink, load_link
 from swarmsec.wiring.serving.certificate import ServerCertificate
 from swarmsec.wiring.swarm.adopting import Adoption, Preflight
 from swarmsec.wiring.swarm.opening import OpenSwarm
@@ -29,7 +29,7 @@ from swarmsec.wiring.swarm.watching import RotationWatcher
 from tests.peers.simulated_manager import SimulatedManager
 from tests.unit.swarmsec.homes import OPERATOR, make_home
 from tests.unit.swarmsec.services.desk import Desk, new_key
-from tests.unit.swarmsec.wiring.foreignroots import build_root
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root
 
 NODES = {"n1": NodeRole.MANAGER, "n2": NodeRole.MANAGER, "n3": NodeRole.WORKER}
 

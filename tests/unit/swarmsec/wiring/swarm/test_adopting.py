@@ -8,9 +8,9 @@ import pytest
 
 from ca.identity import NodeRole
 from swarmsec.errors import Changed, Denied, IntegrityFailure, Unavailable, UsageProblem
-from swarmsec.services.preflight import Result
-from swarmsec.services.swarm_link import LinkState
-from swarmsec.services.trust_swarm import distrust_swarm
+from swarmsec.services.swarm.preflight import Result
+from swarmsec.services.swarm.swarm_link import LinkState
+from swarmsec.services.swarm.trust_swarm import distrust_swarm
 from tests.peers.simulated_manager import LOCKED, OUT_OF_SEQUENCE, Refused, tls_info
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import new_key

@@ -16,15 +16,15 @@ from ca.issuing import Issuer, issue_leaf
 from ca.profiles import swarm_node, validity
 from swarmsec.errors import NotFound
 from swarmsec.keys.signers import SealedSigner
-from swarmsec.services.authority import certificate_pem, now_utc
+from swarmsec.services.ca.authority import certificate_pem, now_utc
 from swarmsec.services.records import CertificateRecord, CertificateStatus
-from swarmsec.services.swarm_status import NodeStatus, SwarmStatus, Told, swarm_status
+from swarmsec.services.swarm.swarm_status import NodeStatus, SwarmStatus, Told, swarm_status
 from swarmsec.wiring.swarm.controlling import ControlAccess, issue_for_ourselves
 from swarmsec.wiring.swarm.reporting import report_swarm
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import new_key, spki_of
-from tests.unit.swarmsec.wiring.foreignroots import build_root
-from tests.unit.swarmsec.wiring.nodes import make_node
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root
+from tests.unit.swarmsec.wiring.nodes.nodes import make_node
 from tests.unit.swarmsec.wiring.swarm.conftest import World
 
 DAYS_90 = 90

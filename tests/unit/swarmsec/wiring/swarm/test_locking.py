@@ -6,7 +6,7 @@ import pytest
 
 from swarmsec.errors import AlreadyExists, Denied, NotFound, Unavailable
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.lock_swarm import kept_unlock_keys, reveal_unlock_key
+from swarmsec.services.swarm.lock_swarm import kept_unlock_keys, reveal_unlock_key
 from swarmsec.wiring.swarm import locking
 from tests.peers import simulated_manager
 from tests.peers.simulated_manager import UNLOCK_KEY, Refused

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
-from swarmsec.services.swarm_link import LinkState
+from swarmsec.services.swarm.swarm_link import LinkState
 from swarmsec.wiring.swarm.releasing import ReleaseCheck, Releasing, look_at_release
 from tests.peers.simulated_manager import Refused
 from tests.unit.swarmsec.homes import OPERATOR

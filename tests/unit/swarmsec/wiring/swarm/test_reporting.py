@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from ca.identity import NodeRole
-from swarmsec.services.revoke_certificates import revoke_certificates
-from swarmsec.services.swarm_status import NodeStatus, SwarmStatus
+from swarmsec.services.ca.revoke_certificates import revoke_certificates
+from swarmsec.services.swarm.swarm_status import NodeStatus, SwarmStatus
 from swarmsec.wiring.swarm.reporting import report_swarm
 from tests.peers.simulated_manager import tls_info
 from tests.unit.swarmsec.homes import OPERATOR
@@ -103,6 +103,6 @@ def test_a_revoked_certificate_is_not_shown_as_the_nodes(adopted: World) -> None
 def _foreign() -> str:
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    from tests.unit.swarmsec.wiring.foreignroots import build_root
+    from tests.unit.swarmsec.wiring.ca.foreignroots import build_root
 
     return build_root(ec.generate_private_key(ec.SECP256R1())).decode()

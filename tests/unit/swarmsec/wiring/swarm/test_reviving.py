@@ -13,14 +13,14 @@ from cryptography.x509 import load_pem_x509_certificate
 from ca import pem
 from ca.identity import NodeRole
 from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
-from swarmsec.services.authority import certificate_pem
-from swarmsec.services.revoke_certificates import revoke_certificates
-from swarmsec.wiring.nodefiles import CERTIFICATE, KEY, ROOTS
+from swarmsec.services.ca.authority import certificate_pem
+from swarmsec.services.ca.revoke_certificates import revoke_certificates
+from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, KEY, ROOTS
 from swarmsec.wiring.swarm.evicting import evict
 from swarmsec.wiring.swarm.reviving import HELD_BY_ENGINE, Revived, revive
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key
-from tests.unit.swarmsec.wiring.foreignroots import build_root
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root
 from tests.unit.swarmsec.wiring.swarm.conftest import World
 
 LATER = timedelta(days=91)

@@ -18,16 +18,16 @@ from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Changed, Denied, NotFound, Unavailable, UsageProblem
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.accept_restored import PENDING, Missing, begin_acceptance
-from swarmsec.services.init_authority import ImportedRoot
+from swarmsec.services.ca.init_authority import ImportedRoot
+from swarmsec.services.homes.accept_restored import PENDING, Missing, begin_acceptance
+from swarmsec.services.homes.restored_state import RESTORED
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import KeyKind
-from swarmsec.services.restored_state import RESTORED
-from swarmsec.services.rotate_authority import LEASE_SECONDS
-from swarmsec.services.rotate_swarm_root import part_under_way
-from swarmsec.services.swarm_link import LinkState
-from swarmsec.services.swarm_rotation_records import SwarmRotationRecord, load_swarm_rotation, save_swarm_rotation
-from swarmsec.wiring.nextroots import WantedRoot
+from swarmsec.services.rotation.rotate_authority import LEASE_SECONDS
+from swarmsec.services.swarm.rotate_swarm_root import part_under_way
+from swarmsec.services.swarm.swarm_link import LinkState
+from swarmsec.services.swarm.swarm_rotation_records import SwarmRotationRecord, load_swarm_rotation, save_swarm_rotation
+from swarmsec.wiring.ca.nextroots import WantedRoot
 from swarmsec.wiring.swarm import rotating
 from swarmsec.wiring.swarm.adopting import Adoption
 from swarmsec.wiring.swarm.evicting import evict
@@ -37,7 +37,7 @@ from swarmsec.wiring.swarm.watching import StillMoving
 from tests.peers.simulated_manager import Refused, SimulatedManager
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import new_key
-from tests.unit.swarmsec.wiring.foreignroots import build_root
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root
 from tests.unit.swarmsec.wiring.swarm.conftest import NODES, World
 
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from swarmsec.errors import UsageProblem
 from swarmsec.wiring.swarm.signing_endpoint import SigningUrl, dial
-from tests.unit.swarmsec.wiring.foreignroots import build_root
+from tests.unit.swarmsec.wiring.ca.foreignroots import build_root
 from tests.unit.swarmsec.wiring.swarm.conftest import World
 
 PATH = "/api/v1/cfssl/sign"

@@ -1,0 +1,1 @@
+"""Who may call: identities of people and programs, and the policy documents in force."""

@@ -1,0 +1,1 @@
+"""The log: read, signed, proven, witnessed, pruned."""

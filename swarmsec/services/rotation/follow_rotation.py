@@ -1,0 +1,148 @@
+"""What nodes do in a root rotation: told by the certificate that they show, and by the digest of what they trust.
+
+Drivers and agents follow as nodes do, and are counted among them here.
+
+A node that lies harms itself alone. That it uses a certificate of the new root is seen in its handshake, not said; that
+it trusts both roots it may say untruly, and then meets certificates that it cannot verify.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from ca.rotation import BundleAcknowledged, Converged, Enrolled, FinishWithout, Phase, Reissued, Returned
+from ca.rotation_events import NodeEvent
+from swarmsec.audit.actions import Action, Outcome
+from swarmsec.audit.entry import ObjectRef
+from swarmsec.errors import Denied
+from swarmsec.services.ca.authority import Authority, reference_of
+from swarmsec.services.nodes.renew_node import records_of, renews_itself
+from swarmsec.services.ports import Refusal, Transaction
+from swarmsec.services.records import CertificateRecord, CertificateStatus
+from swarmsec.services.requester import Requester
+from swarmsec.services.rotation.rotation_records import RotationRecord
+from swarmsec.services.rotation.rotation_roots import running_rotation
+from swarmsec.services.rotation.rotation_steps import load_around, take_event
+
+_ISSUING_NEW = frozenset({Phase.REISSUING, Phase.CONVERGING})
+_MOST_EVENTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A node that calls."""
+
+    presented: CertificateRecord
+    roots_sha256: bytes
+    """SHA-256 of the exact root bundle that it says it trusts."""
+
+    @property
+    def node(self) -> str:
+        """Its id, as the issuance table says."""
+        return self.presented.subject_id
+
+
+def seen_of(transaction: Transaction, presented_sha256: bytes, roots_sha256: bytes, requester: Requester) -> Seen:
+    """Find out which node calls.
+
+    Raises:
+        Refusal: the certificate is none of ours, or of one who does not renew by themselves.
+    """
+    presented = transaction.certificates.by_sha256(presented_sha256)
+    if presented is None or not renews_itself(presented):
+        raise refusal_of(requester, presented)
+    return Seen(presented=presented, roots_sha256=roots_sha256)
+
+
+def refusal_of(requester: Requester, presented: CertificateRecord | None = None) -> Refusal:
+    """What somebody is told who does not follow a rotation by themselves.
+
+    Args:
+        presented: the certificate that was shown, if it is one of ours.
+    """
+    target = reference_of(presented) if presented else ObjectRef(type="certificate")
+    why = "only a node, driver or agent of this authority can ask which roots it is to trust"
+    event = requester.event(Action.CA_ROTATE_NODE, target, outcome=Outcome.DENIED, reason=why)
+    return Refusal(Denied(why, hint="join with: swarmsec node join --server URL --token TOKEN --dir DIR"), event)
+
+
+def note_call(transaction: Transaction, authority: Authority, seen: Seen, requester: Requester) -> None:
+    """Take what a node's call says.
+
+    Args:
+        authority: as it is in this transaction.
+    """
+    record = authority.rotation
+    for _ in range(_MOST_EVENTS):
+        event = None if record is None else _event(transaction, authority, record, seen)
+        if record is None or event is None:
+            return
+        record = _take(transaction, record, event, requester)
+
+
+def note_issued(
+    transaction: Transaction, authority: Authority, issued: CertificateRecord, requester: Requester
+) -> None:
+    """Take up that a node was given a certificate: by joining, renewing or coming back.
+
+    Args:
+        authority: that issued it.
+    """
+    record = authority.rotation
+    if record is None or Phase(record.phase).is_over:
+        return
+    known = transaction.rotations.node(record.id, issued.subject_id)
+    if known is None or known.step == "excluded":
+        record = _take(transaction, record, Enrolled(node=issued.subject_id), requester)
+    elif issued.generation == record.new_generation and known.step == "acknowledged":
+        _take(transaction, record, Reissued(node=issued.subject_id), requester)
+
+
+def note_revoked(transaction: Transaction, node: str, requester: Requester) -> None:
+    """Go on without a node whose last certificate was revoked: it cannot follow any more."""
+    record = running_rotation(transaction)
+    known = transaction.rotations.node(record.id, node) if record is not None else None
+    if (
+        record is None
+        or known is None
+        or any(each.status is not CertificateStatus.REVOKED for each in records_of(transaction, node))
+    ):
+        return
+    before = load_around(transaction, record, node)
+    take_event(transaction, record, before, FinishWithout(nodes=frozenset({node})), requester)
+
+
+def must_renew(authority: Authority, presented: CertificateRecord) -> bool:
+    """Whether a node is to get a certificate of the root that issues now."""
+    rotation = authority.rotation
+    if rotation is None or presented.generation == authority.record.generation:
+        return False
+    return presented.generation in {rotation.old_generation, rotation.new_generation}
+
+
+def _event(
+    transaction: Transaction, authority: Authority, record: RotationRecord, seen: Seen
+) -> NodeEvent | Returned | None:
+    """What a node's call says that is not known yet."""
+    phase = Phase(record.phase)
+    known = transaction.rotations.node(record.id, seen.node)
+    step = known.step if known is not None else ""
+    is_on_new = seen.presented.generation == record.new_generation
+    if phase is Phase.ABORTED:
+        return Returned(node=seen.node) if step in {"reissued", "converged"} and not is_on_new else None
+    if not step:
+        return Enrolled(node=seen.node)
+    if phase in _ISSUING_NEW and is_on_new and step != "converged":
+        return Converged(node=seen.node)
+    trusts_both = seen.roots_sha256 == hashlib.sha256(authority.trusted_pem).digest()
+    if phase is Phase.DISTRIBUTING and step == "pending" and trusts_both:
+        return BundleAcknowledged(node=seen.node)
+    return None
+
+
+def _take(
+    transaction: Transaction, record: RotationRecord, event: NodeEvent | Returned, requester: Requester
+) -> RotationRecord:
+    before = load_around(transaction, record, event.node)
+    return take_event(transaction, record, before, event, requester)[0]

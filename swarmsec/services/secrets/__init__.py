@@ -1,0 +1,1 @@
+"""Secrets: kept in versions, attached to services, delivered to tasks, rotated."""

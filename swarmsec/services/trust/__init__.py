@@ -1,0 +1,1 @@
+"""Image trust: the repository, who signs for it, and what it says of an image."""

@@ -1,0 +1,1 @@
+"""The log between a home and others: exported, verified, witnessed."""

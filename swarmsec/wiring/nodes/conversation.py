@@ -1,0 +1,54 @@
+"""Several requests to one server over one connection: half of what a request costs it is a mutual handshake.
+
+The server was verified when the connection was opened. Roots that are learned over it verify the next one.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from swarmsec.wiring.nodes.authorityclient import KeyPair, build_pool
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+
+class Conversation:
+    """Keeps a connection for as long as the same certificate is shown; entered, it is closed at the end."""
+
+    def __init__(self) -> None:
+        self._pool: PoolManager | None = None
+        self._shown: bytes | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a connection may be there already."""
+        return self._pool is not None
+
+    def pool(self, roots: bytes | None, pair: KeyPair | None) -> PoolManager:
+        """Where the next request is made.
+
+        Args:
+            roots: the server is verified under these, PEM, where a connection is opened; None verifies nothing.
+            pair: shown to the server, if given.
+        """
+        shown = None if pair is None else pair.certificate.tbs_certificate_bytes
+        if self._pool is None or shown != self._shown:
+            self.close()
+            self._pool, self._shown = build_pool(roots, pair), shown
+        return self._pool
+
+    def close(self) -> None:
+        """End the connection; the next request opens another."""
+        if self._pool is not None:
+            self._pool.clear()
+            self._pool = None
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Secrets between a home and an engine: attaching, delivering, rotating."""

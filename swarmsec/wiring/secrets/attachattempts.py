@@ -1,0 +1,101 @@
+"""How attempts to attach and detach ended whose process died: looked up in the service, and put on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from swarmsec.audit.actions import Action
+from swarmsec.clock import unix_seconds
+from swarmsec.errors import NotFound
+from swarmsec.services.ports import Transaction
+from swarmsec.services.requester import SERVICE
+from swarmsec.services.secrets.attach_intents import OpenAttempt, conclude_attempt, unfinished_attempts
+from swarmsec.services.secrets.delivery_ports import SecretCarrier
+from swarmsec.services.secrets.service_records import NAME_LABEL, ServiceState
+from swarmsec.wiring.secrets.secretturns import SecretStore, is_abandoned
+
+UNTOUCHED: Final = "interrupted before the service was changed"
+GONE: Final = "the service is not there any more"
+
+
+def abandoned_attempts(transaction: Transaction) -> list[OpenAttempt]:
+    """The attempts without an outcome that nobody is at any more, oldest first."""
+    now = unix_seconds(transaction.clock)
+    return [attempt for attempt in unfinished_attempts(transaction) if is_abandoned(attempt.turn, now)]
+
+
+def resolve_attempts(store: SecretStore, open_carrier: Callable[[], SecretCarrier]) -> list[OpenAttempt]:
+    """Put on record how abandoned attempts ended, by what their services have now.
+
+    Args:
+        store: of the home.
+        open_carrier: opens the manager's engine; asked only where there is something to find out.
+
+    Returns:
+        those that were concluded.
+
+    Raises:
+        Unavailable: Docker does not answer; the rest stays for another time.
+    """
+    resolved = []
+    for attempt in store.read(abandoned_attempts):
+        carrier = open_carrier()
+        has_secret, failure = _judge(attempt, _service(carrier, attempt))
+        requester = replace(SERVICE, request_id=attempt.request_id)
+        conclude = partial(
+            conclude_attempt,
+            attempt=attempt,
+            requester=requester,
+            failure=failure,
+            has_secret=has_secret,
+            resolved=True,
+        )
+        try:
+            store.write(conclude)
+        except NotFound:
+            # Another replica was faster.
+            continue
+        resolved.append(attempt)
+        if not has_secret:
+            _tidy_up(store, carrier, attempt)
+    return resolved
+
+
+def remove_unused(carrier: SecretCarrier, docker_secret: str, *, name: str | None = None) -> None:
+    """Remove a Docker secret that no service uses; with ``name`` only if it stands for that secret."""
+    found = carrier.secret(docker_secret)
+    if found is None or (name is not None and found.labels.get(NAME_LABEL) != name):
+        return
+    if not any(found.id in {used.secret_id for used in service.secrets} for service in carrier.services()):
+        carrier.remove_secret(found.id)
+
+
+def _service(carrier: SecretCarrier, attempt: OpenAttempt) -> ServiceState | None:
+    with suppress(NotFound):
+        return carrier.service(attempt.attachment.service_id)
+    return None
+
+
+def _judge(attempt: OpenAttempt, service: ServiceState | None) -> tuple[bool, str]:
+    """Whether the service has the secret now, and why the attempt failed; empty if it did what it was to do."""
+    made = attempt.attachment
+    names = {reference.secret_name for reference in service.secrets} if service is not None else set()
+    files = {(item.secret_name, item.target) for item in service.secrets} if service is not None else set()
+    if attempt.action is Action.SECRET_DETACH:
+        has_secret = made.docker_secret in names
+        return has_secret, UNTOUCHED if has_secret else ""
+    if service is None:
+        return False, GONE
+    has_secret = (made.docker_secret, made.target) in files
+    return has_secret, "" if has_secret else UNTOUCHED
+
+
+def _tidy_up(store: SecretStore, carrier: SecretCarrier, attempt: OpenAttempt) -> None:
+    """Remove the Docker secret that nobody uses, unless somebody is about to."""
+    wanted = {item.attachment.docker_secret for item in store.read(unfinished_attempts)}
+    if attempt.attachment.docker_secret not in wanted:
+        remove_unused(carrier, attempt.attachment.docker_secret, name=attempt.attachment.name)

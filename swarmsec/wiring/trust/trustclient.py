@@ -1,0 +1,84 @@
+"""Signing through a server: as a CI job with a token, or as somebody with an identity."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from notary.changefiles import ChangeFile, SignaturesFile, parse_change
+from swarmsec.errors import Unavailable
+from swarmsec.secretbytes import SecretBytes
+from swarmsec.services.trust.sign_image import NamedImage
+from swarmsec.wiring.nodes.authorityclient import KeyPair, ask, send
+
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+SIGN_PATH = "/api/v1/trust/images"
+PENDING_PATH = "/api/v1/trust/changes"
+SIGNATURES_PATH = "/api/v1/trust/signatures"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A server, the roots that it is verified under, and what is shown to it."""
+
+    base: str
+    roots: bytes
+    pair: KeyPair | None = None
+
+
+def sign_remotely(peer: Peer, named: NamedImage, token: SecretBytes | None) -> dict[str, Any]:
+    """Have the server sign an image.
+
+    Returns:
+        the answer's members: ``image``, ``digest``, ``published``, ``change``.
+
+    Raises:
+        Denied, UsageProblem, Unavailable: as the server says.
+    """
+    image = named.image
+    members: dict[str, object] = {
+        "image": str(named),
+        "digest": str(image.digest),
+        "size": image.size,
+        "media_type": image.media_type,
+        "platforms": [
+            {"os": item.os, "architecture": item.architecture, "variant": item.variant, "digest": str(item.digest)}
+            for item in image.platforms
+        ],
+    }
+    if token is not None:
+        members["token"] = token.reveal().decode("ascii", "replace")
+    answer = ask(peer.base, SIGN_PATH, members, roots=peer.roots, pair=peer.pair)
+    if answer.get("digest") != str(image.digest) or not isinstance(answer.get("published"), bool):
+        raise Unavailable("expected the server to say what it signed, got something else")
+    return answer
+
+
+def pending_remotely(peer: Peer) -> tuple[Sequence[dict[str, Any]], list[ChangeFile]]:
+    """What waits for signatures on the server: as it is listed, and as signers get it.
+
+    Raises:
+        Denied, UsageProblem, Unavailable: as the server says.
+        InvalidMetadata: it is no list of changes.
+    """
+    answer = send("GET", peer.base, PENDING_PATH, roots=peer.roots, pair=peer.pair, limit=MAX_PENDING_BYTES)
+    try:
+        listed = json.loads(answer or b"null")
+        files = [parse_change(base64.b64decode(item.pop("file"), validate=True)) for item in listed]
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        raise Unavailable("expected a list of changes from the server, got something else") from None
+    return listed, files
+
+
+def bring_remotely(peer: Peer, signatures: SignaturesFile) -> bool:
+    """Bring signatures to the server; True if they were the last ones needed.
+
+    Raises:
+        Denied, UsageProblem, Unavailable: as the server says.
+    """
+    members = json.loads(signatures.encode())
+    answer = ask(peer.base, SIGNATURES_PATH, members, roots=peer.roots, pair=peer.pair)
+    return answer.get("published") is True

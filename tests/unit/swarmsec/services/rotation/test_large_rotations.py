@@ -1,0 +1,39 @@
+"""A rotation of many nodes: what a call costs does not grow with them, and who holds it up is named all the same."""
+
+from __future__ import annotations
+
+from swarmsec.services.rotation.rotation_status import MAX_NAMED
+from tests.unit.swarmsec.services.desk import Desk
+from tests.unit.swarmsec.services.rotation.rotating import add_nodes, begin, carry_on, enrol, instructions, status
+
+
+def test_a_call_costs_the_database_the_same_among_ten_nodes_and_among_five_hundred(desk: Desk) -> None:
+    caller, other, third = (enrol(desk, name) for name in ("n1", "n2", "n3"))
+    begin(desk)
+    carry_on(desk)
+    add_nodes(desk, 10)
+    few = instructions(desk, caller.follow)
+    add_nodes(desk, 500)
+    many = instructions(desk, other.follow)
+
+    # The depth of an index may differ.
+    assert many < 1.2 * few
+    assert third.call().rotation is not None
+
+
+def test_of_many_who_hold_it_up_those_unheard_of_for_longest_are_named(desk: Desk) -> None:
+    follower = enrol(desk, "n1")
+    begin(desk)
+    carry_on(desk)
+    add_nodes(desk, MAX_NAMED + 20)
+    heard = {"n1": 1, **{f"x{number:04d}": 5 + number for number in range(MAX_NAMED + 10)}}
+    desk.home.store.write(lambda transaction: transaction.rotations.note_contacts(heard))
+
+    seen = status(desk)
+
+    assert (seen.waiting, len(seen.blockers)) == (MAX_NAMED + 21, MAX_NAMED)
+    never = [f"x{number:04d}" for number in range(MAX_NAMED + 10, MAX_NAMED + 20)]
+    named = [blocker.node for blocker in seen.blockers]
+    assert named == [*never, "n1", *(f"x{number:04d}" for number in range(MAX_NAMED - 11))]
+    assert {blocker.awaits for blocker in seen.blockers} == {"reissued", "acknowledged"}
+    assert follower.calls == 0
