@@ -28,7 +28,7 @@ from ca.issuing import Issuer, LeafOrder, issue_leaves, issue_root, serial_from
 from ca.pem import write_block
 from ca.profiles import Profile, validity
 from ca.requests import SigningRequest, parse_signing_requests
-from swarmsec.cli.serve import collect_seldom
+from swarmsec.wiring.process.collecting import collect_seldom
 
 AIM = 0.45
 REQUESTS = 2000

@@ -36,13 +36,7 @@ def parse_strict(data: bytes, *, limit: int) -> dict[str, Any]:
     if len(data) > limit:
         raise InvalidMetadata(f"expected at most {limit} bytes of JSON, got {len(data)}")
     try:
-        value = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_members,
-            parse_float=_refuse_number,
-            parse_constant=_refuse_number,
-            parse_int=_integer,
-        )
+        value = _DECODER.decode(data.decode("utf-8"))
         if b"\\u" in data:
             # Escapes can spell lone surrogates, which have no UTF-8 and so no canonical form.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -93,3 +87,8 @@ def _integer(text: str) -> int:
 
 def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"expected integers alone, got {text[:20]}")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_members, parse_float=_refuse_number, parse_constant=_refuse_number, parse_int=_integer
+)

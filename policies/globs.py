@@ -15,7 +15,7 @@ between ``/``) without wildcards, then by the number of literal characters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_PATTERN_LENGTH = 256
@@ -47,6 +47,10 @@ class Glob:
     _literals: Mapping[str, int] = field(repr=False, compare=False)
     _stars: int = field(repr=False, compare=False)
     _wide_stars: int = field(repr=False, compare=False)
+    _head: str = field(repr=False, compare=False)
+    """What every name begins with that it covers."""
+    specificity: Specificity = field(repr=False, compare=False)
+    """How much the pattern says."""
 
     @classmethod
     def parse(cls, text: str) -> Glob:
@@ -68,14 +72,16 @@ class Glob:
         if text != text.strip():
             raise ValueError("expected a pattern without space around it, got some")
         tokens = tuple(_TOKEN.findall(text))
-        return cls(text, tokens, _positions(tokens), _bits(tokens, "*"), _bits(tokens, "**"))
+        head, said = text.partition("*")[0], _specificity(text, tokens)
+        return cls(text, tokens, _positions(tokens), _bits(tokens, "*"), _bits(tokens, "**"), head, said)
 
     def matches(self, name: str) -> bool:
         """Tell whether the pattern covers the whole name; one longer than ``MAX_NAME_LENGTH`` never matches."""
-        if len(name) > MAX_NAME_LENGTH:
+        if len(name) > MAX_NAME_LENGTH or not name.startswith(self._head):
             return False
-        state = self._skipped(1)
-        for char in name:
+        begun = len(self._head)
+        state = self._skipped(1 << begun)
+        for char in name[begun:]:
             stay = self._wide_stars if char == "/" else self._wide_stars | self._stars
             state = self._skipped((state & self._literals.get(char, 0)) << 1 | state & stay)
         return bool(state >> len(self._tokens))
@@ -83,16 +89,6 @@ class Glob:
     def _skipped(self, state: int) -> int:
         """Add the states reached by taking a wildcard as empty; wildcards never stand side by side."""
         return state | (state & (self._stars | self._wide_stars)) << 1
-
-    @property
-    def specificity(self) -> Specificity:
-        """How much the pattern says."""
-        components = self.text.split("/")
-        return Specificity(
-            exact="*" not in self.text,
-            literal_components=sum("*" not in component for component in components),
-            literal_length=sum(not _is_wild(token) for token in self._tokens),
-        )
 
     def overlaps(self, other: Glob) -> bool:
         """Tell whether some name is matched by both patterns.
@@ -124,6 +120,15 @@ class Glob:
             yield i, j + 1
         if _takes(theirs, mine):
             yield i + 1, j
+
+
+def _specificity(text: str, tokens: Sequence[str]) -> Specificity:
+    components = text.split("/")
+    return Specificity(
+        exact="*" not in text,
+        literal_components=sum("*" not in component for component in components),
+        literal_length=sum(not _is_wild(token) for token in tokens),
+    )
 
 
 def _is_wild(token: str) -> bool:

@@ -133,6 +133,7 @@ async def _serve(opening: Any, path: Path, docker: str, metrics: str | None) -> 
     from swarmsec.docker.socket_reader import SocketReader
     from swarmsec.docker.task_check import ManagerTaskChecker
     from swarmsec.server.driver_metrics import DriverMetrics, parse_loopback
+    from swarmsec.wiring.process.collecting import collect_seldom
     from swarmsec.wiring.process.supervising import Supervisor
     from swarmsec.wiring.secrets.driving import MANAGER_SECONDS, DriverParts, SecretDriver
 
@@ -165,6 +166,7 @@ async def _serve(opening: Any, path: Path, docker: str, metrics: str | None) -> 
         )
         stack.push_async_callback(answering.close)
         await answering.warm_up()
+        collect_seldom()
         plugin = PluginSocket(path, answering.answer)
         await plugin.start()
         stack.push_async_callback(plugin.stop)

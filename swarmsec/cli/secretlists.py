@@ -56,7 +56,7 @@ def _row(item: SecretAge) -> tuple[str, ...]:
     return (
         record.name,
         str(record.current or "none"),
-        str(item.kept.history.state_of(record.current) or "none"),
+        str(item.kept.state_of(record.current) or "none"),
         str(len(item.kept.versions)),
         rfc3339_seconds(record.changed),
         _word(item),
@@ -85,7 +85,7 @@ def show(context: click.Context, name: str) -> None:
     labels = ", ".join(f"{key}={value}" for key, value in load_labels(record.labels).items())
     lines = (
         ("name", record.name),
-        ("current", f"version {record.current}, {kept.history.state_of(record.current)}"),
+        ("current", f"version {record.current}, {kept.state_of(record.current)}"),
         ("previous", f"version {record.previous}" if record.previous else "none"),
         ("versions", f"{len(kept.versions)}, of which {record.max_versions} are kept"),
         ("labels", labels or "none"),

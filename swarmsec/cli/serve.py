@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,8 +14,6 @@ from swarmsec.cli.frame import local_requester, opened_home, warn
 
 if TYPE_CHECKING:
     from swarmsec.wiring.serving.session import Session
-
-_NEW_OBJECTS: Final = 10_000
 
 
 @click.command()
@@ -38,6 +35,7 @@ def serve(context: click.Context, listen: str | None, names: tuple[str, ...], re
     import uvloop
 
     from swarmsec.server.logs import write_logs_to
+    from swarmsec.wiring.process.collecting import collect_seldom
     from swarmsec.wiring.process.undumpable import forbid_dumps, swap_finding
     from swarmsec.wiring.serving.session import Listening, Session
 
@@ -54,16 +52,6 @@ def serve(context: click.Context, listen: str | None, names: tuple[str, ...], re
         collect_seldom()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(session))
-
-
-def collect_seldom() -> None:
-    """Look for garbage in cycles after thousands of new objects, and never among what was imported.
-
-    A request at work holds hundreds of objects, so with Python's own threshold they would be gone through many times.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS)
 
 
 async def _until_told(session: Session) -> None:

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -50,6 +51,8 @@ class PluginSocket:
         self._answer = answer
         self._uid = uid
         self._runner: web.ServerRunner | None = None
+        self._of_root: WeakSet[asyncio.BaseTransport] = WeakSet()
+        """Connections whose peer was asked for: it is who connected, for as long as the connection lives (unix(7))."""
 
     async def start(self) -> None:
         """Listen.
@@ -81,8 +84,7 @@ class PluginSocket:
         if request.path != SECRET_PATH:
             return _response(b'{"Err":"expected SecretProvider.GetSecret"}', status=404)
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(request)
+            body = await _body(request)
         except TimeoutError:
             return _response(answer_with_error("the request did not arrive in time"), status=408)
         if body is None:
@@ -90,20 +92,36 @@ class PluginSocket:
         return _response(await self._answer(body))
 
     def _is_root(self, request: web.BaseRequest) -> bool:
-        peer = request.transport.get_extra_info("socket") if request.transport else None
-        if peer is None:
+        transport = request.transport
+        if transport in self._of_root:
+            return True
+        peer = transport.get_extra_info("socket") if transport else None
+        if transport is None or peer is None:
             return False
         _, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-        return bool(uid == self._uid)
+        if uid != self._uid:
+            return False
+        self._of_root.add(transport)
+        return True
 
 
 async def _body(request: web.BaseRequest) -> bytes | None:
+    """The body; None for one that is too long.
+
+    Raises:
+        TimeoutError: it did not come in time.
+    """
+    content = request.content
+    if content.is_eof():
+        # All of it came with its head, as nearly always.
+        return content.read_nowait() if content.total_bytes <= MAX_REQUEST else None
     parts, size = [], 0
-    async for part in request.content.iter_any():
-        size += len(part)
-        if size > MAX_REQUEST:
-            return None
-        parts.append(part)
+    async with asyncio.timeout(BODY_SECONDS):
+        async for part in content.iter_any():
+            size += len(part)
+            if size > MAX_REQUEST:
+                return None
+            parts.append(part)
     return b"".join(parts)
 
 

@@ -38,6 +38,10 @@ MAX_PLAINTEXT: Final = 1 << 20
 
 _HEAD: Final = struct.Struct(">BBI")
 _BODY_HEAD: Final = struct.Struct(">BB")
+_LENGTH: Final = struct.Struct(">I")
+_NUMBERS: Final = struct.Struct(">QQ")
+_FORMAT: Final = _BODY_HEAD.pack(VERSION, SUITE_AES_256_GCM)
+_SHA256: Final = SHA256()
 _WRAPPED_BYTES: Final = _HEAD.size + NONCE_BYTES + KEY_BYTES + TAG_BYTES + COMMITMENT_BYTES
 
 Random = Callable[[int], bytes]
@@ -73,7 +77,10 @@ class SealedRecord:
 
 def frame(*fields: bytes) -> bytes:
     """Join fields so that no two different lists give the same bytes: each is preceded by its u32 length."""
-    return b"".join(struct.pack(">I", len(field)) + field for field in fields)
+    parts: list[bytes] = []
+    for field in fields:
+        parts += (_LENGTH.pack(len(field)), field)
+    return b"".join(parts)
 
 
 def seal(key: TermKey, context: RecordContext, plaintext: bytes, random: Random) -> SealedRecord:
@@ -92,9 +99,9 @@ def seal(key: TermKey, context: RecordContext, plaintext: bytes, random: Random)
         raise ValueError(f"expected at most {MAX_PLAINTEXT} bytes, got {len(plaintext)}")
     data_key = random(KEY_BYTES)
     nonce = random(NONCE_BYTES)
-    head = _BODY_HEAD.pack(VERSION, SUITE_AES_256_GCM)
-    body = head + nonce + AESGCM(data_key).encrypt(nonce, plaintext, _body_data(context))
-    return SealedRecord(wrapped_key=_wrap(key, context, data_key, random), body=body)
+    framed = _body_data(context)
+    body = _FORMAT + nonce + AESGCM(data_key).encrypt(nonce, plaintext, framed)
+    return SealedRecord(wrapped_key=_wrap(key, framed, data_key, random), body=body)
 
 
 def open_record(key: TermKey, context: RecordContext, record: SealedRecord) -> SecretBytes:
@@ -103,14 +110,15 @@ def open_record(key: TermKey, context: RecordContext, record: SealedRecord) -> S
     Raises:
         RecordUnreadable: wrong key or context, altered bytes, or an unknown version or suite.
     """
-    data_key = _unwrap(key, context, record.wrapped_key)
+    framed = _body_data(context)
+    data_key = _unwrap(key, framed, record.wrapped_key)
     head_end = _BODY_HEAD.size + NONCE_BYTES
     if len(record.body) < head_end + TAG_BYTES:
         raise RecordUnreadable("a sealed record does not open: it is too short")
     _check_format(*_BODY_HEAD.unpack_from(record.body))
     nonce = record.body[_BODY_HEAD.size : head_end]
     try:
-        plaintext = AESGCM(data_key).decrypt(nonce, record.body[head_end:], _body_data(context))
+        plaintext = AESGCM(data_key).decrypt(nonce, record.body[head_end:], framed)
     except InvalidTag:
         raise RecordUnreadable("a sealed record does not open") from None
     return SecretBytes(plaintext)
@@ -122,7 +130,8 @@ def rewrap(old: TermKey, new: TermKey, context: RecordContext, wrapped_key: byte
     Raises:
         RecordUnreadable: the wrapped key does not open under ``old``.
     """
-    return _wrap(new, context, _unwrap(old, context, wrapped_key), random)
+    framed = _body_data(context)
+    return _wrap(new, framed, _unwrap(old, framed, wrapped_key), random)
 
 
 def term_of(wrapped_key: bytes) -> int:
@@ -145,47 +154,48 @@ def _check_format(version: int, suite: int) -> None:
         )
 
 
-def _wrap(key: TermKey, context: RecordContext, data_key: bytes, random: Random) -> bytes:
-    nonce = random(NONCE_BYTES)
-    sealed = AESGCM(_wrapping_key(key, context)).encrypt(nonce, data_key, _wrap_data(context, key.term))
+def _wrap(key: TermKey, framed: bytes, data_key: bytes, random: Random) -> bytes:
+    """Wrap a record's data key; ``framed`` is what the body's associated data is."""
+    nonce, wrap_data = random(NONCE_BYTES), _wrap_data(framed, key.term)
+    sealed = AESGCM(_wrapping_key(key, wrap_data)).encrypt(nonce, data_key, wrap_data)
     head = _HEAD.pack(VERSION, SUITE_AES_256_GCM, key.term)
-    return head + nonce + sealed + _commitment(data_key, context)
+    return head + nonce + sealed + _commitment(data_key, framed)
 
 
-def _unwrap(key: TermKey, context: RecordContext, wrapped_key: bytes) -> bytes:
+def _unwrap(key: TermKey, framed: bytes, wrapped_key: bytes) -> bytes:
     if term_of(wrapped_key) != key.term:
         raise RecordUnreadable(f"expected a record of key term {key.term}, got {term_of(wrapped_key)}")
-    nonce_end = _HEAD.size + NONCE_BYTES
+    nonce_end, wrap_data = _HEAD.size + NONCE_BYTES, _wrap_data(framed, key.term)
     nonce, sealed = wrapped_key[_HEAD.size : nonce_end], wrapped_key[nonce_end:-COMMITMENT_BYTES]
     try:
-        data_key = AESGCM(_wrapping_key(key, context)).decrypt(nonce, sealed, _wrap_data(context, key.term))
+        data_key = AESGCM(_wrapping_key(key, wrap_data)).decrypt(nonce, sealed, wrap_data)
     except InvalidTag:
         raise RecordUnreadable("a sealed record does not open") from None
-    if not hmac.compare_digest(_commitment(data_key, context), wrapped_key[-COMMITMENT_BYTES:]):
+    if not hmac.compare_digest(_commitment(data_key, framed), wrapped_key[-COMMITMENT_BYTES:]):
         raise RecordUnreadable("a sealed record does not open")
     return data_key
 
 
-def _wrapping_key(key: TermKey, context: RecordContext) -> bytes:
-    return _derive(key.key.reveal(), b"swarmsec/wrap/v1", _wrap_data(context, key.term))
+def _wrapping_key(key: TermKey, wrap_data: bytes) -> bytes:
+    return _derive(key.key.reveal(), b"swarmsec/wrap/v1", wrap_data)
 
 
-def _commitment(data_key: bytes, context: RecordContext) -> bytes:
-    return _derive(data_key, b"swarmsec/commit/v1", _body_data(context))
+def _commitment(data_key: bytes, framed: bytes) -> bytes:
+    return _derive(data_key, b"swarmsec/commit/v1", framed)
 
 
 def _derive(key: bytes, purpose: bytes, context: bytes) -> bytes:
-    return HKDFExpand(algorithm=SHA256(), length=KEY_BYTES, info=frame(purpose, context)).derive(key)
+    return HKDFExpand(algorithm=_SHA256, length=KEY_BYTES, info=frame(purpose, context)).derive(key)
 
 
 def _body_data(context: RecordContext) -> bytes:
     return frame(
-        bytes([VERSION, SUITE_AES_256_GCM]),
+        _FORMAT,
         context.store_id.encode(),
         context.name.encode(),
-        struct.pack(">QQ", context.version, context.created),
+        _NUMBERS.pack(context.version, context.created),
     )
 
 
-def _wrap_data(context: RecordContext, term: int) -> bytes:
-    return frame(b"term", struct.pack(">I", term), _body_data(context))
+def _wrap_data(framed: bytes, term: int) -> bytes:
+    return frame(b"term", _LENGTH.pack(term), framed)

@@ -37,15 +37,14 @@ class DriverMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._deliveries = Counter(
+        deliveries = Counter(
             "swarmsec_secret_deliveries",
             "Requests of tasks for secrets: delivered, or why not",
             ("result",),
             registry=self.registry,
         )
-        for result in (DELIVERED, *RefusalKind):
-            # As in the server: an increase is seen only from a count that was there before.
-            self._deliveries.labels(result)
+        # As in the server: an increase is seen only from a count that was there before.
+        self._counts = {result: deliveries.labels(result) for result in (DELIVERED, *RefusalKind)}
         self._durations = Histogram(
             "swarmsec_driver_request_duration_seconds",
             "Time from a request of the engine to its answer",
@@ -56,7 +55,7 @@ class DriverMetrics:
 
     def count(self, result: str, seconds: float) -> None:
         """Count one answered request."""
-        self._deliveries.labels(result).inc()
+        self._counts[result].inc()
         self._durations.observe(seconds)
 
     async def start(self, host: str, port: int) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from swarmsec.services.records import KeyTermRow, SealedRow, SealRow
 from swarmsec.storage import tables
+from swarmsec.storage.rows import Row
 
 if TYPE_CHECKING:
     from swarmsec.storage.transaction import Transaction
@@ -23,8 +24,7 @@ class Sealed:
 
     def get(self, name: str) -> SealedRow | None:
         """The record, or None."""
-        row = self._transaction.find_once(tables.sealed_records, name=name)
-        return None if row is None else SealedRow(**{field: row[field] for field in SealedRow.__slots__})
+        return self._transaction.record_once(tables.sealed_records, _sealed, name=name)
 
     def put(self, row: SealedRow) -> None:
         """Write a record over the one of the same name."""
@@ -44,7 +44,7 @@ class Sealed:
         """At most ``limit`` records whose key is wrapped under another term, by name, beginning after a name."""
         table = tables.sealed_records
         rows = self._transaction.select(table, table.c.name > after, table.c.term != term, limit=limit)
-        return [SealedRow(**{field: row[field] for field in SealedRow.__slots__}) for row in rows]
+        return [_sealed(row) for row in rows]
 
     def count_under(self, term: int) -> int:
         """How many records need this term."""
@@ -61,8 +61,7 @@ class KeyTerms:
 
     def all(self) -> Sequence[KeyTermRow]:
         """Every term."""
-        rows = self._transaction.find_all_once(tables.key_terms)
-        return [KeyTermRow(**{field: row[field] for field in KeyTermRow.__slots__}) for row in rows]
+        return self._transaction.records_once(tables.key_terms, _term)
 
     def add(self, row: KeyTermRow) -> None:
         """Add a term."""
@@ -95,3 +94,11 @@ class Seals:
         row = self._transaction.find(tables.seals, seal_id=seal_id)
         if row is not None:
             self._transaction.delete(tables.seals, row)
+
+
+def _sealed(row: Row) -> SealedRow:
+    return SealedRow(**{field: row[field] for field in SealedRow.__slots__})
+
+
+def _term(row: Row) -> KeyTermRow:
+    return KeyTermRow(**{field: row[field] for field in KeyTermRow.__slots__})

@@ -153,8 +153,7 @@ class Certificates:
 
     def by_subject(self, subject_id: str) -> Sequence[CertificateRecord]:
         """Certificates of a node or named identity, oldest first."""
-        rows = self._transaction.find_all_once(tables.certificates, subject_id=subject_id)
-        return [_certificate(row) for row in rows]
+        return self._transaction.records_once(tables.certificates, _certificate, subject_id=subject_id)
 
     def by_public_key(self, spki_sha256: bytes) -> Sequence[CertificateRecord]:
         """Certificates for this public key, oldest first."""
@@ -326,14 +325,13 @@ class Policies:
 
     def active(self) -> Sequence[PolicyRecord]:
         """The versions in force."""
-        rows = self._transaction.find_all_once(tables.policy_documents, state=ACTIVE)
-        return [PolicyRecord(**_values(row)) for row in rows]
+        return self._transaction.records_once(tables.policy_documents, _policy, state=ACTIVE)
 
     def versions(self, kind: str, name: str) -> Sequence[PolicyRecord]:
         """Every version of a document, oldest first."""
         table = tables.policy_documents
         rows = self._transaction.select(table, table.c.kind == kind, table.c.name == name)
-        return [PolicyRecord(**_values(row)) for row in rows]
+        return [_policy(row) for row in rows]
 
     def retire(self, record: PolicyRecord) -> None:
         """Take a version out of force."""
@@ -342,3 +340,7 @@ class Policies:
         )
         if row is not None:
             self._transaction.update(tables.policy_documents, row, state=RETIRED)
+
+
+def _policy(row: Row) -> PolicyRecord:
+    return PolicyRecord(**_values(row))

@@ -30,8 +30,7 @@ class Secrets:
 
     def get(self, name: str) -> SecretRecord | None:
         """The secret, or None."""
-        row = self._transaction.find_once(tables.secrets, name=name)
-        return None if row is None else SecretRecord(**{field: row[field] for field in SecretRecord.__slots__})
+        return self._transaction.record_once(tables.secrets, _secret, name=name)
 
     def put(self, record: SecretRecord) -> None:
         """Write a secret over the one of the same name."""
@@ -56,12 +55,11 @@ class Secrets:
         # Not through the transaction's ``select``: the condition looks at the versions, too, so what was written to
         # them is to be there.
         rows = select_rows(self._transaction.connection, tables.secrets, *conditions, limit=limit)
-        return [SecretRecord(**{field: row[field] for field in SecretRecord.__slots__}) for row in rows]
+        return [_secret(row) for row in rows]
 
     def versions(self, name: str) -> Sequence[SecretVersionRecord]:
         """The versions of a secret, oldest first."""
-        rows = self._transaction.find_all_once(tables.secret_versions, name=name)
-        return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
+        return self._transaction.records_once(tables.secret_versions, _version, name=name)
 
     def versions_between(self, prefix: str, first: str, last: str) -> Sequence[SecretVersionRecord]:
         """The versions of secrets of a page: names from ``first`` to ``last`` that begin with ``prefix``.
@@ -69,7 +67,7 @@ class Secrets:
         By name and oldest first.
         """
         rows = self._between(tables.secret_versions, prefix, first, last)
-        return [SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__}) for row in rows]
+        return [_version(row) for row in rows]
 
     def put_version(self, record: SecretVersionRecord) -> None:
         """Write a version over the one of the same number."""
@@ -116,8 +114,7 @@ class Attachments:
 
     def get(self, name: str, service_id: str) -> Attachment | None:
         """The attachment of a secret to a service, or None."""
-        row = self._transaction.find_once(tables.secret_attachments, name=name, service_id=service_id)
-        return None if row is None else Attachment(**{field: row[field] for field in Attachment.__slots__})
+        return self._transaction.record_once(tables.secret_attachments, _attachment, name=name, service_id=service_id)
 
     def put(self, record: Attachment) -> None:
         """Write an attachment over the one of the same secret and service."""
@@ -137,12 +134,12 @@ class Attachments:
     def of_secret(self, name: str) -> Sequence[Attachment]:
         """The services that a secret is attached to."""
         rows = self._transaction.find_all(tables.secret_attachments, name=name)
-        return [Attachment(**{field: row[field] for field in Attachment.__slots__}) for row in rows]
+        return [_attachment(row) for row in rows]
 
     def all(self) -> Sequence[Attachment]:
         """Every attachment."""
         rows = self._transaction.select(tables.secret_attachments)
-        return [Attachment(**{field: row[field] for field in Attachment.__slots__}) for row in rows]
+        return [_attachment(row) for row in rows]
 
 
 class Rotations:
@@ -194,6 +191,18 @@ def _begins_with(name: ColumnElement[str], prefix: str, dialect: str) -> ColumnE
     if dialect == "sqlite":
         return and_(name >= prefix, name < prefix + _AFTER_NAMES)
     return name.startswith(prefix, autoescape=True)
+
+
+def _secret(row: Row) -> SecretRecord:
+    return SecretRecord(**{field: row[field] for field in SecretRecord.__slots__})
+
+
+def _version(row: Row) -> SecretVersionRecord:
+    return SecretVersionRecord(**{field: row[field] for field in SecretVersionRecord.__slots__})
+
+
+def _attachment(row: Row) -> Attachment:
+    return Attachment(**{field: row[field] for field in Attachment.__slots__})
 
 
 def _rotation(row: Row) -> Rotation:

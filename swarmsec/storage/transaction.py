@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.sql.elements import ColumnElement
@@ -29,6 +29,9 @@ from swarmsec.storage.swarmrecords import Evictions
 if TYPE_CHECKING:
     # Most commands have nothing to do with secrets, whose records take a while to import.
     from swarmsec.storage import secretrecords
+
+
+T = TypeVar("T")
 
 
 class UnloggedChange(Exception):
@@ -239,11 +242,20 @@ class Transaction:
 
     def find_once(self, table: Table, **equals: Any) -> Row | None:
         """As ``find``, for what every unit of a group asks for: the database is asked once until the table changes."""
-        return next(iter(self.find_all_once(table, **equals)), None)
+        return self.record_once(table, _as_found, **equals)
 
-    def find_all_once(self, table: Table, **equals: Any) -> Sequence[Row]:
-        """As ``find_all``, asked as ``find_once`` asks."""
-        return self._inserts.once(table, tuple(equals.items()), lambda: self.find_all(table, **equals))
+    def records_once(self, table: Table, record: Callable[[Row], T], **equals: Any) -> Sequence[T]:
+        """What is made of the rows that ``find_all`` finds, asked as ``find_once`` asks; each is made once, too.
+
+        Args:
+            record: makes one of a row; the same function each time, for it is a part of the question.
+        """
+        question = (record, *equals.items())
+        return self._inserts.once(table, question, lambda: [*map(record, self.find_all(table, **equals))])
+
+    def record_once(self, table: Table, record: Callable[[Row], T], **equals: Any) -> T | None:
+        """As ``records_once``, of the one row that there may be."""
+        return next(iter(self.records_once(table, record, **equals)), None)
 
     def is_empty(self, table: Table) -> bool:
         """Whether a table has no rows, asked as ``find_once`` asks."""
@@ -280,3 +292,7 @@ class Transaction:
         shape = rows.shape_of(table)
         if shape.is_logged:
             self._changes.append(RowChange(shape.name, rows.key_text(table, values), digest.hex()))
+
+
+def _as_found(row: Row) -> Row:
+    return row

@@ -38,6 +38,10 @@ class KeptSecret:
             max_versions=self.record.max_versions,
         )
 
+    def state_of(self, number: int) -> VersionState | None:
+        """The state of a version; None if it never was."""
+        return next((VersionState(v.state) for v in self.versions if v.version == number), None)
+
     @property
     def value_created(self) -> int:
         """When the current value was made, Unix seconds; the last change where there is none."""
@@ -67,7 +71,7 @@ def open_version(transaction: Transaction, keys: Keys, kept: KeptSecret, number:
         NotFound: the version is withdrawn, destroyed or never was.
         RecordUnreadable: it does not open.
     """
-    state = kept.history.state_of(number)
+    state = kept.state_of(number)
     if state not in {VersionState.LIVE, VersionState.PENDING}:
         found = "there is none" if state is None else f"it is {state}"
         raise NotFound(

@@ -94,7 +94,7 @@ def begin_rotation(
             f"a rotation of {name} is under way",
             hint=f"go on with: swarmsec secrets rotate {name} --resume, or go back with --rollback",
         )
-    if kept.history.state_of(kept.record.current) is not VersionState.LIVE:
+    if kept.state_of(kept.record.current) is not VersionState.LIVE:
         raise UsageProblem(
             f"expected a live current version of {name} to go back to", hint=f"add one: swarmsec secrets put {name}"
         )
@@ -219,7 +219,7 @@ def begin_return(transaction: Transaction, rotation: Rotation, requester: Reques
 def conclude_return(transaction: Transaction, rotation: Rotation, requester: Requester, *, reason: str) -> None:
     """Give the rotation up: a version that was published is withdrawn, one that never was is destroyed."""
     kept = _find(transaction, rotation)
-    was_pending = kept.history.state_of(rotation.version) is VersionState.PENDING
+    was_pending = kept.state_of(rotation.version) is VersionState.PENDING
     numbers = [rotation.version]
     history = kept.history.destroyed(numbers) if was_pending else kept.history
     if history.state_of(rotation.version) is VersionState.LIVE:

@@ -172,7 +172,7 @@ def due_among(ages: Iterable[SecretAge], now: int) -> Sequence[DueRotation]:
 
 def _is_due(item: SecretAge, requirement: RotationRequirement, now: int) -> bool:
     kept = item.kept
-    is_live = kept.history.state_of(kept.record.current) is VersionState.LIVE
+    is_live = kept.state_of(kept.record.current) is VersionState.LIVE
     if item.rotation is not None or not item.is_scheduled or not is_live:
         return False
     if item.age is None or not item.age.is_due or not is_within(requirement.rule.window, now):

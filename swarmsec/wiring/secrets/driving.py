@@ -139,29 +139,24 @@ class SecretDriver:
         self._questions.close()
 
     async def _deliver(self, request: SecretRequest, until: float) -> SecretBytes:
-        try:
-            async with asyncio.timeout(until - time.monotonic()):
-                found = await self._find_task(request)
-        except TimeoutError:
-            raise _Late(is_followed=False) from None
-        deciding = asyncio.create_task(self._decide(request, found, until - COMMIT_SECONDS))
-        await asyncio.wait({deciding}, timeout=until - time.monotonic())
+        attempt = _Attempt()
+        deciding = asyncio.create_task(self._decide(request, until - COMMIT_SECONDS, attempt))
+        await _ended(deciding, until)
         if deciding.done():
             return deciding.result().value
-        if not self._begin_recording(self._follow(request, deciding)):
+        is_followed = attempt.is_at_records
+        if not is_followed or not self._begin_recording(self._follow(request, deciding)):
             deciding.cancel()
-        raise _Late(is_followed=True)
+        raise _Late(is_followed=is_followed)
 
-    async def _find_task(self, request: SecretRequest) -> CheckedTask | SwarmsecError:
+    async def _decide(self, request: SecretRequest, until: float, attempt: _Attempt) -> HandedOver:
         try:
-            return await self._questions.check(request)
+            found = await self._questions.check(request)
         except (NotFound, UsageProblem) as error:
-            return error
-
-    async def _decide(self, request: SecretRequest, found: CheckedTask | SwarmsecError, until: float) -> HandedOver:
-        if isinstance(found, SwarmsecError):
-            await self._parts.decisions.refuse(request, str(found), RefusalKind.TASK)
-            raise DeliveryDenied(str(found), RefusalKind.TASK)
+            attempt.is_at_records = True
+            await self._parts.decisions.refuse(request, str(error), RefusalKind.TASK)
+            raise DeliveryDenied(str(error), RefusalKind.TASK) from None
+        attempt.is_at_records = True
         return await self._parts.decisions.deliver(request, found, until)
 
     async def _follow(self, request: SecretRequest, deciding: asyncio.Task[HandedOver]) -> None:
@@ -205,6 +200,33 @@ class SecretDriver:
             await self._parts.decisions.refuse(request, text, kind, takes_back=takes_back)
         except Exception as error:  # noqa: BLE001  # nobody waits for this; it is said where the operator looks
             self._parts.report(f"a refusal could not be logged: {describe(error).text}")
+
+
+class _Attempt:
+    """How far a request is: until the manager has answered, nothing of it can be on record."""
+
+    __slots__ = ("is_at_records",)
+
+    def __init__(self) -> None:
+        self.is_at_records = False
+
+
+async def _ended(task: asyncio.Task[HandedOver], until: float) -> None:
+    """Wait until a task ends, or until a time by ``time.monotonic``; every delivery does, so with nothing beside it."""
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = loop.call_later(max(0.0, until - time.monotonic()), wake)
+    task.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
 
 
 class _Late(Unavailable):

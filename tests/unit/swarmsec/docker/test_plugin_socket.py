@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Iterator
@@ -61,6 +62,23 @@ def served(path: Path, ask: Callable[[], Awaitable[bytes]], *, uid: int | None =
 def test_docker_activates_it_and_is_answered(path: Path) -> None:
     assert served(path, lambda: exchange(path, post(b"/Plugin.Activate"))).endswith(ACTIVATION)
     assert served(path, lambda: exchange(path, post(GET, b"body"))).endswith(b"<body>")
+
+
+def test_a_connection_is_kept_however_its_requests_come_in(path: Path) -> None:
+    async def ask() -> bytes:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        answers = b""
+        for pieces in ([post(GET, b"whole")], [post(GET, length=5), b"pie", b"ce"], [post(GET)], [post(GET, b"last")]):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+            answers += await reader.readuntil(b">")
+        writer.close()
+        return answers
+
+    answers = served(path, ask)
+    assert re.findall(rb"<.*?>", answers) == [b"<whole>", b"<piece>", b"<>", b"<last>"]
 
 
 def test_nobody_but_its_user_is_answered_not_even_when_activating(path: Path) -> None:

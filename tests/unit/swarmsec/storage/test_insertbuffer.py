@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,19 @@ def test_a_setting_is_read_anew_after_it_was_set(store: Store) -> None:
             transaction.settings.put("test", value)
             assert transaction.settings.get("test") == value
             assert transaction.settings.get("test") == value
+        log(transaction)
+
+    store.write(unit)
+
+
+def test_records_are_made_once_until_their_table_changes(store: Store) -> None:
+    def unit(transaction: Transaction) -> None:
+        (first,) = transaction.key_terms.all()
+        assert transaction.key_terms.all()[0] is first
+        transaction.key_terms.change(replace(first, state="decrypt-only"))
+        assert [term.state for term in transaction.key_terms.all()] == ["decrypt-only"]
+        transaction.key_terms.add(replace(first, term=first.term + 1))
+        assert [term.state for term in transaction.key_terms.all()] == ["decrypt-only", "active"]
         log(transaction)
 
     store.write(unit)
