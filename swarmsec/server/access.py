@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policies.access import AccessTable, decide_access, load_access_table
 from policies.decisions import Allowed
-from swarmsec.http import Caller
+from swarmsec.http import Caller, RoleKind
 from swarmsec.server.addresses import is_loopback
 
 
@@ -17,6 +17,7 @@ class PolicyAccess:
 
     def __init__(self, table: AccessTable) -> None:
         self._table = table
+        self._allowed: set[tuple[str, RoleKind, bool]] = set()
 
     @classmethod
     def load(cls, document: bytes) -> PolicyAccess:
@@ -29,10 +30,12 @@ class PolicyAccess:
 
     def refusal(self, route_name: str, caller: Caller) -> str | None:
         """Return why the call is refused, or None where it is allowed."""
-        decision = decide_access(
-            self._table,
-            route=route_name,
-            role_kind=str(caller.role.kind),
-            loopback=is_loopback(caller.address),
-        )
-        return None if isinstance(decision, Allowed) else decision.reason
+        kind, loopback = caller.role.kind, is_loopback(caller.address)
+        if (route_name, kind, loopback) in self._allowed:
+            return None
+        decision = decide_access(self._table, route=route_name, role_kind=str(kind), loopback=loopback)
+        if not isinstance(decision, Allowed):
+            return decision.reason
+        # There are as many as routes and roles; the table stays as it is.
+        self._allowed.add((route_name, kind, loopback))
+        return None

@@ -8,6 +8,7 @@ is unpacked.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
@@ -29,15 +30,16 @@ async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> 
         HttpProblem: 413 too large, 408 too slow, 400 cut off or wrongly framed, 415 with a content coding, 417 with
             an expectation we do not know.
     """
-    if not request.can_read_body and not request.content_length:
+    content, length = request.content, request.content_length
+    if not request.can_read_body and not length:
         return b""
     allowed = 0 if request.method in WITHOUT_BODY else limit
-    _verify_headers(request, allowed)
+    _verify_headers(request.headers, length, allowed)
     await _invite_body(request)
     try:
-        if request.content.is_eof():
+        if content.is_eof():
             # It came with the headers, so nothing is waited for.
-            return _bounded(request.content.read_nowait(-1), allowed)
+            return _bounded(content.read_nowait(-1), allowed)
         async with asyncio.timeout(seconds):
             return await _read_counted(request, allowed)
     except TimeoutError:
@@ -58,11 +60,11 @@ async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> 
         ) from None
 
 
-def _verify_headers(request: web.BaseRequest, limit: int) -> None:
-    if request.content_length is not None and request.content_length > limit:
+def _verify_headers(headers: Mapping[str, str], length: int | None, limit: int) -> None:
+    if length is not None and length > limit:
         raise _too_large(limit)
-    coding = request.headers.get(hdrs.CONTENT_ENCODING, "identity")
-    if coding.strip().lower() != "identity":
+    coding = headers.get(hdrs.CONTENT_ENCODING)
+    if coding is not None and coding.strip().lower() != "identity":
         raise HttpProblem(
             "expected a body without content coding",
             status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

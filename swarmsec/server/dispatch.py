@@ -10,9 +10,9 @@ certificate, or the address of an anonymous one), and against the route's own ke
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import web
@@ -26,7 +26,7 @@ from swarmsec.server.connections import Connection
 from swarmsec.server.errors import HttpProblem, build_error_response, is_defect
 from swarmsec.server.identify import identify_peer
 from swarmsec.server.limits import Admission, AttemptLimiter
-from swarmsec.server.logs import log_defect, log_event
+from swarmsec.server.logs import log_defect, log_request
 from swarmsec.server.metrics import Metrics
 from swarmsec.server.ports import AccessDecision, Identities, Refusal
 from swarmsec.server.refusals import RefusalRecorder
@@ -105,14 +105,18 @@ class Dispatcher:
     def finish(self, exchange: Exchange, status: int) -> None:
         """Count and log an answered request."""
         seconds = self.monotonic() - exchange.started
-        self.metrics.observe_request(exchange.route_name, status, seconds)
-        log_event(
-            logging.INFO,
-            "request",
-            status=status,
-            duration_ms=round(seconds * 1000, 3),
+        route = exchange.route_name
+        self.metrics.requests.observe(route, status, seconds)
+        role, name = _named(exchange.caller)
+        log_request(
+            exchange.request_id,
+            seconds,
             method=exchange.method,
-            **_who(exchange),
+            route=route,
+            status=status,
+            role=role,
+            name=name,
+            address=exchange.connection.address,
         )
 
     async def _proceed(self, exchange: Exchange, raw: web.BaseRequest) -> Response:
@@ -135,8 +139,11 @@ class Dispatcher:
         await self._verify_attempts(exchange, [f"key|{key}" for key in route.attempt_keys(request)])
         if route.name in UNQUEUED:
             return await route.handler(request)
-        async with self.admission.place():
+        await self.admission.take()
+        try:
             return await route.handler(request)
+        finally:
+            self.admission.give_back()
 
     async def _identify(self, exchange: Exchange) -> Caller:
         try:
@@ -227,11 +234,17 @@ def _is_parser_error(error: BaseException) -> bool:
 
 
 def _who(exchange: Exchange) -> dict[str, object]:
-    caller = exchange.caller
+    role, name = _named(exchange.caller)
     return {
         "request_id": exchange.request_id,
         "route": exchange.route_name,
-        "role": str(caller.role) if caller else "",
-        "name": caller.name if caller else "",
+        "role": role,
+        "name": name,
         "address": exchange.connection.address,
     }
+
+
+@lru_cache(maxsize=4096)
+def _named(caller: Caller | None) -> tuple[str, str]:
+    """The role and name of whoever asks, as lines have them."""
+    return ("", "") if caller is None else (str(caller.role), caller.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 from swarmsec.errors import Unauthenticated
 from swarmsec.http import Caller, RoleKind
 from swarmsec.server.connections import Connection
@@ -19,7 +17,7 @@ async def identify_peer(identities: Identities, connection: Connection) -> Calle
         Unauthenticated: a certificate was presented that does not count, or the table answers for another one.
     """
     answer = identities.identify(connection.certificate_der, connection.address)
-    caller = await answer if inspect.isawaitable(answer) else answer
+    caller = answer if isinstance(answer, Caller) else await answer
     is_anonymous = caller.role.kind is RoleKind.ANONYMOUS
     if is_anonymous != (connection.certificate_der is None):
         raise Unauthenticated("expected a client certificate that this authority issued and has not revoked")

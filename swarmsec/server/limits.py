@@ -96,21 +96,6 @@ def _digest(key: str) -> bytes:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-class _Place:
-    """One place among the handlers at work; a class, because a generator takes several times as long."""
-
-    __slots__ = ("_admission",)
-
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
-
-    async def __aenter__(self) -> None:
-        await self._admission.take()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._admission.give_back()
-
-
 class Admission:
     """Bounds how many handlers work at the same time and how many requests wait for it.
 
@@ -128,20 +113,16 @@ class Admission:
         self._jitter = jitter
         self._waiting = 0
 
-    def place(self) -> _Place:
-        """Hold one place for the time of a ``async with`` block.
-
-        Raises:
-            Overloaded: as many wait already as may, or no place came free in time.
-        """
-        return _Place(self)
-
     def give_back(self) -> None:
         """Let go of a place that was taken."""
         self._places.release()
 
     async def take(self) -> None:
-        """Take a place; as ``place``, for whoever gives it back."""
+        """Take a place, which is to be given back; no context manager, since that takes several times as long.
+
+        Raises:
+            Overloaded: as many wait already as may, or no place came free in time.
+        """
         if not self._places.locked():
             await self._places.acquire()
             return

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, TextIO
 
 import msgspec
@@ -111,6 +112,36 @@ def log_event(level: int, event: str, **fields: object) -> None:
         line = build_line(level, event, fields)
         for lines in _written_to:
             lines.take(line, at_once=level > logging.INFO)
+
+
+def log_request(
+    request_id: str, seconds: float, *, method: str, route: str, status: int, role: str, name: str, address: str
+) -> None:
+    """Write the line of an answered request: as ``log_event`` would, in a fraction of the time.
+
+    There is one for each request, and most of its members are those of the request before.
+
+    Args:
+        request_id: of ours, so it needs no escaping.
+        seconds: how long it took.
+        method, route, status: what was asked for, and how it was answered.
+        role, name, address: who asked.
+    """
+    if _written_to:
+        asked = _members(route=route, method=method, status=status)
+        asking = _members(role=role, name=name, address=address)
+        line = (
+            f'{{"time":"{rfc3339(time.time_ns() // 1_000_000)[:-1]}+00:00","level":"info","event":"request",'
+            f'"request_id":"{request_id}",{asked},"duration_ms":{round(seconds * 1000, 3)},{asking}}}\n'
+        )
+        for lines in _written_to:
+            lines.take(line, at_once=False)
+
+
+@lru_cache(maxsize=4096)
+def _members(**members: object) -> str:
+    """Members of a line, worded, without the braces around them."""
+    return _printable(members)[1:-1]
 
 
 def build_line(level: int, event: str, fields: Mapping[str, object]) -> str:

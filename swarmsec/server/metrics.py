@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from swarmsec.http import Request, Response, Route
+from swarmsec.server.requestmetrics import RequestMetrics
 from swarmsec.services.secrets.delivery_records import DELIVERED, RefusalKind
-
-DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Bucket bounds in seconds."""
 
 
 class Metrics:
@@ -24,21 +22,14 @@ class Metrics:
         self._make_http_metrics()
         self._make_part_metrics()
         self._make_home_metrics()
-        self._observed: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._entries: dict[tuple[str, str], Counter] = {}
         self._issued: dict[tuple[str, str], Counter] = {}
         Info("swarmsec_build", "Version of swarmsec", registry=self.registry).info({"version": version})
 
     def _make_http_metrics(self) -> None:
         registry = self.registry
-        self.requests = Counter("swarmsec_http_requests", "Answered requests", ("route", "status"), registry=registry)
-        self.durations = Histogram(
-            "swarmsec_http_request_duration_seconds",
-            "Time from headers read to answer written",
-            ("route",),
-            buckets=DURATIONS,
-            registry=registry,
-        )
+        self.requests = RequestMetrics()
+        registry.register(self.requests)
         self.refusals = Counter(
             "swarmsec_http_refusals", "Refused requests, aggregated ones included", ("route", "kind"), registry=registry
         )
@@ -141,23 +132,13 @@ class Metrics:
             "swarmsec_agents", "Agents of nodes whose facts count, or are too old", ("state",), registry=registry
         )
 
-    def observe_request(self, route: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
-        # Finding a child by its labels costs more than counting; there are as many as routes and statuses.
-        key = (route, status)
-        if key not in self._observed:
-            self._observed[key] = self.requests.labels(route, str(status)), self.durations.labels(route)
-        count, duration = self._observed[key]
-        count.inc()
-        duration.observe(seconds)
+    def count_entries(self, action: str, outcome: str, count: int) -> None:
+        """Count entries of the audit log."""
+        _child(self._entries, self.audit_entries, (action, outcome)).inc(count)
 
-    def count_entry(self, action: str, outcome: str) -> None:
-        """Count one entry of the audit log."""
-        _child(self._entries, self.audit_entries, (action, outcome)).inc()
-
-    def count_issued(self, profile: str, result: str) -> None:
-        """Count one certificate that was issued or refused."""
-        _child(self._issued, self.certificates_issued, (profile, result)).inc()
+    def count_issued(self, profile: str, result: str, count: int) -> None:
+        """Count certificates that were issued or refused."""
+        _child(self._issued, self.certificates_issued, (profile, result)).inc(count)
 
     def route(self) -> Route:
         """Return the route that shows them; the access table keeps it to loopback for the anonymous."""

@@ -68,6 +68,11 @@ class HttpConnection(web.RequestHandler):
             self._connections.mark(self.connection, State.READING)
         super().data_received(data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on reading, where reading was paused at all: aiohttp asks for it at the end of every body."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def begin(self) -> None:
         """A request is at work."""
         self._connections.mark(self.connection, State.BUSY)

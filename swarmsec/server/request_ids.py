@@ -42,8 +42,6 @@ def build_request_id(milliseconds: int, random: bytes) -> str:
     """
     if len(random) != RANDOM_BYTES:
         raise ValueError(f"expected {RANDOM_BYTES} random bytes, got {len(random)}")
-    octets = bytearray((milliseconds & (2**48 - 1)).to_bytes(6, "big") + random)
-    octets[6] = 0x70 | octets[6] & 0x0F
-    octets[8] = 0x80 | octets[8] & 0x3F
-    digits = octets.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    when, digits = f"{milliseconds & (2**48 - 1):012x}", random.hex()
+    variant = "89ab"[random[2] >> 4 & 3]
+    return f"{when[:8]}-{when[8:]}-7{digits[1:4]}-{variant}{digits[5:8]}-{digits[8:]}"

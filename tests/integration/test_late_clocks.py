@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.identity import NodeRole
 from swarmsec.errors import Denied, Unauthenticated
+from swarmsec.server.connections import Connection
+from swarmsec.server.identify import identify_peer
 from swarmsec.wiring.nodes.renewing import renew
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from tests.integration.serve_world import ServedHome, ShiftedClock
@@ -57,11 +60,13 @@ def test_a_server_that_is_late_knows_its_clients_within_the_hour(
     der = bearer.certificate.public_bytes(Encoding.DER)
     with served.opened() as (home, _):
         identities = IssuedIdentities(home.store, ShiftedClock(behind), served.cluster_id, {1})
+        connection = Connection(address="127.0.0.1", since=0, abort=lambda: None)
+        connection.certificate_der, connection.certificate_sha256 = der, hashlib.sha256(der).hexdigest()
         if is_accepted:
-            assert str(asyncio.run(identities.identify(der, "127.0.0.1")).role) == "auditor"
+            assert str(asyncio.run(identify_peer(identities, connection)).role) == "auditor"
         else:
             with pytest.raises(Unauthenticated, match="outside its dates"):
-                asyncio.run(identities.identify(der, "127.0.0.1"))
+                asyncio.run(identify_peer(identities, connection))
 
 
 def test_what_a_late_authority_issues_is_accepted_by_everybody_on_time(served: ServedHome) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -82,16 +83,24 @@ class IssuedIdentities:
         self.swarm_roots: Sequence[SwarmRoot] = ()
         self.reload_swarm_roots()
 
-    async def identify(self, certificate_der: bytes | None, address: str) -> Caller:
-        """Say who a peer is.
+    def identify(self, certificate_der: bytes | None, address: str) -> Caller | Awaitable[Caller]:
+        """Say who a peer is, at once where it is known.
 
         Raises:
             Unauthenticated: the certificate is not in the table, revoked, or outside its dates.
         """
         if certificate_der is None:
             return Caller(role=ANONYMOUS, name="", address=address)
-        sha256 = hashlib.sha256(certificate_der).hexdigest()
-        known = self._known.get(sha256) or await self._learn(certificate_der, sha256)
+        sha256 = _sha256_of(certificate_der)
+        known = self._known.get(sha256)
+        if known is None:
+            return self._learn_and_tell(certificate_der, sha256, address)
+        return self._tell(known, certificate_der, sha256, address)
+
+    async def _learn_and_tell(self, certificate_der: bytes, sha256: str, address: str) -> Caller:
+        return self._tell(await self._learn(certificate_der, sha256), certificate_der, sha256, address)
+
+    def _tell(self, known: Known, certificate_der: bytes, sha256: str, address: str) -> Caller:
         self._verify_usable(known)
         if known.former_root is not None:
             self._last_use[known.former_root] = self._clock.monotonic_us()
@@ -221,6 +230,12 @@ class IssuedIdentities:
             raise Unauthenticated("the client certificate is of a root that was given up", hint="enrol again")
         if not known.not_before <= now < known.not_after:
             raise Unauthenticated("the client certificate is outside its dates", hint="check the clock, or enrol again")
+
+
+@lru_cache(maxsize=1024)
+def _sha256_of(certificate_der: bytes) -> str:
+    """Lower-case hex; connections ask for that of the same octets again and again."""
+    return hashlib.sha256(certificate_der).hexdigest()
 
 
 def _of_record(record: CertificateRecord) -> Known | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +34,8 @@ from swarmsec.wiring.serving.trust import ServedTrust
 FOLLOW_SECONDS: Final = 0.25
 TICK_SECONDS: Final = 1.0
 CHORE_SECONDS: Final = 10.0
+_TELLING: Final[Mapping[str, str]] = {Action.SECRET_DELIVER: "kind", Action.CA_ISSUE: "profile"}
+"""The field of an entry by which its metric is told from others."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,8 +129,7 @@ class Upkeep:
             await self._close_revoked(changed)
         if self.tls.accept(self.identities.swarm_roots):
             await self.server.swap_tls()
-        for entry in news.entries:
-            self._count(entry)
+        self._count(news.entries)
         self._newest_certificate = max([self._newest_certificate, *map(int, news.rows.get("certificates", ()))])
         self.metrics.audit_tree_size.set(self.follower.size)
 
@@ -188,18 +189,26 @@ class Upkeep:
         self.metrics.not_after.labels("server").set(self.tls.not_after)
         await self.server.swap_tls()
 
-    def _count(self, entry: Mapping[str, object]) -> None:
-        action, outcome = str(entry["action"]), str(entry["outcome"])
-        self.metrics.count_entry(action, outcome)
-        self.gauges.take_up(entry)
-        fields = entry.get("fields")
-        if action == Action.SECRET_DELIVER:
-            kind = str(fields.get("kind", "")) if isinstance(fields, dict) else ""
-            self.metrics.secret_deliveries.labels(DELIVERED if outcome == Outcome.SUCCESS else kind or "other").inc()
-        if action == Action.CA_ISSUE:
-            profile = str(fields.get("profile", "")) if isinstance(fields, dict) else ""
-            result = "issued" if outcome == Outcome.SUCCESS else "refused"
-            self.metrics.count_issued(profile, result)
+    def _count(self, entries: Sequence[Mapping[str, object]]) -> None:
+        """Count entries: those that say the same together, since a storm is of a few kinds."""
+        for entry in entries:
+            self.gauges.take_up(entry)
+        for (action, outcome, detail), count in Counter(map(_kind_of, entries)).items():
+            self.metrics.count_entries(action, outcome, count)
+            if action == Action.SECRET_DELIVER:
+                result = DELIVERED if outcome == Outcome.SUCCESS else detail or "other"
+                self.metrics.secret_deliveries.labels(result).inc(count)
+            if action == Action.CA_ISSUE:
+                result = "issued" if outcome == Outcome.SUCCESS else "refused"
+                self.metrics.count_issued(detail, result, count)
+
+
+def _kind_of(entry: Mapping[str, object]) -> tuple[str, str, str]:
+    """An entry's action and outcome, and what tells it from others of them: the profile, or why it was refused."""
+    action, fields = str(entry["action"]), entry.get("fields")
+    name = _TELLING.get(action)
+    detail = str(fields.get(name, "")) if name is not None and isinstance(fields, dict) else ""
+    return action, str(entry["outcome"]), detail
 
 
 def _certificates_of(entry: Mapping[str, object]) -> list[str]:

@@ -12,6 +12,7 @@ from ca.cross_requests import CrossSignRequest
 from ca.errors import CaError
 from ca.requests import RootRequest, SigningRequest, parse_signing_request
 from ca.swarm_requests import SwarmRequest
+from swarmsec.docker import external_ca
 from swarmsec.docker.external_ca import MAX_BODY, MAX_HOSTS, build_sign_route, parse_sign_request
 from swarmsec.errors import Denied, IntegrityFailure, TooManyAttempts, Unavailable, UsageProblem
 from swarmsec.http import Caller, Request, Response, Role, RoleKind
@@ -116,6 +117,7 @@ def test_a_cross_signing_request_names_nobody(generation: DockerGeneration) -> N
         b"\xff",
         b"[" * MAX_BODY,
         _body()[:-1] + b',"profile":"CA"}',
+        _body().replace(b'"CN":"n1"', b'"CN":"n2","CN":"n1"'),
         _changed(hosts=None),
         _changed(hosts="swarm-worker"),
         _changed(hosts=["x"] * (MAX_HOSTS + 1)),
@@ -142,6 +144,14 @@ def test_what_managers_do_not_send_is_refused(body: bytes) -> None:
 def test_a_refusal_that_cannot_be_logged_is_not_answered() -> None:
     with pytest.raises(Unavailable):
         _answer(b"{")
+
+
+@pytest.mark.parametrize("generation", list(DockerGeneration))
+def test_what_managers_send_is_read_the_quick_way(generation: DockerGeneration) -> None:
+    body = _body(generation)
+
+    assert external_ca._read_quickly(body) == json.loads(body)
+    assert external_ca._read_quickly(json.dumps(json.loads(body)).encode()) is None
 
 
 def test_members_that_mean_nothing_are_ignored() -> None:

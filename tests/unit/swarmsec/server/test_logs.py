@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from swarmsec.server.logs import log_defect, log_event, write_logs_to
+from swarmsec.server.logs import log_defect, log_event, log_request, write_logs_to
 
 
 @pytest.fixture
@@ -50,6 +50,17 @@ def test_a_defect_shows_types_and_frames_and_no_text(stream: io.StringIO) -> Non
     assert (line["error"], line["request_id"], line["level"]) == ("RuntimeError from KeyError", "id", "error")
     assert len(line["frames"]) == 2
     assert "hunter2" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["n1", "", 'quoted "\\', "\x1b[31m\x7f\u00e9", "\ud800"])
+def test_a_request_s_line_is_worded_as_any_other(stream: io.StringIO, name: str) -> None:
+    who = {"role": "node:n1", "name": name, "address": "192.0.2.1"}
+    log_request("0190-7", 0.0012345, method="POST", route="cfssl.sign", status=200, **who)
+    asked = {"request_id": "0190-7", "route": "cfssl.sign", "method": "POST", "status": 200, "duration_ms": 1.234}
+    log_event(logging.INFO, "request", **asked, **who)
+    quick, other = stream.getvalue().splitlines()
+    assert len(json.loads(quick)["time"]) == len(json.loads(other)["time"])
+    assert quick.partition(",")[2] == other.partition(",")[2]
 
 
 class CountedStream(io.StringIO):

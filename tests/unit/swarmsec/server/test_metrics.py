@@ -6,12 +6,13 @@ import asyncio
 import re
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from swarmsec.http import ANONYMOUS, Caller, Request, Response
 from swarmsec.server.driver_metrics import DriverMetrics
 from swarmsec.server.metrics import Metrics
+from swarmsec.server.requestmetrics import DURATIONS
 from swarmsec.services.secrets.delivery_records import DELIVERED, RefusalKind
 
 
@@ -27,7 +28,7 @@ def shown(metrics: Metrics) -> str:
 
 def test_names_and_labels_are_as_documented() -> None:
     metrics = Metrics(version="1.2.3")
-    metrics.observe_request("who", 200, 0.01)
+    metrics.requests.observe("who", 200, 0.01)
     metrics.certificates_issued.labels("swarm-worker", "issued").inc()
     metrics.audit_entries.labels("ca.issue", "ok").inc()
     metrics.audit_write_failures.inc()
@@ -43,6 +44,26 @@ def test_names_and_labels_are_as_documented() -> None:
         "swarmsec_sealed 1.0",
     ):
         assert line in text.splitlines()
+
+
+def test_requests_are_counted_as_the_library_would_count_them() -> None:
+    metrics, registry = Metrics(version="1"), CollectorRegistry()
+    requests = Counter("swarmsec_http_requests", "Answered requests", ("route", "status"), registry=registry)
+    text = "Time from headers read to answer written"
+    seconds = Histogram(
+        "swarmsec_http_request_duration_seconds", text, ("route",), buckets=DURATIONS, registry=registry
+    )
+    for route, status, taken in (("who", 200, 0.0), ("who", 403, 0.001), ("a", 200, 0.0011), ("who", 200, 11.0)):
+        metrics.requests.observe(route, status, taken)
+        requests.labels(route, str(status)).inc()
+        seconds.labels(route).observe(taken)
+    ours = {line for line in shown(metrics).splitlines() if "swarmsec_http_request" in line}
+    # When a series began is the only thing in which they may differ.
+    expected = generate_latest(registry).decode().splitlines()
+    assert {line for line in ours if "_created{" not in line} == {line for line in expected if "_created{" not in line}
+    began = {line.rpartition(" ")[0] for line in ours if "_created{" in line}
+    assert began == {line.rpartition(" ")[0] for line in expected if "_created{" in line}
+    assert len(began) == 5
 
 
 def test_every_family_is_ours_and_parses() -> None:

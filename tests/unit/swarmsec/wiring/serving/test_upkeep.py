@@ -16,7 +16,7 @@ from ca.identity import NodeRole
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clockwatch import ClockWatch
-from swarmsec.errors import Unavailable
+from swarmsec.errors import Denied, Unavailable
 from swarmsec.server.metrics import Metrics
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.ports import Transaction
@@ -106,6 +106,28 @@ def test_a_revocation_closes_connections(desk: Desk) -> None:
     _run_until(upkeep.follow, lambda: bool(told.closed))
 
     assert told.closed == [record.sha256.hex()]
+
+
+def test_entries_are_counted_by_what_they_say(desk: Desk) -> None:
+    upkeep = _upkeep(desk, Told())
+    key = new_key()
+    for number in range(3):
+        desk.issue(NodeRole.WORKER, f"n{number}", new_key())
+    desk.issue(NodeRole.MANAGER, "m0", key)
+    with pytest.raises(Denied):
+        desk.issue(NodeRole.WORKER, "another", key)
+
+    asyncio.run(upkeep._take_up(upkeep.follower.poll()))
+
+    value = upkeep.metrics.registry.get_sample_value
+    issued = {"action": "ca.issue", "outcome": "success"}
+    # The server has its own certificate issued before.
+    assert value("swarmsec_audit_entries_total", issued) == 5
+    assert value("swarmsec_audit_entries_total", issued | {"outcome": "denied"}) == 1
+    certificates = "swarmsec_ca_certificates_issued_total"
+    assert value(certificates, {"profile": "swarm-worker", "result": "issued"}) == 3
+    assert value(certificates, {"profile": "swarm-manager", "result": "issued"}) == 1
+    assert value(certificates, {"profile": "", "result": "refused"}) == 1
 
 
 def test_what_was_only_issued_is_not_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
