@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -48,6 +49,7 @@ class NodeRole(StrEnum):
 RESERVED_IDS = frozenset({CA_HOST, NodeRole.WORKER.value, NodeRole.MANAGER.value, "localhost"})
 
 
+@lru_cache(maxsize=16)
 def parse_cluster_id(text: str) -> str:
     """Check a cluster id: SwarmKit's 25 base-36 characters, or a chosen one.
 
@@ -151,7 +153,7 @@ def identity_of(certificate: x509.Certificate) -> NodeIdentity:
 
 def hosts_of(identity: NodeIdentity) -> tuple[str, ...]:
     """The DNS names of a node's certificate, in SwarmKit's order: role, node id, and for managers ``swarm-ca``."""
-    names = (identity.role.value, identity.node_id)
+    names = (str(identity.role), identity.node_id)
     return (*names, CA_HOST) if identity.role is NodeRole.MANAGER else names
 
 

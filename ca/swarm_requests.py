@@ -53,8 +53,9 @@ def check_swarm_request(request: SwarmRequest, *, caller: NodeIdentity, cluster_
     if request.organization != cluster_id:
         raise RequestRefused(f"expected a subject of cluster {cluster_id!r}, got {request.organization[:80]!r}")
     identity = _requested_identity(request)
-    if sorted(request.hosts) != sorted(hosts_of(identity)):
-        raise RequestRefused(f"expected exactly the hosts {', '.join(hosts_of(identity))}")
+    hosts = hosts_of(identity)
+    if sorted(request.hosts) != sorted(hosts):
+        raise RequestRefused(f"expected exactly the hosts {', '.join(hosts)}")
     return identity
 
 

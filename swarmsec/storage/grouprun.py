@@ -5,8 +5,9 @@ See ``services.parted`` for what keeps units apart that touch the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from types import GeneratorType
 from typing import Any, NamedTuple
 
 from swarmsec.errors import SwarmsecError, Unavailable
@@ -94,7 +95,7 @@ class GroupRun:
         """Run a unit, or a part of one, and keep what came of it."""
         try:
             value = run(transaction)
-            if isinstance(value, Generator):
+            if isinstance(value, GeneratorType):
                 raise PartsWrong("expected a unit in two parts to be told as such")
             transaction.verify_logged()
         except Refusal as refusal:

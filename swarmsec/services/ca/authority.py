@@ -21,12 +21,12 @@ from ca.bundle import write_bundle
 from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.issuing import Issuer, LeafOrder, issue_leaves, serial_from
 from ca.pem import write_block
-from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, swarm_node, validity
+from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, Validity, swarm_node, validity
 from ca.revocation import Reason
 from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
-from swarmsec.clock import Clock
+from swarmsec.clock import Clock, unix_seconds
 from swarmsec.errors import Denied, NotFound
 from swarmsec.http import Role, RoleKind
 from swarmsec.services.ca.revocation_reasons import revoke_record
@@ -278,10 +278,11 @@ def certificate_pem(record: CertificateRecord) -> bytes:
 def _known_certificate(
     transaction: Transaction, authority: Authority, identity: NodeIdentity, spki_der: bytes, requester: Requester
 ) -> CertificateRecord | None:
-    now = transaction.clock.unix_ms() // 1000
-    known = None
-    records = transaction.certificates.by_public_key(hashlib.sha256(spki_der).digest())
-    if records and all(record.status is CertificateStatus.REVOKED for record in records):
+    records = transaction.certificates.by_public_key(_digest_of(spki_der))
+    if not records:
+        return None
+    known, now = None, unix_seconds(transaction.clock)
+    if all(record.status is CertificateStatus.REVOKED for record in records):
         raise _refused_key("this key was revoked", identity, requester)
     for record in records:
         if record.subject_id != identity.node_id or record.cluster_id != identity.cluster_id:
@@ -320,15 +321,33 @@ def _order(
     spki_der: bytes,
 ) -> Order:
     clock = transaction.clock
-    is_short = authority.lifetime < MIN_LIFETIME
-    span = validity(
-        now_utc(clock),
-        authority.lifetime,
+    span = _validity_at(unix_seconds(clock), authority.lifetime, authority.issuer.not_after)
+    return Order(clock, partial(LeafOrder, authority.issuer, profile, subject, spki_der, hosts, span))
+
+
+@lru_cache(maxsize=16)
+def _validity_at(unix: int, lifetime: timedelta, issuer_not_after: datetime) -> Validity:
+    """When a leaf begins and ends that is issued in this second, as are many others."""
+    is_short = lifetime < MIN_LIFETIME
+    return validity(
+        datetime.fromtimestamp(unix, UTC),
+        lifetime,
         timedelta(0) if is_short else BACKDATE,
-        issuer_not_after=authority.issuer.not_after,
+        issuer_not_after=issuer_not_after,
         allow_short=is_short,
     )
-    return Order(clock, partial(LeafOrder, authority.issuer, profile, subject, spki_der, hosts, span))
+
+
+@lru_cache(maxsize=16)
+def _unix_of(span: Validity) -> tuple[int, int]:
+    """The first and the last second, as records have them."""
+    return int(span.not_before.timestamp()), int(span.not_after.timestamp())
+
+
+@lru_cache(maxsize=512)
+def _digest_of(spki_der: bytes) -> bytes:
+    """Asked for when a key is looked for, and again when it is recorded."""
+    return hashlib.sha256(spki_der).digest()
 
 
 def _keep(
@@ -340,24 +359,25 @@ def _keep(
     role: Role | None,
 ) -> CertificateRecord:
     leaf, leaf_der = signed
-    span = leaf.validity
+    not_before, not_after = _unix_of(leaf.validity)
+    certificates = transaction.certificates
     record = CertificateRecord(
-        id=transaction.certificates.next_id(),
+        id=certificates.next_id(),
         serial=f"{leaf.serial:x}",
         generation=authority.record.generation,
-        profile=leaf.profile.value,
+        profile=str(leaf.profile),
         role=str(role) if role else "",
         subject_id=name,
         cluster_id=authority.cluster_id,
-        spki_sha256=hashlib.sha256(leaf.spki_der).digest(),
+        spki_sha256=_digest_of(leaf.spki_der),
         sha256=hashlib.sha256(leaf_der).digest(),
         der=leaf_der,
-        not_before=int(span.not_before.timestamp()),
-        not_after=int(span.not_after.timestamp()),
+        not_before=not_before,
+        not_after=not_after,
         status=CertificateStatus.VALID,
         revoked=0,
     )
-    transaction.certificates.add(record)
+    certificates.add(record)
     return record
 
 
@@ -370,8 +390,9 @@ def _retire(transaction: Transaction, formers: Sequence[CertificateRecord], role
     Returns:
         how many were revoked.
     """
-    revoked = 0
-    when = transaction.clock.unix_ms() // 1000
+    if not formers:
+        return 0
+    revoked, when = 0, unix_seconds(transaction.clock)
     for former in formers:
         if former.status is CertificateStatus.REVOKED:
             continue

@@ -68,10 +68,10 @@ class EntryKind:
 
     def covers(self, entry: Mapping[str, object]) -> bool:
         """Whether an entry is of this kind."""
+        if entry["action"] != self.action or entry["outcome"] != Outcome.SUCCESS:
+            return False
         fields = entry.get("fields")
-        verb = fields.get("verb") if isinstance(fields, dict) else None
-        is_one = entry["action"] == self.action.value and entry["outcome"] == Outcome.SUCCESS.value
-        return is_one and (not self.verb or verb == self.verb)
+        return not self.verb or (isinstance(fields, dict) and fields.get("verb") == self.verb)
 
 
 class ReportTransaction(LogTransaction, HostTransaction, Protocol):
