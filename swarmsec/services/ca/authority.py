@@ -8,7 +8,7 @@ identity.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -19,16 +19,16 @@ from cryptography.x509.oid import NameOID
 
 from ca.bundle import write_bundle
 from ca.identity import NodeIdentity, NodeRole, hosts_of
-from ca.issuing import Issuer, LeafOrder, issue_leaves, serial_from
+from ca.issuing import Issuer, LeafOrder
 from ca.pem import write_block
-from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, Validity, swarm_node, validity
+from ca.profiles import MIN_LIFETIME, Profile, swarm_node
 from ca.revocation import Reason
-from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import Clock, unix_seconds
 from swarmsec.errors import Denied, NotFound
 from swarmsec.http import Role, RoleKind
+from swarmsec.services.ca.orders import Order, Signed, sign_orders, unix_of, validity_at
 from swarmsec.services.ca.revocation_reasons import revoke_record
 from swarmsec.services.ports import Keys, Refusal, Transaction
 from swarmsec.services.records import AuthorityRecord, CertificateRecord, CertificateStatus
@@ -144,34 +144,6 @@ def issue_for_node(
         return found
     (signed,) = sign_orders([found.order])
     return record_for_node(transaction, authority, found, signed, requester, via=via)
-
-
-class Order(NamedTuple):
-    """A certificate to be made: ``numbered`` gives what is to be signed under a serial number."""
-
-    clock: Clock
-    numbered: Callable[[int], LeafOrder]
-
-
-class Signed(NamedTuple):
-    """A certificate that was made, DER, and what it was made of."""
-
-    leaf: LeafOrder
-    der: bytes
-
-
-def sign_orders(orders: Sequence[Order]) -> list[Signed]:
-    """Give certificates, at least one, their serial numbers and sign them.
-
-    Chance is asked once for all: each system call gives other threads a turn, which costs more than the bytes.
-    """
-    drawn = orders[0].clock.random(SERIAL_BYTES * len(orders))
-    starts = range(0, len(drawn), SERIAL_BYTES)
-    leaves = [
-        order.numbered(serial_from(drawn[start : start + SERIAL_BYTES]))
-        for order, start in zip(orders, starts, strict=True)
-    ]
-    return [Signed(leaf, der) for leaf, der in zip(leaves, issue_leaves(leaves), strict=True)]
 
 
 class NodeOrder(NamedTuple):
@@ -320,28 +292,9 @@ def _order(
     hosts: Sequence[str],
     spki_der: bytes,
 ) -> Order:
-    clock = transaction.clock
-    span = _validity_at(unix_seconds(clock), authority.lifetime, authority.issuer.not_after)
-    return Order(clock, partial(LeafOrder, authority.issuer, profile, subject, spki_der, hosts, span))
-
-
-@lru_cache(maxsize=16)
-def _validity_at(unix: int, lifetime: timedelta, issuer_not_after: datetime) -> Validity:
-    """When a leaf begins and ends that is issued in this second, as are many others."""
-    is_short = lifetime < MIN_LIFETIME
-    return validity(
-        datetime.fromtimestamp(unix, UTC),
-        lifetime,
-        timedelta(0) if is_short else BACKDATE,
-        issuer_not_after=issuer_not_after,
-        allow_short=is_short,
-    )
-
-
-@lru_cache(maxsize=16)
-def _unix_of(span: Validity) -> tuple[int, int]:
-    """The first and the last second, as records have them."""
-    return int(span.not_before.timestamp()), int(span.not_after.timestamp())
+    clock, issuer = transaction.clock, authority.issuer
+    span = validity_at(unix_seconds(clock), authority.lifetime, issuer.not_after)
+    return Order(clock, partial(LeafOrder, issuer, profile, subject, spki_der, hosts, span))
 
 
 @lru_cache(maxsize=512)
@@ -359,7 +312,7 @@ def _keep(
     role: Role | None,
 ) -> CertificateRecord:
     leaf, leaf_der = signed
-    not_before, not_after = _unix_of(leaf.validity)
+    not_before, not_after = unix_of(leaf.validity)
     certificates = transaction.certificates
     record = CertificateRecord(
         id=certificates.next_id(),

@@ -104,7 +104,6 @@ PUBLIC: Final = {
         "swarmsec/reports/image_checks.py: text(task, 'ServiceID') in found",
         "swarmsec/secretstore/envelope.py: term_of(wrapped_key) != key.term",
         "swarmsec/secretstore/labels.py: key in labels",
-        "swarmsec/server/metrics.py: key not in self._observed",
         "swarmsec/server/refusals.py: key in self._seen",
         "swarmsec/services/secrets/attach_secret.py: item.get('SecretName') != docker_secret",
         "swarmsec/services/secrets/attach_secret.py: key != label",

@@ -13,7 +13,7 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Denied
 from swarmsec.services.ca import sign_for_swarm as signing
-from swarmsec.services.ca.authority import Order, Signed, sign_orders
+from swarmsec.services.ca.orders import Order, Signed, sign_orders
 from swarmsec.services.parted import Parted, Parts
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
