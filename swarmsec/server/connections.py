@@ -2,7 +2,9 @@
 
 A connection is counted from the moment it is accepted, so handshakes and half-sent requests weigh as much as
 answered ones. When the cap is reached, the connection that has been waiting longest without a request at work makes
-room, those without a client certificate first; if all are at work the newcomer is refused.
+room; if all are at work the newcomer is refused. Those without a client certificate, half-done handshakes among them,
+make room first as soon as they hold more than a quarter of the places: a flood of strangers cannot take the rest, and
+nodes that keep their connections cannot keep others from shaking hands.
 
 A connection stays authenticated by TLS for as long as it is open. Whoever revokes a certificate closes its
 connections here (``close_for``), whatever they are doing.
@@ -15,6 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from hashlib import sha256
+from itertools import chain
+from typing import Final
+
+STRANGERS_PART: Final = 4
+"""Strangers that wait may hold one place in so many before they make room first."""
 
 
 class State(Enum):
@@ -79,6 +86,9 @@ class Connections:
         self._clock = clock
         # Ordered by the last change of state: the longest waiting comes first.
         self._open: dict[Connection, None] = {}
+        # Of these, in the same order, those without a request at work.
+        self._strangers: dict[Connection, None] = {}
+        self._known: dict[Connection, None] = {}
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -93,7 +103,7 @@ class Connections:
         if len(self._open) >= self._limit and not self._make_room():
             return None
         connection = Connection(address=address, since=self._clock(), abort=abort)
-        self._open[connection] = None
+        self._line_up(connection)
         return connection
 
     def establish(self, connection: Connection, certificate_der: bytes | None, abort: Callable[[], object]) -> None:
@@ -109,13 +119,13 @@ class Connections:
             return
         connection.state = state
         connection.since = self._clock()
-        del self._open[connection]
-        self._open[connection] = None
+        self._leave(connection)
+        self._line_up(connection)
         self._changed.set()
 
     def forget(self, connection: Connection) -> None:
         """Note that a connection is gone."""
-        self._open.pop(connection, None)
+        self._leave(connection)
         self._changed.set()
 
     def close_for(self, certificate_sha256: str) -> int:
@@ -147,12 +157,24 @@ class Connections:
             await self._changed.wait()
 
     def _make_room(self) -> bool:
-        waiting = [connection for connection in self._open if connection.state is not State.BUSY]
-        if not waiting:
+        lines = [self._known, self._strangers]
+        if len(self._strangers) > self._limit // STRANGERS_PART:
+            lines.reverse()
+        longest = next(chain(*lines), None)
+        if longest is None:
             return False
-        strangers = (connection for connection in waiting if not connection.certificate_sha256)
-        self._end(next(strangers, waiting[0]))
+        self._end(longest)
         return True
+
+    def _line_up(self, connection: Connection) -> None:
+        self._open[connection] = None
+        if connection.state is not State.BUSY:
+            line = self._known if connection.certificate_sha256 else self._strangers
+            line[connection] = None
+
+    def _leave(self, connection: Connection) -> None:
+        for line in (self._open, self._strangers, self._known):
+            line.pop(connection, None)
 
     def _end(self, connection: Connection) -> None:
         self.forget(connection)

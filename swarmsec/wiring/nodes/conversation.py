@@ -1,17 +1,20 @@
 """Several requests to one server over one connection: half of what a request costs it is a mutual handshake.
 
-The server was verified when the connection was opened. Roots that are learned over it verify the next one.
+The server was verified when the connection was opened. Roots that are learned over it verify the next one; one that is
+no longer trusted ends it.
 """
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from swarmsec.wiring.nodes.authorityclient import KeyPair, build_pool
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
+
+_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 
 
 class Conversation:
@@ -20,6 +23,7 @@ class Conversation:
     def __init__(self) -> None:
         self._pool: PoolManager | None = None
         self._shown: bytes | None = None
+        self._verified: frozenset[bytes] = frozenset()
 
     @property
     def is_open(self) -> bool:
@@ -34,9 +38,10 @@ class Conversation:
             pair: shown to the server, if given.
         """
         shown = None if pair is None else pair.certificate.tbs_certificate_bytes
-        if self._pool is None or shown != self._shown:
+        trusted = frozenset((roots or b"").split(_BEGIN))
+        if self._pool is None or shown != self._shown or not self._verified <= trusted:
             self.close()
-            self._pool, self._shown = build_pool(roots, pair), shown
+            self._pool, self._shown, self._verified = build_pool(roots, pair), shown, trusted
         return self._pool
 
     def close(self) -> None:

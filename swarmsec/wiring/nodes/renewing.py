@@ -43,6 +43,8 @@ from swarmsec.wiring.nodes.nodefiles import (
 _PARTS: Final = 1_000_000
 _LOOKS_IN_A_LIFE: Final = 50
 _LEAST_PAUSE: Final = timedelta(seconds=1)
+KEPT_SECONDS: Final = 60
+"""A connection is kept until a look that the server asked for and that is this near; ``serve`` lets one idle longer."""
 Now = Callable[[], datetime]
 
 
@@ -115,6 +117,8 @@ def keep_renewed(
 ) -> None:
     """Renew when it is time, and at once when the authority has other roots than the node, until told to stop.
 
+    While a rotation asks to be called again soon, the connection is kept from one look to the next.
+
     Args:
         every: how often to look; more often where a certificate's life is short against it.
         stop: ends the work after what is under way.
@@ -127,21 +131,25 @@ def keep_renewed(
     """
     base = parse_server(server)
     told = ""
-    while not stop.is_set():
-        retry_after = 0
-        try:
-            look = _look(base, directory, now, kind)
-            line, retry_after = look.line, look.retry_after
-        except Exception as error:
-            description = describe(error)
-            if description.kind.word == "defect":
-                raise
-            line = f"not renewed: {description.text}" + (f" ({description.hint})" if description.hint else "")
-        if line and line != told:
-            tell(line)
-        told = line
-        pause = _pause(directory, every, kind).total_seconds()
-        stop.wait(min(retry_after or pause, pause))
+    with Conversation() as over:
+        while not stop.is_set():
+            retry_after = 0
+            try:
+                look = _look(base, directory, now, kind, over)
+                line, retry_after = look.line, look.retry_after
+            except Exception as error:
+                description = describe(error)
+                if description.kind.word == "defect":
+                    raise
+                line = f"not renewed: {description.text}" + (f" ({description.hint})" if description.hint else "")
+            if line and line != told:
+                tell(line)
+            told = line
+            pause = _pause(directory, every, kind).total_seconds()
+            pause = min(retry_after or pause, pause)
+            if not retry_after or pause > KEPT_SECONDS:
+                over.close()
+            stop.wait(pause)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +160,8 @@ class _Look:
     retry_after: int = 0
 
 
-def _look(base: str, directory: Path, now: Now, kind: FileKind) -> _Look:
-    with alone(directory), Conversation() as over:
+def _look(base: str, directory: Path, now: Now, kind: FileKind, over: Conversation) -> _Look:
+    with alone(directory):
         files = open_node_files(directory, kind)
         _verify_renewable(files, now())
         checked = check_roots(base, files, now=now, over=over)

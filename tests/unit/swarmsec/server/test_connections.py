@@ -84,6 +84,29 @@ def test_at_the_limit_known_callers_that_wait_go_before_a_newcomer_is_refused() 
     assert world.registry.admit("late", lambda: None) is None
 
 
+def test_nodes_that_keep_their_connections_leave_a_quarter_for_handshakes() -> None:
+    world = World(limit=8)
+    for number in range(8):
+        world.open(f"node {number}", b"one")
+    for number in range(4):
+        world.open(f"newcomer {number}", state=State.HANDSHAKE)
+    # Two of eight may shake hands beside those who wait; a third takes a place, and then they take each other's.
+    assert world.ended == ["node 0", "node 1", "node 2", "newcomer 0"]
+
+
+def test_a_handshake_that_ends_well_is_a_stranger_s_no_more() -> None:
+    world = World(limit=4)
+    for number in range(4):
+        world.open(f"node {number}", b"one")
+    newcomer = world.open("newcomer", state=State.HANDSHAKE)
+    world.registry.establish(newcomer, b"two", lambda: world.ended.append("newcomer"))
+    for number in range(4):
+        known = world.open(f"later {number}", b"three")
+        assert len(world.registry) == 4
+        assert known.state is State.IDLE
+    assert world.ended == ["node 0", "node 1", "node 2", "node 3", "newcomer"]
+
+
 def test_activity_moves_a_connection_to_the_end_of_the_line() -> None:
     world = World(limit=2)
     first = world.open("first")

@@ -36,6 +36,8 @@ class FakeServer:
     desk: Desk
     change: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    was_kept: list[bool] = field(default_factory=list)
+    """Of each request, whether it went over a connection that was open already."""
     is_down: bool = False
 
     def ask(
@@ -51,6 +53,9 @@ class FakeServer:
         """In place of ``authorityclient.ask``."""
         self.asked.append(path)
         assert base == SERVER
+        self.was_kept.append(over is not None and over.is_open)
+        if over is not None:
+            over.pool(roots, pair)
         assert roots in {self.desk.authority.bundle_pem, str(self.change.get("root_bundle", "")).encode()}
         if self.is_down:
             raise Unavailable("the server is away")

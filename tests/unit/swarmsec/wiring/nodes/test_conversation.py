@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from swarmsec.errors import Unavailable
+from swarmsec.errors import Denied, Unavailable
 from swarmsec.wiring.nodes.authorityclient import KeyPair, ask
 from swarmsec.wiring.nodes.conversation import Conversation
 from tests.integration.server_world import Authority, Identity
@@ -111,6 +111,20 @@ def test_another_certificate_is_shown_in_a_handshake_of_its_own(
     with Conversation() as over:
         assert all(asked(server, over, pair) for pair in (*pairs, pairs[1]))
     assert server.shown == [pair.certificate.public_bytes(Encoding.DER) for pair in pairs]
+
+
+def test_a_root_that_is_no_longer_trusted_ends_the_connection(
+    servers: list[Server], pairs: tuple[KeyPair, KeyPair], tmp_path: Path
+) -> None:
+    other = Authority("swarm-ca").root_pem
+    servers.append(server := Server(tmp_path, 9))
+    with Conversation() as over:
+        assert asked(server, over, pairs[0])
+        # One root more leaves what was verified under the first as it is.
+        assert ask(server.base, "/x", {}, roots=AUTHORITY.root_pem + other, pair=pairs[0], over=over) == {"well": 1}
+        with pytest.raises(Denied, match="not the expected authority"):
+            ask(server.base, "/x", {}, roots=other, pair=pairs[0], over=over)
+    assert len(server.shown) == 1
 
 
 def test_each_request_without_a_conversation_has_a_connection_of_its_own(

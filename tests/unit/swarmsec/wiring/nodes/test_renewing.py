@@ -19,7 +19,7 @@ from swarmsec.services.ca.authority import certificate_pem
 from swarmsec.wiring.nodes import followingroots, renewing
 from swarmsec.wiring.nodes.filekinds import NODE_FILES
 from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, KEY, NEXT_KEY, ROOTS, alone, make_key, open_node_files
-from swarmsec.wiring.nodes.renewing import due_time, keep_renewed, renew
+from swarmsec.wiring.nodes.renewing import KEPT_SECONDS, due_time, keep_renewed, renew
 from tests.unit.ca.authority import new_issuer
 from tests.unit.swarmsec.services.conftest import desk
 from tests.unit.swarmsec.services.desk import Desk, new_key
@@ -245,19 +245,21 @@ def cross_signed(issuer: Issuer, root: x509.Certificate) -> str:
     return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()
 
 
-def run_rounds(node: Path, server: FakeServer, rounds: int, now: Callable[[], datetime]) -> list[str]:
+def run_rounds(
+    node: Path, server: FakeServer, rounds: int, now: Callable[[], datetime], *, every: int = 60, waits: int = 60
+) -> list[str]:
     """Let the daemon look some times, without waiting between."""
     told: list[str] = []
     left = iter(range(rounds))
 
     class Counted(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
-            assert timeout == 60
+            assert timeout == waits
             if next(left, None) == rounds - 1:
                 self.set()
             return self.is_set()
 
-    keep_renewed(SERVER, node, every=timedelta(seconds=60), stop=Counted(), tell=told.append, now=now)
+    keep_renewed(SERVER, node, every=timedelta(seconds=every), stop=Counted(), tell=told.append, now=now)
     return told
 
 
@@ -302,6 +304,18 @@ def test_the_daemon_renews_when_it_is_its_turn(server: FakeServer, node: Path) -
     assert certificate_in(node) != before
     # Being seen with the new certificate does not wait for the next round.
     assert server.asked == [CHECK, "/api/v1/node/renew", CHECK]
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0, False), (1, True), (KEPT_SECONDS, True), (KEPT_SECONDS + 1, False)])
+def test_the_daemon_keeps_its_connection_where_it_is_to_ask_again_soon(
+    seconds: int, kept: bool, server: FakeServer, node: Path
+) -> None:
+    server.change = {"retry_after": seconds}
+    run_rounds(node, server, 2, at(node, 0.1), every=120, waits=seconds or 120)
+    # An answer that is none ends it.
+    server.change = {"retry_after": seconds, "phase": None}
+    run_rounds(node, server, 2, at(node, 0.1), every=120, waits=120)
+    assert server.was_kept == [False, kept, False, False]
 
 
 @pytest.mark.parametrize("change", [{"renew": 1}, {"retry_after": -1}, {"retry_after": "soon"}, {"phase": None}])
