@@ -59,6 +59,12 @@ class Rotations:
         rows = self._transaction.select(table, table.c.rotation == rotation)
         return [RotationNode(**_values(row)) for row in rows]
 
+    def names(self, rotation: int) -> Sequence[str]:
+        """The ids of a rotation's nodes alone, in no order."""
+        table = tables.rotation_nodes
+        statement = select(table.c.node).where(table.c.rotation == rotation)
+        return [str(node) for (node,) in self._transaction.connection.execute(statement)]
+
     def another_at(self, rotation: int, step: str, *, than: str) -> RotationNode | None:
         """Any node at a step but the one named, or None."""
         found = self._transaction.find_some(2, tables.rotation_nodes, rotation=rotation, step=step)

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -192,12 +192,22 @@ class ServedHome:
     def cluster_id(self) -> str:
         return self.write(lambda _, authority: authority.cluster_id)
 
-    def run(self, *arguments: str, wrapper: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run a command in the home, as a process of its own."""
+    def run(
+        self, *arguments: str, wrapper: Sequence[str] = (), log: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the home, as a process of its own; with a ``log``, what it says goes there as it says it."""
         command = [*wrapper, *PROGRAM, "--home", str(self.home), *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
-        )
+        with ExitStack() as stack:
+            stderr = subprocess.PIPE if log is None else stack.enter_context(log.open("w"))
+            return subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                timeout=60,
+                check=False,
+            )
 
     # The server.
 

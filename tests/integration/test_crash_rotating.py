@@ -68,7 +68,7 @@ def follow(place: Place) -> None:
                 trusted = hashlib.sha256(authority.trusted_pem).digest()
                 note_call(transaction, authority, seen_of(transaction, record.sha256, trusted, OPERATOR), OPERATOR)
                 authority = load_authority(transaction, keys, lifetime_of(home.config))
-                if must_renew(authority, record):
+                if must_renew(authority, record.generation):
                     record = renew_node(transaction, authority, record.sha256, request_of(new_key()), OPERATOR)
                     note_issued(transaction, authority, record, OPERATOR)
                 return record

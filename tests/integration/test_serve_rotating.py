@@ -91,6 +91,21 @@ def test_a_look_of_a_node_takes_one_handshake_for_each_certificate_that_it_shows
     assert (taken, renewed) == (1, 2)
 
 
+def test_a_daemon_waits_for_others_over_one_connection(served: ServedHome, tmp_path: Path) -> None:
+    node, auditor = join(served, tmp_path, "a"), served.identity("auditor")
+    join(served, tmp_path, "away")
+
+    def looks() -> int:
+        return served.log.count('"route":"node.check"')
+
+    with daemons(served, node):
+        served.run("ca", "rotate", "--timeout", "1s")
+        wait_for(lambda: status_of(served).counts.get("acknowledged") == 1, timeout=SECONDS, what="the node's word")
+        begun, looked = handshakes(served, auditor), looks()
+        wait_for(lambda: looks() >= looked + 3, timeout=SECONDS, what="three more looks of the node")
+        assert handshakes(served, auditor) == begun + 1
+
+
 def test_nodes_follow_by_themselves_and_the_old_root_is_worth_nothing(served: ServedHome, tmp_path: Path) -> None:
     nodes = [join(served, tmp_path, "a"), join(served, tmp_path, "b"), join(served, tmp_path, "m", NodeRole.MANAGER)]
     old_roots, old_token, former = served.roots, served.token(), bearer_of(nodes[0])
@@ -202,9 +217,17 @@ def test_without_a_server_it_waits_says_so_and_goes_on_when_one_runs(served: Ser
 
 
 def test_two_at_once_are_one_rotation(served: ServedHome, tmp_path: Path) -> None:
-    node = join(served, tmp_path, "a")
-    with daemons(served, node), ThreadPoolExecutor(2) as pool:
-        documents = [rotated(done) for done in pool.map(lambda _: served.run(*ROTATE), range(2))]
+    node, logs = join(served, tmp_path, "a"), [tmp_path / "one.log", tmp_path / "two.log"]
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(served.run, *ROTATE, log=log) for log in logs]
+        # It cannot end before the second has come, for nobody follows yet.
+        wait_for(
+            lambda: any("following the rotation that runs" in log.read_text() for log in logs if log.exists()),
+            timeout=SECONDS,
+            what="the second of two that begin",
+        )
+        with daemons(served, node):
+            documents = [rotated(each.result()) for each in running]
     assert documents[0]["new_root"] == documents[1]["new_root"]
     assert [document["joined"] for document in documents].count(True) == 1
 

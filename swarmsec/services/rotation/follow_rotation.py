@@ -113,12 +113,32 @@ def note_revoked(transaction: Transaction, node: str, requester: Requester) -> N
     take_event(transaction, record, before, FinishWithout(nodes=frozenset({node})), requester)
 
 
-def must_renew(authority: Authority, presented: CertificateRecord) -> bool:
-    """Whether a node is to get a certificate of the root that issues now."""
+def must_renew(authority: Authority, generation: int) -> bool:
+    """Whether a node is to get a certificate of the root that issues now.
+
+    Args:
+        generation: of the root that its present one stands under.
+    """
     rotation = authority.rotation
-    if rotation is None or presented.generation == authority.record.generation:
+    if rotation is None or generation == authority.record.generation:
         return False
-    return presented.generation in {rotation.old_generation, rotation.new_generation}
+    return generation in {rotation.old_generation, rotation.new_generation}
+
+
+def may_advance(authority: Authority, record: RotationRecord, generation: int, roots_sha256: bytes) -> bool:
+    """Whether the call of a node that is part of the rotation can say anything new, however far the node is.
+
+    Args:
+        record: of the rotation that runs.
+        generation: of the root that the certificate stands under, which the node showed.
+        roots_sha256: of the exact root bundle that it says it trusts.
+    """
+    phase, is_on_new = Phase(record.phase), generation == record.new_generation
+    if phase is Phase.ABORTED:
+        return not is_on_new
+    if phase in _ISSUING_NEW:
+        return is_on_new
+    return phase is Phase.DISTRIBUTING and roots_sha256 == hashlib.sha256(authority.trusted_pem).digest()
 
 
 def _event(
@@ -128,17 +148,15 @@ def _event(
     phase = Phase(record.phase)
     known = transaction.rotations.node(record.id, seen.node)
     step = known.step if known is not None else ""
-    is_on_new = seen.presented.generation == record.new_generation
-    if phase is Phase.ABORTED:
-        return Returned(node=seen.node) if step in {"reissued", "converged"} and not is_on_new else None
-    if not step:
+    if not step and phase is not Phase.ABORTED:
         return Enrolled(node=seen.node)
-    if phase in _ISSUING_NEW and is_on_new and step != "converged":
-        return Converged(node=seen.node)
-    trusts_both = seen.roots_sha256 == hashlib.sha256(authority.trusted_pem).digest()
-    if phase is Phase.DISTRIBUTING and step == "pending" and trusts_both:
-        return BundleAcknowledged(node=seen.node)
-    return None
+    if not may_advance(authority, record, seen.presented.generation, seen.roots_sha256):
+        return None
+    if phase is Phase.ABORTED:
+        return Returned(node=seen.node) if step in {"reissued", "converged"} else None
+    if phase in _ISSUING_NEW:
+        return Converged(node=seen.node) if step != "converged" else None
+    return BundleAcknowledged(node=seen.node) if step == "pending" else None
 
 
 def _take(

@@ -17,6 +17,7 @@ from ca.identity import NodeIdentity, NodeRole, identity_of
 from swarmsec.clock import Clock, unix_seconds
 from swarmsec.errors import Unauthenticated
 from swarmsec.http import ANONYMOUS, Caller, Role, RoleKind
+from swarmsec.services.nodes.renew_node import renews_itself
 from swarmsec.services.records import CertificateRecord, CertificateStatus, SwarmRoot
 from swarmsec.services.swarm.trust_swarm import issued_under
 from swarmsec.storage.store import Store
@@ -41,6 +42,8 @@ class Known:
     former_root: str | None = None
     row_id: int | None = None
     """Its row of the issuance table; None where it has none."""
+    renews_itself: bool = False
+    """Whether it is of one who renews it and follows rotations."""
     _callers: dict[str, Caller] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def caller_at(self, address: str, sha256: str, der: bytes) -> Caller:
@@ -79,6 +82,7 @@ class IssuedIdentities:
         self._by_row: dict[int, str] = {}
         self._lookups: dict[str, asyncio.Task[Known]] = {}
         self._forgotten = 0
+        self._followed = 0
         self._last_use: dict[str, int] = {}
         self.swarm_roots: Sequence[SwarmRoot] = ()
         self.reload_swarm_roots()
@@ -113,6 +117,21 @@ class IssuedIdentities:
         root = issued_under(x509.load_der_x509_certificate(caller.certificate_der), self.swarm_roots)
         return root.sha256 if root else None
 
+    def known_of(self, caller: Caller) -> Known | None:
+        """What was looked up of a caller's certificate, if it is still known."""
+        return self._known.get(caller.certificate_sha256)
+
+    def keep_issued(self, record: CertificateRecord) -> None:
+        """Know a certificate that this server has just issued, without a look.
+
+        Args:
+            record: as it was in a transaction that is durable. What happened to the certificate since is told by later
+                entries, so it is kept only as long as the one of its issue was not taken up.
+        """
+        known = _of_record(record) if record.id > self._followed else None
+        if known is not None:
+            self._keep(record.sha256.hex(), known)
+
     def revoked_among(self, ids: Collection[str]) -> list[str]:
         """The SHA-256 of those certificates, given by row id, that are revoked."""
         records = self._store.read(lambda transaction: transaction.certificates.by_ids([int(key) for key in ids]))
@@ -134,9 +153,14 @@ class IssuedIdentities:
         # Who comes from now on is looked up anew, also where somebody else is waiting for the same certificate.
         self._lookups.clear()
 
-    def forget_rows(self, ids: Collection[str]) -> None:
-        """Look the certificates of these rows up anew, and those that are being looked up at the moment."""
+    def forget_rows(self, ids: Collection[str], *, followed: int = 0) -> None:
+        """Look the certificates of these rows up anew, and those that are being looked up at the moment.
+
+        Args:
+            followed: the highest row of which the log was read so far.
+        """
         self._forgotten += 1
+        self._followed = max(self._followed, followed)
         self._lookups.clear()
         for row_id in ids:
             self._known.pop(self._by_row.pop(int(row_id), ""), None)
@@ -250,4 +274,5 @@ def _of_record(record: CertificateRecord) -> Known | None:
         is_revoked=record.status is CertificateStatus.REVOKED,
         generation=record.generation,
         row_id=record.id,
+        renews_itself=renews_itself(record),
     )

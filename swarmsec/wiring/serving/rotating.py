@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,10 +44,12 @@ class Rotating:
     async def take_up(self, authority: Authority) -> None:
         """Begin another phase."""
         rotation = authority.rotation
-        self.turns.begin(0 if rotation is None else await asyncio.to_thread(self._count, rotation.id))
+        nodes = () if rotation is None else await asyncio.to_thread(self._nodes, rotation.id)
+        self.turns.begin(len(nodes))
+        self.services.news.take_up(0 if rotation is None else rotation.id, nodes)
 
-    def _count(self, rotation: int) -> int:
-        return sum(self.store.read(lambda transaction: transaction.rotations.counts(rotation)).values())
+    def _nodes(self, rotation: int) -> Sequence[str]:
+        return self.store.read(lambda transaction: transaction.rotations.names(rotation))
 
     async def go_on(self) -> None:
         """Do what is to be done now; nothing at all while no rotation runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
 
@@ -40,6 +41,7 @@ from swarmsec.storage.records import looks_of_calling, looks_of_issuing
 from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.identities import IssuedIdentities
+from swarmsec.wiring.serving.rotationnews import NodeCall, RotationNews
 from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.witnesses import ServedWitnesses
 
@@ -65,6 +67,22 @@ def _as_logged(caller: Caller) -> tuple[Actor, Source]:
 @lru_cache(maxsize=1024)
 def _manager_identity(cluster_id: str, node_id: str) -> NodeIdentity:
     return NodeIdentity(cluster_id=cluster_id, role=NodeRole.MANAGER, node_id=node_id)
+
+
+class _Issued(NamedTuple):
+    """A certificate, and the authority as it was in the transaction that issued it."""
+
+    authority: Authority
+    record: CertificateRecord
+
+
+def _call_of(caller: Caller, generation: int, roots_sha256: bytes) -> NodeCall:
+    return NodeCall(
+        node=caller.name,
+        generation=generation,
+        certificate_sha256=caller.certificate_sha256,
+        roots_sha256=roots_sha256,
+    )
 
 
 class AuthorityServices:
@@ -97,6 +115,8 @@ class AuthorityServices:
         self._server_names = frozenset(server_names)
         self._holds_managers = holds_managers
         self._turns = turns
+        self.news = RotationNews()
+        """What nodes have said in the rotation that runs."""
         self.contacts: dict[str, int] = {}
         """When nodes called since somebody wrote it down, in Unix seconds, while a rotation runs."""
 
@@ -117,29 +137,30 @@ class AuthorityServices:
         )
         requester = requester_of(caller, request_id)
 
-        def unit(transaction: Transaction) -> JoinAnswer | WaitAnswer:
+        def unit(transaction: Transaction) -> _Issued | HeldNode:
             authority = self._authorities.at(transaction)
             record = join_node(transaction, self._keys, authority, wanted, requester)
             if isinstance(record, HeldNode):
-                return wait_answer(record)
+                return record
             note_issued(transaction, authority, record, requester)
-            return answer_of(authority, record)
+            return _Issued(authority, record)
 
-        return await self._writer.write(unit, looks_of_issuing(signing_request, subject_id=name or ""))
+        issued = await self._writer.write(unit, looks_of_issuing(signing_request, subject_id=name or ""))
+        return wait_answer(issued) if isinstance(issued, HeldNode) else self._answer(issued)
 
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
         """Renew the certificate that a node, driver or agent showed."""
         presented = bytes.fromhex(caller.certificate_sha256)
         requester = requester_of(caller, request_id)
 
-        def unit(transaction: Transaction) -> JoinAnswer:
+        def unit(transaction: Transaction) -> _Issued:
             authority = self._authorities.at(transaction)
             record = renew_node(transaction, authority, presented, signing_request, requester)
             note_issued(transaction, authority, record, requester)
-            return answer_of(authority, record)
+            return _Issued(authority, record)
 
         looks = looks_of_issuing(signing_request, subject_id=caller.name, presented=presented)
-        return await self._writer.write(unit, looks)
+        return self._answer(await self._writer.write(unit, looks))
 
     async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
         """Take up what a node says of itself, and tell it what to trust and whether to renew."""
@@ -151,8 +172,13 @@ class AuthorityServices:
                 raise refusal_of(requester)
 
             return await self._writer.write(refuse)
-        if self._authorities.current.rotation is None:
-            return check_answer(self._authorities.current)
+        authority = self._authorities.current
+        if authority.rotation is None:
+            return check_answer(authority)
+        known = self._identities.known_of(caller)
+        call = None if known is None or not known.renews_itself else _call_of(caller, known.generation, roots_sha256)
+        if call is not None and self.news.is_none(authority, call):
+            return self._next_for(authority, call)
 
         def unit(transaction: Transaction) -> tuple[Authority, Seen]:
             seen = seen_of(transaction, presented, roots_sha256, requester)
@@ -160,12 +186,22 @@ class AuthorityServices:
             # What the call said may have ended a phase.
             return self._authorities.at(transaction), seen
 
-        # Also where there is no news: in a storm of calls a place in a group costs less than a look of its own.
         authority, seen = await self._writer.write(unit, looks_of_calling(presented))
-        self.contacts[seen.node] = unix_seconds(self._store.clock)
-        wait = self._turns.wait_for(seen.node) if must_renew(authority, seen.presented) else None
+        call = _call_of(caller, seen.presented.generation, roots_sha256)
+        self.news.note(authority, call)
+        return self._next_for(authority, call)
+
+    def _next_for(self, authority: Authority, call: NodeCall) -> CheckAnswer:
+        """What a node is to trust and to do, once it is on record what it said."""
+        self.contacts[call.node] = unix_seconds(self._store.clock)
+        wait = self._turns.wait_for(call.node) if must_renew(authority, call.generation) else None
         pause = self._turns.pause if authority.rotation is not None else 0
         return check_answer(authority, renew=wait == 0, retry_after=pause if wait is None else wait)
+
+    def _answer(self, issued: _Issued) -> JoinAnswer:
+        """Hand out a certificate that is on record; its bearer is known from now on."""
+        self._identities.keep_issued(issued.record)
+        return answer_of(issued.authority, issued.record)
 
     async def recover(
         self, caller: Caller, token: str, proof: SigningRequest | x509.Certificate, request_id: str
@@ -174,13 +210,13 @@ class AuthorityServices:
         wanted = RecoveryRequest(token=token, proof=proof)
         requester = requester_of(caller, request_id)
 
-        def unit(transaction: Transaction) -> JoinAnswer:
+        def unit(transaction: Transaction) -> _Issued:
             authority = self._authorities.at(transaction)
             record = recover_node(transaction, self._keys, authority, wanted, requester)
             note_issued(transaction, authority, record, requester)
-            return answer_of(authority, record)
+            return _Issued(authority, record)
 
-        return await self._writer.write(unit)
+        return self._answer(await self._writer.write(unit))
 
     async def sign(
         self, caller: Caller, request: SwarmRequest, signing_request: SigningRequest, request_id: str

@@ -125,7 +125,7 @@ class Upkeep:
             self.identities.accept_swarm_roots(await asyncio.to_thread(self.identities.read_swarm_roots))
         if "certificates" in news.rows:
             changed = news.rows["certificates"] - self._only_issued(news)
-            self.identities.forget_rows(changed)
+            self.identities.forget_rows(changed, followed=max(map(int, news.rows["certificates"])))
             await self._close_revoked(changed)
         if self.tls.accept(self.identities.swarm_roots):
             await self.server.swap_tls()

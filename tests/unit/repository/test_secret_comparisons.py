@@ -31,7 +31,7 @@ PUBLIC: Final = {
         "swarmsec/services/swarm/adopt_swarm.py: plan.former_root_sha256 == fingerprint(authority.record.certificate)",
         (
             "swarmsec/services/rotation/follow_rotation.py: "
-            "seen.roots_sha256 == hashlib.sha256(authority.trusted_pem).digest()"
+            "roots_sha256 == hashlib.sha256(authority.trusted_pem).digest()"
         ),
         "swarmsec/services/nodes/join_node.py: waiting.spki_sha256 != spki_sha256",
         "swarmsec/services/nodes/join_node.py: record.spki_sha256 != spki_sha256",

@@ -77,7 +77,7 @@ class Follower:
         if authority.trusted_pem != self.roots:
             self.roots = authority.trusted_pem
             authority = self.call()
-        if must_renew(authority, self.record):
+        if must_renew(authority, self.record.generation):
             self.renew()
             self.roots = self.call().trusted_pem
 

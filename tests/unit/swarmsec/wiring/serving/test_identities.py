@@ -177,3 +177,26 @@ def test_who_asks_at_the_same_time_shares_one_look(desk: Desk, monkeypatch: pyte
     assert len(looks) == 1
     assert {type(answer) for answer in answers} == {Caller if is_known else Unauthenticated}
     assert not identities._lookups
+
+
+def test_what_was_just_issued_is_known_without_a_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    identities = _identities(desk)
+    record = desk.issue(NodeRole.WORKER, "n1", new_key())
+    identities.keep_issued(record)
+    monkeypatch.delattr(IssuedIdentities, "_look_up")
+    caller = _identify(identities, record.der)
+    assert (str(caller.role), caller.name) == ("node:n1", "n1")
+
+
+@pytest.mark.parametrize("kept_first", [True, False])
+def test_a_revocation_is_never_overtaken_by_the_issue(kept_first: bool, desk: Desk) -> None:
+    """The log may be read before the certificate is handed out, or after it."""
+    record, identities = _operator(desk), _identities(desk)
+    _revoke(desk)
+    if kept_first:
+        identities.keep_issued(record)
+    identities.forget_rows([str(record.id)], followed=record.id)
+    if not kept_first:
+        identities.keep_issued(record)
+    with pytest.raises(Unauthenticated, match="revoked"):
+        _identify(identities, record.der)
