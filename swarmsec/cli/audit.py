@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FOLLOW_SECONDS: Final = 0.5
 _COLUMNS: Final = ("SEQ", "TIME", "ACTOR", "ACTION", "OUTCOME", "OBJECT", "REASON")
 _WIDTHS: Final = (6, 24, 12, 15, 7, 32, 0)
-"""Of the columns on a terminal; longer cells push the rest of their line to the right."""
+"""Of the columns on a terminal; the first five fill a line of 80."""
 
 
 @click.group()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("TIME", "OUTCOME", "SECRET", "VERSION", "SERVICE", "NODE", "TASK", "REASON")
 _WIDTHS: Final = (20, 8, 20, 7, 16, 12, 12, 0)
-"""Of the columns on a terminal; longer cells push the rest of their line to the right."""
+"""Of the columns on a terminal; the first five fill a line of 80."""
 _SHORT: Final = 12
 """Characters of an id on a terminal, as Docker shows them."""
 

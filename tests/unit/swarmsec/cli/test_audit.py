@@ -109,6 +109,7 @@ def test_on_a_terminal_json_is_escaped_and_stays_the_same_value(
 
 def test_a_terminal_gets_columns_and_whole_cells(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "250")
     header, *lines = program.good("audit", "log").out.splitlines()
     assert header.split() == ["SEQ", "TIME", "ACTOR", "ACTION", "OUTCOME", "OBJECT", "REASON"]
     assert len(lines) == len(entries(program))
