@@ -89,28 +89,45 @@ def sign(context: click.Context, file: Path | None, key: str | None, output: Pat
       swarmsec trust sign change.json --key alice.key -o alice.sig --yes
       swarmsec trust sign alice.sig
     """
-    from notary.changefiles import CHANGE_FORMAT, MAX_CHANGE_BYTES, format_of, parse_change, parse_signatures
-    from swarmsec.cli.secretinput import read_bounded
+    from notary.changefiles import ChangeFile
     from swarmsec.errors import UsageProblem
 
-    data = None if file is None else read_bounded(file, limit=MAX_CHANGE_BYTES)
-    if data is not None and format_of(data) == CHANGE_FORMAT:
+    brought = None if file is None else _read(file)
+    if isinstance(brought, ChangeFile):
         if key is None:
             raise UsageProblem("expected --key to sign the change with")
-        signatures = _signed(context, parse_change(data), key, yes)
+        signatures = _signed(context, brought, key, yes)
         if output is not None:
             write_file(output, signatures.encode())
             click.echo(f"signed {signatures.change_id}")
             return
-    elif data is not None:
+    elif brought is not None:
         if key is not None:
             raise UsageProblem("expected no --key: the file has signatures already")
-        signatures = parse_signatures(data)
+        signatures = brought
     else:
         if key is None:
             raise UsageProblem("expected FILE, or --key to sign what waits in this home")
         signatures = _signed(context, _waiting(context), key, yes)
     _bring(context, signatures)
+
+
+def _read(file: Path) -> ChangeFile | SignaturesFile:
+    """The change, or the signatures, that a file holds.
+
+    Raises:
+        UsageProblem: neither; nothing was decided about anything, so it is no answer of ``trust sign``.
+    """
+    from notary.changefiles import CHANGE_FORMAT, MAX_CHANGE_BYTES, format_of, parse_change, parse_signatures
+    from notary.errors import InvalidMetadata
+    from swarmsec.cli.secretinput import read_bounded
+    from swarmsec.errors import UsageProblem
+
+    data = read_bounded(file, limit=MAX_CHANGE_BYTES)
+    try:
+        return parse_change(data) if format_of(data) == CHANGE_FORMAT else parse_signatures(data)
+    except InvalidMetadata as error:
+        raise UsageProblem(f"{file}: {error}", hint="swarmsec trust pending -o FILE writes a change") from None
 
 
 def _bring(context: click.Context, signatures: SignaturesFile) -> None:

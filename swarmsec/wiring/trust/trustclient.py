@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notary.changefiles import ChangeFile, SignaturesFile, parse_change
+from notary.errors import ChangeRefused, InvalidMetadata
 from swarmsec.errors import Unavailable
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.trust.sign_image import NamedImage
@@ -61,14 +62,13 @@ def pending_remotely(peer: Peer) -> tuple[Sequence[dict[str, Any]], list[ChangeF
     """What waits for signatures on the server: as it is listed, and as signers get it.
 
     Raises:
-        Denied, UsageProblem, Unavailable: as the server says.
-        InvalidMetadata: it is no list of changes.
+        Denied, UsageProblem, Unavailable: as the server says, or it is no list of changes.
     """
     answer = send("GET", peer.base, PENDING_PATH, roots=peer.roots, pair=peer.pair, limit=MAX_PENDING_BYTES)
     try:
         listed = json.loads(answer or b"null")
         files = [parse_change(base64.b64decode(item.pop("file"), validate=True)) for item in listed]
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError, InvalidMetadata, ChangeRefused):
         raise Unavailable("expected a list of changes from the server, got something else") from None
     return listed, files
 
