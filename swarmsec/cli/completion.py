@@ -19,7 +19,8 @@ def completion(context: click.Context, shell: str) -> None:
       swarmsec completion bash > swarmsec.bash
       swarmsec completion fish > swarmsec.fish
 
-    Let the shell read it: source it in ~/.bashrc or ~/.zshrc, or put it into ~/.config/fish/completions.
+    Let the shell read it: source it in ~/.bashrc or, after compinit, in ~/.zshrc, or put it into
+    ~/.config/fish/completions.
     """
     verify_local(options_of(context))
     kind = get_completion_class(shell)
