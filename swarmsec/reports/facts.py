@@ -47,6 +47,19 @@ class CertificateFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RotationFact:
+    """A rotation of the root that is under way.
+
+    Args:
+        started: when it was begun, Unix seconds; 0 where that is not on record.
+        waiting: how many nodes are waited for; None where the Swarm itself decides that.
+    """
+
+    started: int
+    waiting: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustRoleFact:
     """One role of the trust repository."""
 
@@ -136,6 +149,8 @@ class HomeFacts:
     trust_roles: tuple[TrustRoleFact, ...] | None
     secrets: tuple[SecretFact, ...]
     unlock_key_rotated: int
+    rotation: RotationFact | None = None
+    """The rotation of the root that is under way."""
     images: Mapping[str, ImageFact] = field(default_factory=dict)
     """Image as a service names it to how it stands."""
     hosts: tuple[HostFact, ...] = ()

@@ -14,6 +14,7 @@ TOKEN_DAYS: Final = 90
 ROOT_DAYS: Final = 365
 TRUST_DAYS: Final = 30
 SECRET_DAYS: Final = 90
+ROTATION_HOURS: Final = 24
 BACKUP_HOURS: Final = 26
 UNLOCK_KEY_DAYS: Final = 90
 _VALID: Final = "valid"
@@ -185,6 +186,24 @@ def root_key_is_in_a_token(facts: Facts) -> Iterable[Finding]:
     home = _authority(facts)
     observed = "in a PKCS#11 token" if home.root_in_token else "in the sealed key store"
     yield judged(home.root_in_token, Resource(type="root", id=home.cluster_id), observed, "in a PKCS#11 token")
+
+
+@checks("OWN-16")
+def rotation_of_the_root_ends(facts: Facts) -> Iterable[Finding]:
+    """A rotation of the root is over within a day."""
+    home = _authority(facts)
+    resource, expected = Resource(type="root", id=home.cluster_id), f"over within {ROTATION_HOURS} hours"
+    rotation = home.rotation
+    if rotation is None:
+        yield passed(resource, "no rotation is under way", expected)
+        return
+    if not rotation.started:
+        yield for_a_person(resource, "a rotation is under way", expected, "a former version did not note its beginning")
+        return
+    hours = (home.now - rotation.started) // 3600
+    waited_for = "" if rotation.waiting is None else f", {rotation.waiting} nodes are waited for"
+    observed = f"a rotation is under way for {hours} hours{waited_for}"
+    yield judged(hours < ROTATION_HOURS, resource, observed, expected, "until it ends, the former root counts as well")
 
 
 @checks("SWS-12")

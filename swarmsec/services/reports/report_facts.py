@@ -15,7 +15,7 @@ from swarmsec.audit.entry import ObjectRef, parse_entry
 from swarmsec.audit.notes import parse_note
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import NotFound
-from swarmsec.reports.facts import CertificateFact, HomeFacts, ImageFact, SecretFact, TrustRoleFact
+from swarmsec.reports.facts import CertificateFact, HomeFacts, ImageFact, RotationFact, SecretFact, TrustRoleFact
 from swarmsec.services.access.apply_policy import active_documents
 from swarmsec.services.ca.list_certificates import list_certificates
 from swarmsec.services.ca.revocation_lists import load_list_state
@@ -25,7 +25,9 @@ from swarmsec.services.ports import Transaction
 from swarmsec.services.reports.host_ports import HostTransaction
 from swarmsec.services.reports.keep_host_facts import host_facts
 from swarmsec.services.requester import Field, Requester
+from swarmsec.services.rotation.rotation_status import status_of_running
 from swarmsec.services.secrets.secret_ages import secret_ages
+from swarmsec.services.swarm.swarm_rotation_records import load_swarm_rotation
 from swarmsec.services.trust.judge_image import ImageJudge
 from swarmsec.services.trust.trust_status import trust_status
 
@@ -127,6 +129,7 @@ def collect_home_facts(
             for item in secret_ages(transaction)
         ),
         unlock_key_rotated=around.unlock_key_rotated,
+        rotation=_rotation(transaction),
         images=_image_facts(transaction, images),
         hosts=tuple(host_facts(transaction)),
     )
@@ -183,6 +186,15 @@ def _certificates(transaction: Transaction) -> tuple[CertificateFact, ...]:
         )
         for item in every
     )
+
+
+def _rotation(transaction: Transaction) -> RotationFact | None:
+    """The rotation that is under way: the Swarm's, which holds one of the home within it, or the home's own."""
+    of_swarm = load_swarm_rotation(transaction)
+    if of_swarm is not None:
+        return RotationFact(started=of_swarm.started)
+    status = status_of_running(transaction)
+    return None if status is None else RotationFact(started=status.record.started, waiting=status.waiting)
 
 
 def _image_facts(transaction: Transaction, images: Iterable[str]) -> Mapping[str, ImageFact]:

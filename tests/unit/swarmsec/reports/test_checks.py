@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from policies.controls import Means
 from swarmsec.reports.checks import registered
-from swarmsec.reports.facts import Answer, Facts, ImageFact
+from swarmsec.reports.facts import Answer, Facts, ImageFact, RotationFact
 from swarmsec.reports.model import State
 from tests.unit.swarmsec.reports.facts import (
     DAY,
@@ -96,6 +96,7 @@ HOME_FAULTS: dict[str, dict[str, Any]] = {
     "OWN-11": {"witnesses": 0},
     "OWN-12": {"secrets": tuple(replace(secret, changed=NOW - 91 * DAY) for secret in HOME.secrets)},
     "OWN-13": {"root_in_token": False},
+    "OWN-16": {"rotation": RotationFact(started=NOW - DAY, waiting=3)},
     "SWS-12": {"last_backup": NOW - 27 * 3600},
     "CIS-7.6": {"unlock_key_rotated": NOW - 91 * DAY},
 }
@@ -151,6 +152,19 @@ def test_a_planted_fault_is_found_and_its_resource_named(control: str) -> None:
 def test_a_fault_of_the_home_is_found(control: str) -> None:
     assert State.FAIL not in states(report(), control)
     assert State.FAIL in states(report(**HOME_FAULTS[control]), control)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "state"),
+    [
+        (None, State.PASS),
+        (RotationFact(started=NOW - DAY + 1, waiting=3), State.PASS),
+        (RotationFact(started=NOW - DAY), State.FAIL),
+        (RotationFact(started=0), State.MANUAL),
+    ],
+)
+def test_a_rotation_of_the_root_has_a_day(rotation: RotationFact | None, state: State) -> None:
+    assert states(report(rotation=rotation), "OWN-16") == [state]
 
 
 @pytest.mark.parametrize("standing", IMAGE_FAULTS)
