@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from ca.hosts import parse_host
@@ -18,23 +19,15 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clockwatch import ClockWatch
 from swarmsec.config import FILE_NAME
-from swarmsec.docker.external_ca import build_sign_route
 from swarmsec.errors import Unavailable, UsageProblem
 from swarmsec.keys.errors import KeysLocked
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.access import PolicyAccess
-from swarmsec.server.agent_api import build_agent_route
 from swarmsec.server.app import Server, ServerParts
-from swarmsec.server.delivery_api import build_delivery_route
-from swarmsec.server.identity_api import build_identity_route
-from swarmsec.server.log_api import build_log_routes
 from swarmsec.server.metrics import Metrics
-from swarmsec.server.node_api import build_node_routes
-from swarmsec.server.revocation_api import build_revocation_routes
 from swarmsec.server.settings import ServerSettings
-from swarmsec.server.trust_api import build_trust_routes
-from swarmsec.server.tuf_api import build_tuf_routes
+from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ca.short_lifetimes import AuthorityFinding, short_lifetime_findings
 from swarmsec.services.log.keyed_hashes import open_concealment
 from swarmsec.services.requester import Field, Requester
@@ -47,23 +40,15 @@ from swarmsec.wiring.homes.intents import resolve_intents
 from swarmsec.wiring.homes.unlocking import UnlockSocket
 from swarmsec.wiring.process.descriptors import SPARE_DESCRIPTORS, raise_descriptor_limit
 from swarmsec.wiring.process.localaddresses import server_names
-from swarmsec.wiring.secrets.taskcertificates import task_issuing
-from swarmsec.wiring.serving.agents import ServedAgents
+from swarmsec.wiring.serving.answering import Answering, build_answering
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.certificate import ServerCertificate
-from swarmsec.wiring.serving.delivering import ServedDeliveries
-from swarmsec.wiring.serving.enrolling import EnrolledIdentities
 from swarmsec.wiring.serving.gauges import HomeGauges
 from swarmsec.wiring.serving.identities import IssuedIdentities
-from swarmsec.wiring.serving.logservice import ServedLogFiles
-from swarmsec.wiring.serving.requestchecks import RequestChecks
-from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.rotating import Rotating
 from swarmsec.wiring.serving.secretwork import SecretWork
-from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness, LoggedRefusals
+from swarmsec.wiring.serving.services import HomeReadiness, LoggedRefusals
 from swarmsec.wiring.serving.swarmwork import SwarmWork
-from swarmsec.wiring.serving.trust import ServedTrust, issuers_of
-from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.upkeep import Upkeep
 from swarmsec.wiring.serving.witnesses import ServedWitnesses
 
@@ -167,96 +152,105 @@ class Session:
         return None if self._keys is None else self._keys.ring.root
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        home, store, keys = self._home, self._home.store, self._keys
-        if keys is None:
-            raise KeysLocked("the home is locked", hint="unlock with: swarmsec unlock")
-        if hashed := home.config.audit.keyed_hashes:
-            store.conceal = store.write(lambda transaction: open_concealment(transaction, keys, hashed))
+        home, keys = self._home, self._opened_keys()
+        self._conceal_with(keys)
         lifetime = served_lifetime_of(home.config)
-        self._findings = short_lifetime_findings((), lifetime)
-        for finding in self._findings:
-            self._announce(f"warning: {finding.text}; {finding.hint}")
-        follower = LogFollower(store, store.head().size)
-        authorities = Authorities(store, keys, lifetime)
-        authority = authorities.current
-        self._identities = IssuedIdentities(store, home.clock, authority.cluster_id, authority.accepted)
-        self._tls = ServerCertificate(store, authority, await self._names())
-        self._tls.accept(self._identities.swarm_roots)
-        self._metrics.not_after.labels("root").set(authority.issuer.not_after.timestamp())
-        self._metrics.not_after.labels("server").set(self._tls.not_after)
+        self._warn_of_short(lifetime)
+        follower = LogFollower(home.store, home.store.head().size)
+        authorities = Authorities(home.store, keys, lifetime)
+        await self._be_known_as(authorities.current)
         self._log_life(Action.SERVE_START)
-        self._writer = GroupWriter(store)
-        self._writer.start()
-        stack.callback(self._log_life, Action.SERVE_STOP)
-        stack.callback(self._writer.close, float(home.config.storage.disk_timeout_seconds))
-        self._secrets = SecretWork(home, self._writer, keys, self._metrics, self._announce)
-        stack.push_async_callback(self._secrets.close)
-        self._swarm = SwarmWork(home, self._writer, keys, self._announce)
-        stack.push_async_callback(self._swarm.close)
+        self._start_writing(stack)
+        self._start_work(stack, keys)
         self._make_room_for_connections()
-        turns = Turns(home.clock, home.config.ca.rotation_nodes_per_second)
-        services = AuthorityServices(
-            store,
-            self._writer,
-            keys,
-            authorities,
-            self._identities,
-            self._tls.names,
-            turns,
-            holds_managers=home.config.ca.require_approval,
-        )
-        checks = RequestChecks()
-        revocations = ServedRevocations(store, self._writer, keys)
-        trust = ServedTrust(store, self._writer, keys, issuers_of(home))
+        answering = build_answering(home, self._writer, keys, authorities, self._identities, self._tls.names)
         self._witnesses = ServedWitnesses(
-            store=store, writer=self._writer, metrics=self._metrics, seconds=home.config.audit.witness_seconds
+            store=home.store, writer=self._writer, metrics=self._metrics, seconds=home.config.audit.witness_seconds
         )
-        self._server = Server(
-            self._settings(),
-            ServerParts(
-                identities=self._identities,
-                access=PolicyAccess.load(bundled("access.yaml")),
-                refusal_log=LoggedRefusals(self._writer),
-                tls=self._tls,
-                readiness=HomeReadiness(store, self._writer, keys.tokens, self._witnesses),
-                metrics=self._metrics,
-                routes=[
-                    *build_node_routes(services, checks.check),
-                    build_delivery_route(ServedDeliveries(store, self._writer, keys, task_issuing(home.config, keys))),
-                    build_identity_route(EnrolledIdentities(self._writer, keys, authorities), checks.check),
-                    *build_revocation_routes(revocations),
-                    *build_log_routes(ServedLogFiles(store, self._writer)),
-                    *build_tuf_routes(trust),
-                    *build_trust_routes(trust),
-                    build_agent_route(ServedAgents(self._writer)),
-                    build_sign_route(services.sign, services.cross_sign, services.refuse_to_sign, checks.check),
-                ],
-                version=__version__,
-            ),
-        )
-        self._upkeep = Upkeep(
-            store=store,
-            writer=self._writer,
-            follower=follower,
-            identities=self._identities,
-            revocations=revocations,
-            trust=trust,
-            tls=self._tls,
-            server=self._server,
-            metrics=self._metrics,
-            config=home.config,
-            recovered=self._requester.event(Action.SERVE_RECOVER, self._reference()),
-            clock=ClockWatch(home.clock),
-            authorities=authorities,
-            gauges=HomeGauges(store, self._metrics),
-            rotating=Rotating(
-                store=store, writer=self._writer, keys=keys, authorities=authorities, services=services, turns=turns
-            ),
-        )
+        self._server = self._build_server(answering, keys)
+        self._upkeep = self._build_upkeep(answering, follower, authorities, keys)
         addresses = await self._server.start()
         stack.push_async_callback(self._server.stop, GRACE_SECONDS)
         for host, port in addresses:
             self._announce(f"listening on https://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def _opened_keys(self) -> SealedKeys:
+        if self._keys is None:
+            raise KeysLocked("the home is locked", hint="unlock with: swarmsec unlock")
+        return self._keys
+
+    def _conceal_with(self, keys: SealedKeys) -> None:
+        store = self._home.store
+        if hashed := self._home.config.audit.keyed_hashes:
+            store.conceal = store.write(lambda transaction: open_concealment(transaction, keys, hashed))
+
+    def _warn_of_short(self, lifetime: timedelta) -> None:
+        self._findings = short_lifetime_findings((), lifetime)
+        for finding in self._findings:
+            self._announce(f"warning: {finding.text}; {finding.hint}")
+
+    async def _be_known_as(self, authority: Authority) -> None:
+        """Whom we know, and as whom we are known: the roots that clients may come under, and our own certificate."""
+        store = self._home.store
+        self._identities = IssuedIdentities(store, self._home.clock, authority.cluster_id, authority.accepted)
+        self._tls = ServerCertificate(store, authority, await self._names())
+        self._tls.accept(self._identities.swarm_roots)
+        self._metrics.not_after.labels("root").set(authority.issuer.not_after.timestamp())
+        self._metrics.not_after.labels("server").set(self._tls.not_after)
+
+    def _start_writing(self, stack: AsyncExitStack) -> None:
+        self._writer = GroupWriter(self._home.store)
+        self._writer.start()
+        stack.callback(self._log_life, Action.SERVE_STOP)
+        stack.callback(self._writer.close, float(self._home.config.storage.disk_timeout_seconds))
+
+    def _start_work(self, stack: AsyncExitStack, keys: SealedKeys) -> None:
+        self._secrets = SecretWork(self._home, self._writer, keys, self._metrics, self._announce)
+        stack.push_async_callback(self._secrets.close)
+        self._swarm = SwarmWork(self._home, self._writer, keys, self._announce)
+        stack.push_async_callback(self._swarm.close)
+
+    def _build_server(self, answering: Answering, keys: SealedKeys) -> Server:
+        parts = ServerParts(
+            identities=self._identities,
+            access=PolicyAccess.load(bundled("access.yaml")),
+            refusal_log=LoggedRefusals(self._writer),
+            tls=self._tls,
+            readiness=HomeReadiness(self._home.store, self._writer, keys.tokens, self._witnesses),
+            metrics=self._metrics,
+            routes=answering.routes,
+            version=__version__,
+        )
+        return Server(self._settings(), parts)
+
+    def _build_upkeep(
+        self, answering: Answering, follower: LogFollower, authorities: Authorities, keys: SealedKeys
+    ) -> Upkeep:
+        store = self._home.store
+        return Upkeep(
+            store=store,
+            writer=self._writer,
+            follower=follower,
+            identities=self._identities,
+            revocations=answering.revocations,
+            trust=answering.trust,
+            tls=self._tls,
+            server=self._server,
+            metrics=self._metrics,
+            config=self._home.config,
+            recovered=self._requester.event(Action.SERVE_RECOVER, self._reference()),
+            clock=ClockWatch(self._home.clock),
+            authorities=authorities,
+            gauges=HomeGauges(store, self._metrics),
+            rotating=Rotating(
+                store=store,
+                writer=self._writer,
+                keys=keys,
+                authorities=authorities,
+                services=answering.services,
+                turns=answering.turns,
+            ),
+        )
 
     def _settings(self) -> ServerSettings:
         serve = self._home.config.serve
