@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -274,6 +274,17 @@ class ServedHome:
             return self.ask(method, path, bearer, body).status
         except (OSError, http.client.HTTPException):
             return None
+
+    def name_of(self, bearer: Bearer) -> str:
+        """What the server calls a peer, asked again where a change of its roots ended the handshake under way."""
+
+        def ask() -> Answer | None:
+            with suppress(OSError, http.client.HTTPException):
+                return self.ask("GET", "/api/v1/whoami", bearer)
+            return None
+
+        name: str = wait_for(ask, timeout=SECONDS, what="who am I").json()["name"]
+        return name
 
     def join(
         self, token: str, name: str | None = None, key: ec.EllipticCurvePrivateKey | None = None

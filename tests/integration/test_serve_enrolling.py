@@ -170,6 +170,6 @@ def test_a_rotation_takes_a_driver_along(served: ServedHome, tmp_path: Path) -> 
         done = served.run("ca", "rotate", "--timeout", "60s")
         assert done.returncode == 0, done
         assert open_node_files(directory, IDENTITY_FILES).roots != before.roots
-        assert served.ask("GET", "/api/v1/whoami", bearer_of(directory)).json()["name"] == "driver.follower"
+        assert served.name_of(bearer_of(directory)) == "driver.follower"
     finally:
         daemon.stop(grace=10)

@@ -126,7 +126,7 @@ def test_nodes_follow_by_themselves_and_the_old_root_is_worth_nothing(served: Se
         assert asked(kept) in {None, 401}
     for bearer in (former, alice):
         assert served.status("GET", "/api/v1/whoami", bearer) is None
-    assert served.ask("GET", "/api/v1/whoami", bearer_of(nodes[0])).json()["name"] == "a"
+    assert served.name_of(bearer_of(nodes[0])) == "a"
     refused = run("node", "join", "--server", served.url, "--token", old_token, "--dir", str(tmp_path / "late"))
     assert (refused.returncode, "does not match the token" in refused.stderr) == (1, True)
     join(served, tmp_path, "new")
@@ -195,7 +195,7 @@ def test_called_off_with_nodes_already_moved_they_come_back(served: ServedHome, 
     (tmp_path / "old.pem").write_bytes(roots)
     assert all(chain_is_good(node, tmp_path / "old.pem") for node in (first, second))
     assert bearer_of(second).serial != moved
-    assert served.ask("GET", "/api/v1/whoami", bearer_of(second)).json()["name"] == "b"
+    assert served.name_of(bearer_of(second)) == "b"
     with daemons(served, first, second):
         rotated(served.run(*ROTATE))
 
