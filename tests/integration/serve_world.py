@@ -278,13 +278,12 @@ class ServedHome:
     def name_of(self, bearer: Bearer) -> str:
         """What the server calls a peer, asked again where a change of its roots ended the handshake under way."""
 
-        def ask() -> Answer | None:
+        def ask() -> str:
             with suppress(OSError, http.client.HTTPException):
-                return self.ask("GET", "/api/v1/whoami", bearer)
-            return None
+                return str(self.ask("GET", "/api/v1/whoami", bearer).json()["name"])
+            return ""
 
-        name: str = wait_for(ask, timeout=SECONDS, what="who am I").json()["name"]
-        return name
+        return wait_for(ask, timeout=SECONDS, what="an answer to who am I")
 
     def join(
         self, token: str, name: str | None = None, key: ec.EllipticCurvePrivateKey | None = None
