@@ -81,6 +81,8 @@ class Request:
     path: str
     caller: Caller
     request_id: str
+    began: float = 0.0
+    """When its head was there, by ``time.monotonic``; it may have waited for a place since."""
     query: Mapping[str, str] = field(default_factory=dict)
     content_type: str = ""
     body: bytes = b""

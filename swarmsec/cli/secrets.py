@@ -17,6 +17,7 @@ from swarmsec.cli.secretlists import list_command, show, versions
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
+    from swarmsec.secretstore.names import SecretName
     from swarmsec.services.ports import Transaction
     from swarmsec.services.secrets.kept_secrets import KeptSecret
     from swarmsec.wiring.homes.home import Home
@@ -141,6 +142,7 @@ def put(
             )
         )
         _forget_erased(home)
+        _tidy_docker(home, checked)
     _report(context, kept, f"{name} version {kept.history.newest}")
 
 
@@ -257,6 +259,7 @@ def _changed(
         kept = home.store.write(unit)
         if erases:
             _forget_erased(home)
+        _tidy_docker(home, checked)
     return kept
 
 
@@ -264,6 +267,23 @@ def _forget_erased(home: Home) -> None:
     """Erased keys may still stand in the write-ahead log; leave none there."""
     if not home.store.truncate_write_ahead_log():
         say("a reader keeps the write-ahead log from being emptied; the erased keys leave it with the next write")
+
+
+def _tidy_docker(home: Home, name: SecretName) -> None:
+    """Remove Docker's own secrets of versions that ended; a home whose services use none asks no engine."""
+    from swarmsec.docker.engine import EngineApi
+    from swarmsec.docker.service_engine import DockerServices
+    from swarmsec.errors import SwarmsecError
+    from swarmsec.wiring.secrets.nativesecrets import NativeSecrets, ended_natively
+    from swarmsec.wiring.swarm.opening import find_home_endpoint
+
+    if name not in home.store.read(ended_natively):
+        return
+    try:
+        carrier = DockerServices(EngineApi(find_home_endpoint(home, None)))
+        NativeSecrets(name=name, carrier=carrier, report=say).remove_ended(home.store)
+    except SwarmsecError as error:
+        say(f"Docker's own secrets of versions that ended stay until serve or the next rotation removes them: {error}")
 
 
 def _report(context: click.Context, kept: KeptSecret, text: str) -> None:

@@ -53,6 +53,12 @@ class History:
         """The highest number given out; 0 before the first."""
         return self.versions[-1].number if self.versions else NONE
 
+    @property
+    def ended(self) -> tuple[int, ...]:
+        """The versions that nobody gets any more."""
+        over = {VersionState.DELETED, VersionState.DESTROYED}
+        return tuple(version.number for version in self.versions if version.state in over)
+
     def state_of(self, number: int) -> VersionState | None:
         """The state of a version; None if it never was."""
         return next((version.state for version in self.versions if version.number == number), None)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
@@ -169,7 +168,7 @@ class DeliveryService(Protocol):
 def build_delivery_route(service: DeliveryService) -> Route:
     """The route that gives drivers values for tasks."""
 
-    async def decide(request: Request, asked: Asked, now: float) -> bytes:
+    async def decide(request: Request, asked: Asked) -> bytes:
         caller, request_id, refused = request.caller, request.request_id, asked.refused
         if refused is not None:
             await service.refuse(
@@ -179,27 +178,26 @@ def build_delivery_route(service: DeliveryService) -> Route:
         if asked.task is None:
             raise UsageProblem("expected a task")
         try:
-            handed = await service.deliver(caller, asked.request, asked.task, now + asked.within, request_id)
+            handed = await service.deliver(caller, asked.request, asked.task, request.began + asked.within, request_id)
         except DeliveryDenied as error:
             return _refusal(str(error), error.refusal)
         answer = b'{"value":"%b","entry":%d}' % (base64.b64encode(handed.value.reveal()), handed.entry)
         handed.value.wipe()
         return answer
 
-    async def answer(request: Request, asked: Asked | UsageProblem, now: float) -> bytes:
+    async def answer(request: Request, asked: Asked | UsageProblem) -> bytes:
         try:
             if isinstance(asked, UsageProblem):
                 raise asked
-            return await decide(request, asked, now)
+            return await decide(request, asked)
         except Exception as error:  # noqa: BLE001  # whatever it is, the others' answers come all the same
             if is_defect(error):
                 log_defect("a delivery could not be decided", error, request_id=request.request_id)
             return UndecidedAnswer(undecided=describe(error).text).model_dump_json().encode()
 
     async def deliver(request: Request) -> Response:
-        now = time.monotonic()
         asked = parse_deliveries(request.body)
-        answers = await asyncio.gather(*(answer(request, one, now) for one in asked))
+        answers = await asyncio.gather(*(answer(request, one) for one in asked))
         return Response(body=b'{"answers":[%b]}' % b",".join(answers))
 
     described = operation("Give tasks their secrets", request=DeliverBody, answer=DeliverAnswer)

@@ -131,6 +131,7 @@ class Dispatcher:
             path=target.path,
             caller=caller,
             request_id=exchange.request_id,
+            began=exchange.started,
             query=target.query,
             content_type=raw.content_type,
             body=await read_body(raw, limit=route.body_limit, seconds=self.body_timeout),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from swarmsec.audit.actions import Outcome
 from swarmsec.http import Request, Response, Route
 from swarmsec.server.requestmetrics import RequestMetrics
-from swarmsec.services.secrets.delivery_records import DELIVERED, RefusalKind
+from swarmsec.services.secrets.delivery_records import DELIVERED, TAKEN_BACK, RefusalKind
 
 
 class Metrics:
@@ -90,7 +93,7 @@ class Metrics:
             ("result",),
             registry=registry,
         )
-        for result in (DELIVERED, *RefusalKind):
+        for result in (DELIVERED, TAKEN_BACK, *RefusalKind):
             # What comes into being at 1 has not increased for Prometheus: the first refusal would raise no alert.
             self.secret_deliveries.labels(result)
         self.secret_rotation_overdue = Gauge(
@@ -162,3 +165,15 @@ def _child(known: dict[tuple[str, str], Counter], counter: Counter, labels: tupl
     if child is None:
         child = known[labels] = counter.labels(*labels)
     return child
+
+
+def delivery_result(outcome: str, fields: Mapping[str, object]) -> str:
+    """What an entry says became of a task's request; one that takes another back speaks of no request more.
+
+    Args:
+        outcome: of the entry.
+        fields: of the entry.
+    """
+    if outcome == Outcome.SUCCESS:
+        return DELIVERED
+    return TAKEN_BACK if "takes_back" in fields else str(fields.get("kind") or "other")

@@ -11,6 +11,8 @@ from swarmsec.secretbytes import SecretBytes
 
 DELIVERED: Final = "delivered"
 """What became of a request that no ``RefusalKind`` tells."""
+TAKEN_BACK: Final = "taken_back"
+"""What became of one that counts as delivered, where the log tells later that the value came too late to leave."""
 MAX_TOGETHER: Final = 32
 """Deliveries that a driver asks a server for in one request."""
 MAX_TOGETHER_BYTES: Final = 3 << 20

@@ -153,7 +153,7 @@ def destroy_versions(
         SecretInvalid: a version never was.
     """
     kept = find_secret(transaction, name)
-    chosen = tuple(numbers) or tuple(version.version for version in kept.versions)
+    chosen = _each_once(numbers) or tuple(version.version for version in kept.versions)
     return _with_entry(transaction, kept, kept.history.destroyed(chosen), Action.SECRET_DESTROY, chosen, requester)
 
 
@@ -172,7 +172,11 @@ def _with_entry(
 
 
 def _chosen(kept: KeptSecret, numbers: Sequence[int]) -> tuple[int, ...]:
-    return tuple(numbers) or (kept.record.current,)
+    return _each_once(numbers) or (kept.record.current,)
+
+
+def _each_once(numbers: Sequence[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(numbers))
 
 
 def _verify_keepable(name: SecretName) -> None:

@@ -236,7 +236,8 @@ def begin_retirement(
     """Withdraw the versions beyond the number to keep, once every service settled; again, where that was interrupted.
 
     Returns:
-        the rotation, and the versions that were withdrawn or destroyed.
+        the rotation, and the versions that were withdrawn or destroyed; every one that nobody gets any more where that
+        was interrupted, for then it may be done already.
     """
     kept = _find(transaction, rotation)
     retired = retired_versions(kept, rotation)
@@ -249,7 +250,7 @@ def begin_retirement(
     transaction.secret_rotations.put(changed)
     numbers = [str(number) for number in gone]
     _log(transaction, changed, requester, "retire", outcome=Outcome.INTENT, retired=numbers)
-    return changed, gone
+    return changed, ended_versions(transaction, changed) if rotation.stage is RotationStage.RETIRING else gone
 
 
 def conclude_rotation(transaction: Transaction, rotation: Rotation, requester: Requester) -> None:
@@ -261,9 +262,7 @@ def conclude_rotation(transaction: Transaction, rotation: Rotation, requester: R
 
 def ended_versions(transaction: Transaction, rotation: Rotation) -> tuple[int, ...]:
     """The versions before the new one that nobody gets any more, whoever withdrew them."""
-    ended = {VersionState.DELETED, VersionState.DESTROYED}
-    history = _find(transaction, rotation).history
-    return tuple(v.number for v in history.versions if v.number < rotation.version and v.state in ended)
+    return tuple(number for number in _find(transaction, rotation).history.ended if number < rotation.version)
 
 
 def retired_versions(kept: KeptSecret, rotation: Rotation) -> Sequence[int]:

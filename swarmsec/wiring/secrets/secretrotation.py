@@ -40,6 +40,7 @@ from swarmsec.services.secrets.rotate_secret import (
 from swarmsec.services.secrets.secret_ages import DueRotation, age_of, due_among
 from swarmsec.services.secrets.secret_rotation_records import Rotation, RotationStage, TouchedService
 from swarmsec.wiring.secrets.attaching import Carrier
+from swarmsec.wiring.secrets.nativesecrets import NativeSecrets
 from swarmsec.wiring.secrets.secretturns import SecretStore, rotation_turn
 from swarmsec.wiring.secrets.settling import Progress, TasksNotRunning, wait_for_tasks
 from swarmsec.wiring.secrets.usingservices import UsingServices
@@ -251,7 +252,7 @@ class Rotating:
         retiring, gone = self.store.write(lambda transaction: begin_retirement(transaction, rotation, self.requester))
         self.store.truncate_write_ahead_log()
         ended = self.store.read(lambda transaction: ended_versions(transaction, retiring))
-        self._using(name).remove_unused(ended)
+        self._natives(name).remove_unused(ended)
         self.store.write(lambda transaction: conclude_rotation(transaction, retiring, self.requester))
         return Rotated(
             name=name,
@@ -294,9 +295,12 @@ class Rotating:
                 self._move(returning, service, using.former(service))
             except NotFound:
                 self.report(f"{service.service_name} is not there any more")
-        using.remove_unused([rotation.version])
+        self._natives(using.name).remove_unused([rotation.version])
         self.store.write(lambda transaction: conclude_return(transaction, returning, self.requester, reason=reason))
         self.store.truncate_write_ahead_log()
+
+    def _natives(self, name: SecretName) -> NativeSecrets:
+        return NativeSecrets(name=name, carrier=self.carrier, report=self.report)
 
     def _using(self, name: SecretName) -> UsingServices:
         return UsingServices(

@@ -5,7 +5,7 @@ They are found by the ids of those Docker secrets, never by a name; what they ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -114,25 +114,6 @@ class UsingServices:
                 )
         if not services:
             self.report(f"no service uses {self.name}")
-
-    def remove_unused(self, versions: Collection[int]) -> None:
-        """Remove the Docker secrets that hold these versions, unless a service uses them.
-
-        Raises:
-            UsageProblem: a service has come to use one meanwhile.
-            Unavailable: Docker does not answer.
-        """
-        names = {native_secret_name(self.name, version) for version in versions}
-        kept = self._docker_secrets("")
-        found = [secret for secret in self.carrier.secrets() if secret.id in kept and secret.name in names]
-        if not found:
-            return
-        used = {reference.secret_id for service in self.carrier.services() for reference in service.secrets}
-        for secret in found:
-            if secret.id in used:
-                self.report(f"the Docker secret {secret.name} stays, for a service uses it")
-            else:
-                self.carrier.remove_secret(secret.id)
 
     def _docker_secrets(self, driver: str) -> frozenset[str]:
         found = self.carrier.secrets()

@@ -6,10 +6,10 @@ something to do, and a server without one says so once and tries again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Final, TypeVar
 
 from swarmsec.clock import unix_seconds
@@ -26,6 +26,7 @@ from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.homes.home import Home
 from swarmsec.wiring.secrets.attachattempts import abandoned_attempts, resolve_attempts
 from swarmsec.wiring.secrets.attaching import Carrier
+from swarmsec.wiring.secrets.nativesecrets import NativeSecrets, ended_natively
 from swarmsec.wiring.secrets.secretrotation import Rotating
 from swarmsec.wiring.secrets.secretturns import HandedOver, is_abandoned, lease_of
 from swarmsec.wiring.serving.rounds import Rounds, WrittenStore
@@ -37,6 +38,8 @@ RETRY_SECONDS: Final = 300.0
 """After something went wrong, a Docker Engine that did not answer for example."""
 SERVICE_SECONDS: Final = 600.0
 """How long a scheduled rotation waits for each service's tasks."""
+LOOK_SHARE: Final = 50
+"""Of the processor time of a thread, one part in so many at most is spent on looking for old values."""
 DRIVER: Final = "swarmsec"
 
 
@@ -47,11 +50,13 @@ class Work:
     Args:
         abandoned: the secrets whose rotation's process died.
         attempts: how many attempts to attach or detach were left by processes that died.
+        ended: versions whose Docker secrets are to go, by native secret.
     """
 
     abandoned: Sequence[SecretName]
     attempts: int
     due: Sequence[DueRotation]
+    ended: Mapping[SecretName, Sequence[int]]
 
 
 class SecretWork:
@@ -83,6 +88,10 @@ class SecretWork:
         self._rounds = Rounds("secrets", home.store, writer)
         self._said: dict[str, str] = {}
         self._later: dict[str, float] = {}
+        self._tidied: dict[SecretName, Sequence[int]] = {}
+        """What is known to be gone from Docker, so that it is not asked again."""
+        self._next_due_us = 0
+        """When the ages of values are looked at again, in microseconds since boot."""
 
     async def keep_up(self) -> None:
         """Do what is to be done, for ever."""
@@ -102,6 +111,8 @@ class SecretWork:
                 self._try(name, partial(Rotating.take_over, name=name), store)
             for due in found.due:
                 self._try(due.name, partial(Rotating.rotate_due, due=due, random=self._home.clock.random), store)
+            for name, ended in found.ended.items():
+                self._tidy(name, ended, store)
         except HandedOver:
             return
         except SwarmsecError as error:
@@ -117,9 +128,20 @@ class SecretWork:
             if is_abandoned(transaction.leases.find(lease_of(rotation.name)), now)
         ]
         attempts = len(abandoned_attempts(transaction))
-        return Work(abandoned=abandoned, attempts=attempts, due=self._due(transaction))
+        ended = {n: versions for n, versions in ended_natively(transaction).items() if self._tidied.get(n) != versions}
+        return Work(abandoned=abandoned, attempts=attempts, due=self._due(transaction), ended=ended)
 
     def _due(self, transaction: Transaction) -> Sequence[DueRotation]:
+        """The values to be replaced now, where it is time to look: many that are old take long to be read."""
+        if transaction.clock.monotonic_us() < self._next_due_us:
+            return ()
+        began = thread_time()
+        due = self._looked_through(transaction)
+        took_us = int((thread_time() - began) * 1_000_000)
+        self._next_due_us = transaction.clock.monotonic_us() + took_us * LOOK_SHARE
+        return due
+
+    def _looked_through(self, transaction: Transaction) -> Sequence[DueRotation]:
         overdue, due, now = 0, list[DueRotation](), unix_seconds(transaction.clock)
         for item in old_secrets(transaction):
             overdue += item.is_overdue
@@ -141,6 +163,14 @@ class SecretWork:
             self._metrics.secret_rotations.labels("done").inc()
             self._said.pop(name.text, None)
             self._report(f"{name} was rotated")
+
+    def _tidy(self, name: SecretName, ended: Sequence[int], store: WrittenStore) -> None:
+        """Remove the Docker secrets of versions that ended; what has to stay for now is told once."""
+        natives = NativeSecrets(
+            name=name, carrier=self._open_carrier(self._home), report=lambda line: self._say(line, line)
+        )
+        if natives.remove_ended(store):
+            self._tidied[name] = ended
 
     def _rotating(self, store: WrittenStore) -> Rotating:
         return Rotating(

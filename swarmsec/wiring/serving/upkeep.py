@@ -15,10 +15,9 @@ from swarmsec.clockwatch import ClockWatch
 from swarmsec.config import Config
 from swarmsec.errors import Unavailable
 from swarmsec.server.app import Server
-from swarmsec.server.metrics import Metrics
+from swarmsec.server.metrics import Metrics, delivery_result
 from swarmsec.services.requester import SERVICE
 from swarmsec.services.rotation.rotation_roots import EPOCH
-from swarmsec.services.secrets.delivery_records import DELIVERED
 from swarmsec.services.swarm.trust_swarm import drop_left_roots
 from swarmsec.storage.following import BATCH, LogFollower, News
 from swarmsec.storage.groupwriter import GroupWriter
@@ -34,8 +33,6 @@ from swarmsec.wiring.serving.trust import ServedTrust
 FOLLOW_SECONDS: Final = 0.25
 TICK_SECONDS: Final = 1.0
 CHORE_SECONDS: Final = 10.0
-_TELLING: Final[Mapping[str, str]] = {Action.SECRET_DELIVER: "kind", Action.CA_ISSUE: "profile"}
-"""The field of an entry by which its metric is told from others."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,19 +193,23 @@ class Upkeep:
         for (action, outcome, detail), count in Counter(map(_kind_of, entries)).items():
             self.metrics.count_entries(action, outcome, count)
             if action == Action.SECRET_DELIVER:
-                result = DELIVERED if outcome == Outcome.SUCCESS else detail or "other"
-                self.metrics.secret_deliveries.labels(result).inc(count)
+                self.metrics.secret_deliveries.labels(detail).inc(count)
             if action == Action.CA_ISSUE:
                 result = "issued" if outcome == Outcome.SUCCESS else "refused"
                 self.metrics.count_issued(detail, result, count)
 
 
 def _kind_of(entry: Mapping[str, object]) -> tuple[str, str, str]:
-    """An entry's action and outcome, and what tells it from others of them: the profile, or why it was refused."""
-    action, fields = str(entry["action"]), entry.get("fields")
-    name = _TELLING.get(action)
-    detail = str(fields.get(name, "")) if name is not None and isinstance(fields, dict) else ""
-    return action, str(entry["outcome"]), detail
+    """An entry's action and outcome, and what tells it from others: the profile, or what became of a request."""
+    action, outcome, found = str(entry["action"]), str(entry["outcome"]), entry.get("fields")
+    fields = found if isinstance(found, dict) else {}
+    match action:
+        case Action.SECRET_DELIVER:
+            return action, outcome, delivery_result(outcome, fields)
+        case Action.CA_ISSUE:
+            return action, outcome, str(fields.get("profile", ""))
+        case _:
+            return action, outcome, ""
 
 
 def _certificates_of(entry: Mapping[str, object]) -> list[str]:

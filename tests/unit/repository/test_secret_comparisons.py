@@ -119,7 +119,6 @@ PUBLIC: Final = {
         "swarmsec/wiring/secrets/attachattempts.py: made.docker_secret in names",
         "swarmsec/wiring/secrets/attachattempts.py: attempt.attachment.docker_secret not in wanted",
         "swarmsec/wiring/secrets/secretrotation.py: due not in due_among([age], unix_seconds(transaction.clock))",
-        "swarmsec/wiring/secrets/usingservices.py: secret.id in kept",
         "swarmsec/wiring/secrets/validating.py: key.startswith(_OURS)",
     ),
 }

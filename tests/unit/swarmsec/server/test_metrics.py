@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from swarmsec.http import ANONYMOUS, Caller, Request, Response
 from swarmsec.server.driver_metrics import DriverMetrics
-from swarmsec.server.metrics import Metrics
+from swarmsec.server.metrics import Metrics, delivery_result
 from swarmsec.server.requestmetrics import DURATIONS
 from swarmsec.services.secrets.delivery_records import DELIVERED, RefusalKind
 
@@ -76,6 +76,25 @@ def test_every_family_is_ours_and_parses() -> None:
 def test_refusals_of_secrets_begin_at_0_so_that_the_first_one_is_an_increase(registry: CollectorRegistry) -> None:
     for result in (DELIVERED, *RefusalKind):
         assert registry.get_sample_value("swarmsec_secret_deliveries_total", {"result": result}) == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fields", "result"),
+    [
+        ("success", {"task": "a"}, "delivered"),
+        ("denied", {"task": "a", "kind": "late", "takes_back": 2}, "taken_back"),
+        ("denied", {"task": "b", "kind": "late"}, "late"),
+        ("denied", {"task": "b"}, "other"),
+    ],
+)
+def test_a_delivery_that_came_too_late_to_leave_counts_as_one_request(
+    outcome: str, fields: dict[str, object], result: str
+) -> None:
+    assert delivery_result(outcome, fields) == result
+    counted = Metrics(version="1").registry.get_sample_value(
+        "swarmsec_secret_deliveries_total", {"result": "taken_back"}
+    )
+    assert counted == 0
 
 
 def test_two_servers_in_one_process_do_not_share() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +18,10 @@ from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.access.apply_policy import apply_policies
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
+from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import Requester
 from swarmsec.services.secrets.attach_secret import DRIVER_MODE, NATIVE_MODE, verify_mode
-from swarmsec.services.secrets.deliver_secret import deliver_secret
+from swarmsec.services.secrets.deliver_secret import Delivery, deliver_secret
 from swarmsec.services.secrets.keep_secrets import NewSecret, create_secret
 from swarmsec.services.secrets.kept_secrets import find_secret
 from swarmsec.services.trust.judge_image import ImageJudge
@@ -79,6 +81,28 @@ def counter(desk: Desk) -> Counter:
     documents = load_documents(POLICY.encode(), source="test")
     desk.home.store.write(lambda transaction: apply_policies(transaction, documents, OPERATOR))
     return Counter(desk)
+
+
+def test_a_refusal_has_written_nothing_and_costs_its_group_nothing(counter: Counter) -> None:
+    issuing = task_issuing(counter.desk.home.config, counter.desk.keys)
+    runs: list[str] = []
+
+    def asking(service: str, slot: str) -> Callable[[Transaction], Delivery]:
+        request = replace(ASKING, service_name=service, task_name=f"{service}.{slot}.task1")
+        task = replace(TASK, service_name=service)
+
+        def unit(transaction: Transaction) -> Delivery:
+            runs.append(service)
+            return deliver_secret(
+                transaction, counter.desk.keys, request, task, OPERATOR, judge=ImageJudge(), issuing=issuing
+            )
+
+        return unit
+
+    asked = [("shop_api", "1"), ("swarm-worker", "1"), ("shop_web", "none"), ("gateway", "1"), ("nobody", "1")]
+    outcomes = counter.desk.home.store.write_group([asking(*one) for one in asked])
+    assert [outcome.error is None for outcome in outcomes] == [True, False, False, True, False]
+    assert runs == [service for service, _ in asked]
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +18,7 @@ from swarmsec.secretstore.errors import RecordUnreadable, SecretInvalid
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.access.apply_policy import apply_policies
 from swarmsec.services.ports import Transaction
+from swarmsec.services.requester import Requester
 from swarmsec.services.secrets.keep_secrets import (
     NewSecret,
     create_secret,
@@ -164,6 +165,17 @@ def test_a_withdrawn_version_is_given_to_nobody_until_it_is_brought_back(shelf: 
 
     shelf.write(lambda transaction: undelete_versions(transaction, NAME, (), OPERATOR))
     assert shelf.reveal() == b"two"
+
+
+@pytest.mark.parametrize("change", [delete_versions, undelete_versions, destroy_versions])
+def test_a_version_that_is_named_twice_is_meant_once(
+    shelf: Shelf, change: Callable[[Transaction, SecretName, tuple[int, ...], Requester], KeptSecret]
+) -> None:
+    shelf.create()
+    shelf.put(b"two")
+    shelf.write(lambda transaction: change(transaction, NAME, (1, 2, 1), OPERATOR))
+    entry: dict[str, Any] = shelf.desk.last_entry()
+    assert entry["fields"]["versions"] == ["1", "2"]
 
 
 def test_a_destroyed_version_is_gone(shelf: Shelf) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from swarmsec.errors import Unavailable, UsageProblem
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.secrets.attach_secret import DRIVER_MODE, native_secret_name
+from swarmsec.services.secrets.attach_secret import DRIVER_MODE, NATIVE_MODE, native_secret_name
 from swarmsec.services.secrets.deliver_secret import version_label
 from tests.unit.swarmsec.wiring.pretend_swarm import PowerCut
 from tests.unit.swarmsec.wiring.secrets.secretworld import MODES, NAME, DyingStore, World
@@ -113,3 +113,23 @@ def test_a_power_cut_at_any_write_of_ours_is_gone_on_from(world: World, after: b
         assert len(read) == 1, at
         assert not fails or read == {b"old"}, at
     pytest.fail("a rotation has fewer writes than that")
+
+
+def test_going_on_with_an_interrupted_retirement_tells_what_nobody_gets_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.attach("shop_api", NATIVE_MODE)
+    for value in (b"second", b"third"):
+        world.rotate(value, keep=1)
+
+    def die(secret_id: str) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr(world.swarm, "remove_secret", die)
+        world.rotate(b"fourth", keep=1)
+    world.lose_power()
+    done = world.rotating.resume(NAME, None)
+
+    assert (done.version, done.retired) == (4, (1, 2))
+    assert [name for name, state in world.states().items() if state == "deleted"] == [1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,9 @@ from policies.loading import load_documents
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.metrics import Metrics
 from swarmsec.services.access.apply_policy import apply_policies
-from swarmsec.services.secrets.attach_secret import DRIVER_MODE
-from swarmsec.services.secrets.keep_secrets import put_secret
+from swarmsec.services.secrets.attach_secret import DRIVER_MODE, NATIVE_MODE
+from swarmsec.services.secrets.keep_secrets import destroy_versions, put_secret
+from swarmsec.wiring.serving import secretwork
 from swarmsec.wiring.serving.secretwork import SecretWork
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.wiring.pretend_swarm import PowerCut
@@ -146,6 +148,40 @@ def test_of_two_servers_one_rotates(desk: Desk) -> None:
     desk.round()
     assert (seen, world.current) == (["shop_api"], 3)
     assert other.gauge("swarmsec_secret_rotations_total", result="done") is None
+
+
+def test_what_ended_outside_a_rotation_leaves_docker_and_is_asked_about_once(desk: Desk) -> None:
+    world = desk.world
+    world.attach("shop_web", NATIVE_MODE)
+    world.rotate(keep=2)
+    names = {"team.app.db.v1", "team.app.db.v2"}
+
+    def at_docker() -> set[str]:
+        return names & {item["Spec"]["Name"] for item in world.swarm.kept.values()}
+
+    desk.round()
+    assert at_docker() == names
+    world.home.store.write(lambda transaction: destroy_versions(transaction, NAME, (1,), OPERATOR))
+    desk.round()
+    assert at_docker() == {"team.app.db.v2"}
+    calls = world.swarm.calls
+    desk.round()
+    assert world.swarm.calls == calls
+
+
+def test_looking_for_old_values_takes_one_part_in_fifty_of_a_processor(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look of two seconds of processor time, as many old values take, is followed by a hundred seconds of none."""
+    spent = itertools.count(0.0, 2.0)
+    monkeypatch.setattr(secretwork, "thread_time", lambda: next(spent))
+    clock = desk.world.clock
+    clock.seconds += 40 * DAY - 50
+    desk.round()
+    for seconds, overdue in ((30, 0), (50, 0), (19, 0), (2, 1)):
+        clock.seconds += seconds
+        desk.round()
+        assert desk.gauge("swarmsec_secret_rotation_overdue") == overdue
 
 
 def test_a_manager_that_is_away_is_said_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

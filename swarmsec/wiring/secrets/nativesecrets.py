@@ -1,0 +1,96 @@
+"""Docker's own secrets that hold versions of ours, and their end.
+
+In native mode a version is a Docker secret of its own, in raft and on every manager for as long as it is there. A
+rotation removes those of the versions that it ends. Versions end otherwise, too: withdrawn, destroyed, or beyond the
+number to keep; theirs go here, unless a service uses them or a rotation is under way, which may lead back to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from swarmsec.errors import AlreadyExists
+from swarmsec.secretstore.names import SecretName
+from swarmsec.services.ports import Transaction
+from swarmsec.services.secrets.attach_secret import NATIVE_MODE, native_secret_name
+from swarmsec.services.secrets.delivery_ports import SecretCarrier
+from swarmsec.services.secrets.kept_secrets import find_secret
+from swarmsec.services.secrets.service_records import NAME_LABEL, DockerSecret
+from swarmsec.wiring.secrets.secretturns import SecretStore, rotation_turn
+
+
+def ended_natively(transaction: Transaction) -> Mapping[SecretName, Sequence[int]]:
+    """The versions that nobody gets any more, of secrets that are attached natively and are not being rotated."""
+    names = {item.name for item in transaction.attachments.all() if item.mode == NATIVE_MODE}
+    rotated = {rotation.name for rotation in transaction.secret_rotations.all()}
+    found = {name: find_secret(transaction, name).history.ended for name in map(SecretName.parse, names - rotated)}
+    return {name: ended for name, ended in found.items() if ended}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeSecrets:
+    """The Docker secrets that hold versions of one secret.
+
+    Args:
+        name: of the secret.
+        carrier: the manager's engine.
+        report: takes a line for the operator.
+    """
+
+    name: SecretName
+    carrier: SecretCarrier
+    report: Callable[[str], None]
+
+    def remove_unused(self, versions: Collection[int]) -> bool:
+        """Remove those of these versions, unless a service uses them.
+
+        Returns:
+            whether none is left.
+
+        Raises:
+            UsageProblem: a service has come to use one meanwhile.
+            Unavailable: Docker does not answer.
+        """
+        unused, used = self._sorted(versions)
+        for secret in used:
+            self.report(f"the Docker secret {secret.name} stays, for a service uses it")
+        for secret in unused:
+            self.carrier.remove_secret(secret.id)
+        return not used
+
+    def remove_ended(self, store: SecretStore) -> bool:
+        """Remove those of the versions that ended.
+
+        Returns:
+            whether it is certain that none is left: not where a service uses one, a rotation is under way, or nothing
+            ended natively.
+
+        Raises:
+            as ``remove_unused``.
+        """
+        ended = store.read(ended_natively).get(self.name)
+        if ended is None:
+            return False
+        unused, _ = self._sorted(ended)
+        if not unused:
+            return self.remove_unused(ended)
+        try:
+            with rotation_turn(store, self.name.text) as turn:
+                # Looked up again: now no rotation begins any more, and none is half done.
+                still = turn.read(ended_natively).get(self.name)
+                return still is not None and self.remove_unused(still)
+        except AlreadyExists:
+            return False
+
+    def _sorted(self, versions: Collection[int]) -> tuple[Sequence[DockerSecret], Sequence[DockerSecret]]:
+        """Those that no service uses, and the others."""
+        names = {native_secret_name(self.name, version) for version in versions}
+        found = [secret for secret in self.carrier.secrets() if secret.name in names and self._is_ours(secret)]
+        if not found:
+            return (), ()
+        used = {reference.secret_id for service in self.carrier.services() for reference in service.secrets}
+        return [each for each in found if each.id not in used], [each for each in found if each.id in used]
+
+    def _is_ours(self, secret: DockerSecret) -> bool:
+        return not secret.driver and secret.labels.get(NAME_LABEL) == self.name.text
