@@ -208,7 +208,7 @@ def test_another_loop_may_write_after_one_that_ended_halfway(writer: GroupWriter
 def test_who_waits_for_a_disk_that_hangs_is_told_and_written_later(
     store: Store, writer: GroupWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, goes_on = Event(), Event()
+    begun, goes_on, ended = Event(), Event(), Event()
     write_group = store.write_group
 
     def hanging(units: Sequence[Unit[Any]], looks: Sequence[Look] = ()) -> list[Outcome]:
@@ -216,7 +216,9 @@ def test_who_waits_for_a_disk_that_hangs_is_told_and_written_later(
         begun.set()
         goes_on.wait()
         store.turn.busy_since = None
-        return write_group(units, looks)
+        outcomes = write_group(units, looks)
+        ended.set()
+        return outcomes
 
     monkeypatch.setattr(store, "write_group", hanging)
 
@@ -234,5 +236,7 @@ def test_who_waits_for_a_disk_that_hangs_is_told_and_written_later(
 
     assert all(isinstance(answer, Unavailable) for answer in asyncio.run(wait()))
     monkeypatch.setattr(store, "write_group", write_group)
+    # Until then the disk is as slow as the machine is busy, and may rightly be said to hang.
+    ended.wait()
     writer.fail_hung(1)
     assert asyncio.run(writer.write(logging("again"))) > 0
