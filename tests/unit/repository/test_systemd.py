@@ -95,3 +95,14 @@ def test_the_driver_is_hardened_like_the_server_and_watched() -> None:
     assert (driver["Type"], driver["WatchdogSec"], driver["Restart"]) == (["notify"], ["10"], ["always"])
     assert driver["SystemCallFilter"] == service()["SystemCallFilter"]
     assert driver.keys().isdisjoint({"SupplementaryGroups", "EnvironmentFile", "PassEnvironment"})
+
+
+def test_the_page_and_the_unit_of_the_agent_enrol_into_the_directory_that_systemd_gives_it() -> None:
+    text = (ROOT / "systemd" / "swarmsec-agent.service").read_text()
+    page = (ROOT / "docs" / "agent.md").read_text()
+    (name,) = parse_unit(text)["Service"]["StateDirectory"]
+    # With DynamicUser= the files of a StateDirectory= lie below /var/lib/private (systemd.exec(5)).
+    assert parse_unit(text)["Service"]["DynamicUser"] == ["yes"]
+    wanted = [f"install -d -m 0700 /var/lib/private/{name}", f"cd /var/lib/private/{name}", "--dir identity"]
+    assert [part for part in wanted if part not in text] == []
+    assert [part for part in wanted if part not in page] == []
