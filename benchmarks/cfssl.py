@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from benchmarks.engine import KeySigner
-from ca.issuing import Issuer, issue_leaf, issue_root, serial_from
+from ca.issuing import Issuer, LeafOrder, issue_leaves, issue_root, serial_from
 from ca.pem import write_block
 from ca.profiles import Profile, validity
 from tests.peers.processes import ManagedProcess, wait_for
@@ -99,8 +99,8 @@ class CfsslServer:
         (self._directory / "root.key").write_bytes(_key_pem(signer.key))
         for name, profile in (("server", Profile.SERVER), ("client", Profile.CLIENT)):
             holder = KeySigner()
-            leaf = issue_leaf(
-                issuer,
+            order = LeafOrder(
+                issuer=issuer,
                 profile=profile,
                 subject=x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]),
                 spki_der=holder.public_key_der,
@@ -108,6 +108,7 @@ class CfsslServer:
                 validity=validity(now, issuer_not_after=issuer.not_after),
                 serial=_serial(),
             )
+            (leaf,) = issue_leaves([order])
             pem = write_block(leaf, "CERTIFICATE")
             (self._directory / f"{name}.crt").write_bytes(pem)
             (self._directory / f"{name}.key").write_bytes(_key_pem(holder.key))

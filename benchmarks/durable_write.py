@@ -22,7 +22,7 @@ from ca.identity import NodeRole
 from swarmsec.audit.actions import Action
 from swarmsec.clock import SystemClock
 from swarmsec.config import Config
-from swarmsec.services.ca.authority import reference_of
+from swarmsec.services.ca.issued_certificates import reference_of
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import SERVICE

@@ -22,8 +22,9 @@ from benchmarks.measure import Figure, measure_pairs
 from ca.identity import NodeIdentity, NodeRole
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import Event, ObjectRef
-from swarmsec.services.ca.authority import Authority, issue_for_node, load_authority
+from swarmsec.services.ca.authority import Authority, load_authority
 from swarmsec.services.ca.init_authority import init_authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.records import KeyKind
 from swarmsec.services.requester import SERVICE, Requester
 from swarmsec.storage import store as store_module

@@ -20,7 +20,8 @@ from pathlib import Path
 from benchmarks.measure import Figure
 from benchmarks.startup import installed
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.ca.authority import issue_for_node, load_authority
+from swarmsec.services.ca.authority import load_authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
 from swarmsec.wiring.ca.authority import served_lifetime_of

@@ -22,7 +22,7 @@ from ca.errors import InvalidCertificate, InvalidRequest
 from ca.identity import CA_HOST
 from ca.imported_roots import verify_usable_root
 from ca.issuer import Issuer, Signer, subject_key_id
-from ca.leaves import LeafOrder, issue_leaf, issue_leaves
+from ca.leaves import LeafOrder, issue_leaves
 from ca.profiles import BACKDATE, CROSS_LIFETIME, ROOT_LIFETIME, Profile, Validity, root_validity
 from ca.serials import serial_from, verify_serial
 from ca.templates import Contents, Template
@@ -37,7 +37,6 @@ __all__ = [
     "cross_sign",
     "cross_sign_requested",
     "fingerprint",
-    "issue_leaf",
     "issue_leaves",
     "issue_root",
     "serial_from",

@@ -75,21 +75,6 @@ def issue_leaves(orders: Sequence[LeafOrder]) -> list[bytes]:
     return leaves
 
 
-def issue_leaf(
-    issuer: Issuer,
-    *,
-    profile: Profile,
-    subject: NodeIdentity | x509.Name,
-    spki_der: bytes,
-    hosts: Sequence[str],
-    validity: Validity,
-    serial: int,
-) -> bytes:
-    """Make one leaf certificate; arguments as ``LeafOrder`` has them, the rest as ``issue_leaves``."""
-    (leaf,) = issue_leaves([LeafOrder(issuer, profile, subject, spki_der, hosts, validity, serial)])
-    return leaf
-
-
 def _draft(order: LeafOrder) -> _Draft:
     issuer, profile, subject, spki_der, hosts, validity, serial = order
     template = issuer.template(profile)

@@ -40,6 +40,11 @@ def unix_seconds(clock: Clock) -> int:
     return clock.unix_ms() // 1000
 
 
+def now_utc(clock: Clock) -> datetime:
+    """The wall clock as an aware time, in whole seconds."""
+    return datetime.fromtimestamp(unix_seconds(clock), UTC)
+
+
 @lru_cache(maxsize=4)
 def rfc3339(unix_ms: int) -> str:
     """Format a time as RFC 3339 in UTC with milliseconds."""

@@ -22,8 +22,7 @@ def read_imported_root(certificate: Path | None, key: Path | None, *, has_type: 
         NotFound, Unavailable, UsageProblem: a file that cannot be read, one without the other, or no root and key.
         ca.errors.InvalidCertificate: the certificate is none that an authority may go on with.
     """
-    from swarmsec.clock import SystemClock
-    from swarmsec.services.ca.authority import now_utc
+    from swarmsec.clock import SystemClock, now_utc
     from swarmsec.wiring.ca.importing import MAX_CERTIFICATE, MAX_KEY, parse_imported_root
 
     if certificate is None and key is None:

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ca import der
 from ca.algorithms import SignatureAlgorithm
 from ca.identity import NodeIdentity, NodeRole, hosts_of
-from ca.issuing import Issuer, issue_leaf, issue_root
+from ca.issuing import Issuer, issue_root
 from ca.profiles import ROOT_LIFETIME, swarm_node, validity
+from tests.unit.ca.authority import issue_leaf
 
 NOW = datetime(2026, 5, 4, 10, 20, 30, tzinfo=UTC)
 CLUSTER = "ztk9mhxm4pqeiw9ou4ddqmowr"

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ca.identity import NodeIdentity, NodeRole, hosts_of
-from ca.issuing import Issuer, issue_leaf, issue_root, serial_from
+from ca.issuing import Issuer, issue_root, serial_from
 from ca.profiles import swarm_node, validity
 from tests.peers.cfssl import build_node_csr
-from tests.unit.ca.authority import KeySigner
+from tests.unit.ca.authority import KeySigner, issue_leaf
 
 SECONDS = 30.0
 """Bound of every wait; reached only when something is broken."""

@@ -27,8 +27,11 @@ from swarmsec.clock import SystemClock
 from swarmsec.http import Role
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.ca.authority import Authority, certificate_pem, issue_for_host, issue_for_node, load_authority
+from swarmsec.services.ca.authority import Authority, load_authority
 from swarmsec.services.ca.init_authority import init_authority
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.services.nodes.standing_tokens import open_standing_token
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, KeyKind

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.ca.authority import Authority, issue_for_node, load_authority
+from swarmsec.services.ca.authority import Authority, load_authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.nodes.renew_node import renew_node
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord

@@ -14,7 +14,8 @@ from ca.identity import NodeRole
 from ca.profiles import Profile
 from swarmsec.errors import Changed
 from swarmsec.http import Role, RoleKind
-from swarmsec.services.ca.authority import Authority, issue_for_host
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.ports import Transaction
 from swarmsec.services.swarm.trust_swarm import distrust_swarm, trust_swarm

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.ca.authority import Authority, certificate_pem, issue_for_node
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.wiring.nodes.nodefiles import KEY, make_key, open_node_files, write_certificate, write_roots

@@ -15,7 +15,8 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import Denied
 from swarmsec.http import Role, RoleKind
-from swarmsec.services.ca.authority import Authority, issue_for_host
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Requester

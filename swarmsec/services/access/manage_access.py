@@ -20,7 +20,9 @@ from swarmsec.audit.actions import Action
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import AlreadyExists, NotFound, UsageProblem
 from swarmsec.http import Role, RoleKind
-from swarmsec.services.ca.authority import Authority, issue_for_host, reference_of
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
+from swarmsec.services.ca.issued_certificates import reference_of
 from swarmsec.services.ca.list_certificates import list_certificates
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.ports import Transaction

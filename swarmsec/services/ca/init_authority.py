@@ -10,9 +10,9 @@ from ca.issuing import Signer, fingerprint, issue_root, serial_from
 from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
+from swarmsec.clock import now_utc
 from swarmsec.errors import AlreadyExists
 from swarmsec.secretbytes import SecretBytes
-from swarmsec.services.ca.authority import now_utc
 from swarmsec.services.ca.token_roots import TokenRoot, conclude_token_key
 from swarmsec.services.nodes.standing_tokens import renew_standing_token
 from swarmsec.services.ports import Keys, Transaction

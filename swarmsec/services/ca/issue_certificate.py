@@ -20,7 +20,8 @@ from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import AlreadyExists, Denied, UsageProblem
-from swarmsec.services.ca.authority import Authority, issue_for_host
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Requester

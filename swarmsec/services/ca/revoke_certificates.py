@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from ca.revocation import Reason
 from swarmsec.audit.actions import Action
 from swarmsec.clock import unix_seconds
-from swarmsec.services.ca.authority import reference_of
 from swarmsec.services.ca.find_certificates import find_certificates
+from swarmsec.services.ca.issued_certificates import reference_of
 from swarmsec.services.ca.revocation_reasons import revoke_record
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus

@@ -11,7 +11,8 @@ from ca.swarm_requests import SwarmRequest, check_swarm_request
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Denied
-from swarmsec.services.ca.authority import Authority, decide_for_node, record_for_node
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_nodes import decide_for_node, record_for_node
 from swarmsec.services.ca.orders import Signed, sign_orders
 from swarmsec.services.parted import Parts, Work
 from swarmsec.services.ports import Refusal, Transaction

@@ -11,7 +11,8 @@ from ca.requests import SigningRequest
 from swarmsec.audit.actions import Action
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import Denied, UsageProblem
-from swarmsec.services.ca.authority import Authority, issue_for_node
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.nodes.hold_nodes import (
     Candidate,
     conclude,

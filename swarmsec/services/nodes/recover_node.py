@@ -24,7 +24,8 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.errors import Denied
-from swarmsec.services.ca.authority import Authority, issue_for_node
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.nodes.limited_tokens import TokenRole
 from swarmsec.services.nodes.redeem_tokens import Admission, admit, handed_out_before, refusal, spend
 from swarmsec.services.nodes.renew_node import identity_on_record, records_of_node

@@ -16,7 +16,9 @@ from swarmsec.clock import unix_seconds
 from swarmsec.errors import Denied
 from swarmsec.http import Role
 from swarmsec.services.access.kept_identities import is_kept_identity, issue_kept_identity
-from swarmsec.services.ca.authority import Authority, issue_for_node, reference_of
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
+from swarmsec.services.ca.issued_certificates import reference_of
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Requester

@@ -17,7 +17,8 @@ from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.errors import Denied
-from swarmsec.services.ca.authority import Authority, issue_for_node
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Field, Requester

@@ -16,7 +16,8 @@ from ca.rotation_events import NodeEvent
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Denied
-from swarmsec.services.ca.authority import Authority, reference_of
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issued_certificates import reference_of
 from swarmsec.services.nodes.renew_node import records_of, renews_itself
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus

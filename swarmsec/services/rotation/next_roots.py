@@ -15,9 +15,8 @@ from ca.issuing import fingerprint, issue_root, serial_from
 from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
-from swarmsec.clock import unix_seconds
+from swarmsec.clock import now_utc, unix_seconds
 from swarmsec.errors import UsageProblem
-from swarmsec.services.ca.authority import now_utc
 from swarmsec.services.ca.init_authority import ImportedRoot
 from swarmsec.services.ca.show_authority import is_token_key_name
 from swarmsec.services.ca.token_roots import TokenRoot, conclude_token_key

@@ -26,9 +26,8 @@ from ca.rotation import Abort, Begin, CrossSigned, Distribute, FinishWithout, Ph
 from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
-from swarmsec.clock import unix_seconds
+from swarmsec.clock import now_utc, unix_seconds
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
-from swarmsec.services.ca.authority import now_utc
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.ca.token_roots import conclude_token_key
 from swarmsec.services.ports import Keys, Transaction

@@ -20,9 +20,9 @@ from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action, Outcome
 from swarmsec.audit.canonical import encode_canonical, parse_canonical
 from swarmsec.audit.entry import ObjectRef
-from swarmsec.clock import rfc3339_seconds, unix_seconds
+from swarmsec.clock import now_utc, rfc3339_seconds, unix_seconds
 from swarmsec.errors import Denied, IntegrityFailure
-from swarmsec.services.ca.authority import Authority, now_utc
+from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.requester import Field, Requester
 

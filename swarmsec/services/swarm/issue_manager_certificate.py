@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.ca.authority import Authority, issue_for_node
+from swarmsec.services.ca.authority import Authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord

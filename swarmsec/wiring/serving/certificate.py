@@ -17,8 +17,9 @@ from ca.profiles import Profile
 from swarmsec.clock import unix_seconds
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.ports import TlsMaterial
-from swarmsec.services.ca.authority import Authority, issue_for_host
+from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ca.issue_certificate import SERVER_NAME
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, SwarmRoot
 from swarmsec.services.requester import SERVICE

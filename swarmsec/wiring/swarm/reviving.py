@@ -25,7 +25,8 @@ from swarmsec.atomicfile import write_atomically
 from swarmsec.errors import NotFound, Unavailable, UsageProblem
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.openedfile import open_to_read
-from swarmsec.services.ca.authority import certificate_pem, load_authority
+from swarmsec.services.ca.authority import load_authority
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.services.nodes.revive_node import revive_node
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Requester

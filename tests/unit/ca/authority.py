@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ca.identity import NodeIdentity, NodeRole, new_id
-from ca.issuing import Issuer, issue_root, serial_from
-from ca.profiles import Validity, validity
+from ca.issuing import Issuer, LeafOrder, issue_leaves, issue_root, serial_from
+from ca.profiles import Profile, Validity, validity
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "ca"
 NOW = datetime(2026, 5, 4, 10, 20, 30, 400, tzinfo=UTC)
@@ -80,6 +81,21 @@ def new_root(signer: KeySigner) -> x509.Certificate:
 def new_issuer(key: PrivateKey | None = None, *, signature_hash: str = "sha256") -> Issuer:
     signer = KeySigner(key=key or p256(), signature_hash=signature_hash)
     return Issuer(new_root(signer), signer)
+
+
+def issue_leaf(
+    issuer: Issuer,
+    *,
+    profile: Profile,
+    subject: NodeIdentity | x509.Name,
+    spki_der: bytes,
+    hosts: Sequence[str],
+    validity: Validity,
+    serial: int,
+) -> bytes:
+    """A group of one certificate; DER."""
+    (leaf,) = issue_leaves([LeafOrder(issuer, profile, subject, spki_der, hosts, validity, serial)])
+    return leaf
 
 
 def new_identity(role: NodeRole = NodeRole.WORKER) -> NodeIdentity:

@@ -23,7 +23,7 @@ from ca.bundle import write_bundle
 from ca.cross_requests import CrossSignSubject
 from ca.errors import InvalidCertificate, InvalidRequest
 from ca.identity import NodeRole, hosts_of
-from ca.issuing import Issuer, cross_sign, cross_sign_requested, issue_leaf
+from ca.issuing import Issuer, cross_sign, cross_sign_requested
 from ca.profiles import CROSS_LIFETIME, Profile, Validity, cross_validity
 from ca.templates import key_identifier
 from tests.unit.ca.authority import (
@@ -32,6 +32,7 @@ from tests.unit.ca.authority import (
     LaterLiar,
     PrivateKey,
     assert_extensions,
+    issue_leaf,
     key_id_of,
     new_identity,
     new_issuer,

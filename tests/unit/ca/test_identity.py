@@ -20,9 +20,17 @@ from ca.identity import (
     parse_node_id,
     subject_of,
 )
-from ca.issuing import issue_leaf
 from ca.profiles import Profile, swarm_node
-from tests.unit.ca.authority import VECTORS, new_identity, new_issuer, new_serial, ninety_days, p256, spki_of
+from tests.unit.ca.authority import (
+    VECTORS,
+    issue_leaf,
+    new_identity,
+    new_issuer,
+    new_serial,
+    ninety_days,
+    p256,
+    spki_of,
+)
 
 ISSUER = new_issuer()
 

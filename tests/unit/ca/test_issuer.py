@@ -10,12 +10,12 @@ from cryptography import x509
 from ca.errors import InvalidCertificate, InvalidRequest
 from ca.identity import hosts_of
 from ca.issuer import Issuer, subject_key_id, subject_name
-from ca.issuing import issue_leaf
 from ca.profiles import Profile
 from ca.templates import key_identifier
 from tests.unit.ca.authority import (
     KeySigner,
     LyingSigner,
+    issue_leaf,
     new_identity,
     new_issuer,
     new_root,

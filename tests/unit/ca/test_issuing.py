@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ca.bundle import parse_bundle, write_bundle
 from ca.errors import InvalidCertificate, InvalidRequest
 from ca.identity import NodeIdentity, NodeRole, hosts_of, identity_of
-from ca.issuing import Issuer, fingerprint, issue_leaf, issue_root, serial_from
+from ca.issuing import Issuer, fingerprint, issue_root, serial_from
 from ca.profiles import Profile, Validity, swarm_node
 from tests.unit.ca.authority import (
     NOW,
@@ -27,6 +27,7 @@ from tests.unit.ca.authority import (
     KeySigner,
     LyingSigner,
     assert_extensions,
+    issue_leaf,
     key_id_of,
     new_identity,
     new_issuer,

@@ -14,7 +14,7 @@ from ca.checking import verify_issued_signature
 from ca.errors import CaError, InvalidCertificate, InvalidRequest
 from ca.identity import NodeRole, hosts_of
 from ca.issuer import Issuer
-from ca.leaves import LeafOrder, issue_leaf, issue_leaves
+from ca.leaves import LeafOrder, issue_leaves
 from ca.profiles import Profile, swarm_node
 from ca.templates import Template
 from tests.unit.ca.authority import (
@@ -62,19 +62,10 @@ def test_a_group_gets_what_each_would_get_alone(kinds: Sequence[tuple[Issuer, No
     together = issue_leaves(wanted)
 
     for order, leaf_der in zip(wanted, together, strict=True):
-        issuer, profile, subject, spki_der, hosts, validity, serial = order
-        alone = issue_leaf(
-            issuer,
-            profile=profile,
-            subject=subject,
-            spki_der=spki_der,
-            hosts=hosts,
-            validity=validity,
-            serial=serial,
-        )
+        (alone,) = issue_leaves([order])
         leaf, other = x509.load_der_x509_certificate(leaf_der), x509.load_der_x509_certificate(alone)
         assert leaf.tbs_certificate_bytes == other.tbs_certificate_bytes
-        verify_issued_signature(leaf, issuer.certificate.public_key(), issuer.algorithm)  # type: ignore[arg-type]  # P-256 both
+        verify_issued_signature(leaf, order.issuer.certificate.public_key(), order.issuer.algorithm)  # type: ignore[arg-type]  # P-256 both
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

@@ -25,11 +25,11 @@ from pkilint.validation import ValidationFindingSeverity
 
 from ca.bundle import parse_certificate
 from ca.identity import NodeIdentity, hosts_of, new_id
-from ca.issuing import Issuer, cross_sign, issue_leaf, issue_root, serial_from
+from ca.issuing import Issuer, cross_sign, issue_root, serial_from
 from ca.profiles import MIN_SHORT_LIFETIME, Profile, Validity, cross_validity, swarm_node, validity
 from ca.revocation import build_revocation_list
 from ca.revocation_entries import Reason, Revocation
-from tests.unit.ca.authority import HASHES, NOW, KeySigner, PrivateKey, spki_of
+from tests.unit.ca.authority import HASHES, NOW, KeySigner, PrivateKey, issue_leaf, spki_of
 
 SEED: Final = 20_260_504
 COUNT: Final = 1000 if os.environ.get("SWARMSEC_SOAK") else 200

@@ -14,11 +14,19 @@ from hypothesis import strategies as st
 from ca.algorithms import P256_SPKI_START, SignatureAlgorithm
 from ca.errors import InvalidCertificate
 from ca.identity import NodeIdentity, NodeRole, hosts_of, subject_of
-from ca.issuing import issue_leaf
 from ca.moulds import SERIAL_LENGTH, fits_mould, mould_of
 from ca.profiles import Validity, swarm_node
 from ca.templates import Contents, Template, subject_der_of
-from tests.unit.ca.authority import PrivateKey, new_identity, new_issuer, new_serial, ninety_days, p256, spki_of
+from tests.unit.ca.authority import (
+    PrivateKey,
+    issue_leaf,
+    new_identity,
+    new_issuer,
+    new_serial,
+    ninety_days,
+    p256,
+    spki_of,
+)
 from tests.unit.ca.test_templates import IDENTITIES, NAMES, built, validities
 
 ISSUER = new_issuer()

@@ -20,7 +20,7 @@ from ca import der
 from ca.bundle import write_bundle
 from ca.errors import InvalidCertificate, InvalidRequest
 from ca.identity import hosts_of
-from ca.issuing import Issuer, issue_leaf
+from ca.issuing import Issuer
 from ca.pem import write_block
 from ca.profiles import Profile, Validity
 from ca.revocation import (
@@ -39,6 +39,7 @@ from tests.unit.ca.authority import (
     KeySigner,
     LaterLiar,
     PrivateKey,
+    issue_leaf,
     new_identity,
     new_issuer,
     new_serial,

@@ -10,10 +10,10 @@ from cryptography import x509
 from ca.errors import InvalidCertificate
 from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.issuer import Issuer
-from ca.issuing import cross_sign, issue_leaf, serial_from
+from ca.issuing import cross_sign, serial_from
 from ca.profiles import cross_validity, swarm_node, validity
 from ca.successors import verify_chain, verify_successors
-from tests.unit.ca.authority import NOW, new_issuer, p256, spki_of
+from tests.unit.ca.authority import NOW, issue_leaf, new_issuer, p256, spki_of
 
 OLD, NEW, STRANGER = new_issuer(), new_issuer(), new_issuer()
 NODE = NodeIdentity(cluster_id="c" * 25, role=NodeRole.WORKER, node_id="n1")

@@ -17,7 +17,8 @@ from ca.identity import NodeIdentity, NodeRole
 from ca.requests import SigningRequest, parse_signing_request
 from swarmsec.clock import SystemClock
 from swarmsec.keys.signers import SealedKeys
-from swarmsec.services.ca.authority import Authority, issue_for_node, load_authority
+from swarmsec.services.ca.authority import Authority, load_authority
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.wiring.ca.authority import served_lifetime_of

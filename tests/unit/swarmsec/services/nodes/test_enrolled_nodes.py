@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ca.identity import NodeIdentity, NodeRole
-from swarmsec.services.ca.authority import issue_for_node
+from swarmsec.services.ca.issue_for_nodes import issue_for_node
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.nodes.enrolled_nodes import enrolled_nodes
 from swarmsec.services.records import CertificateStatus

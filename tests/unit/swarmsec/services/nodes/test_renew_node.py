@@ -11,7 +11,7 @@ from ca.identity import NodeRole
 from ca.profiles import Profile
 from swarmsec.errors import Denied
 from swarmsec.http import Role
-from swarmsec.services.ca.authority import issue_for_host
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.nodes.renew_node import renew_node
 from swarmsec.services.records import CertificateRecord

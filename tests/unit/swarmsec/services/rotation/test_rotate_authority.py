@@ -17,7 +17,7 @@ from ca.revocation import verify_revocation_list
 from ca.rotation import Phase
 from ca.successors import verify_chain, verify_successors
 from swarmsec.errors import Denied, IntegrityFailure, NotFound, Unavailable
-from swarmsec.services.ca.authority import issue_for_host
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.nodes.limited_tokens import TokenRole
 from swarmsec.services.nodes.standing_tokens import open_standing_token

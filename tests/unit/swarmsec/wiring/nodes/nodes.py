@@ -16,7 +16,7 @@ from ca.identity import NodeRole
 from ca.requests import parse_signing_request
 from swarmsec.errors import Unavailable
 from swarmsec.server.node_api import RecoverBody
-from swarmsec.services.ca.authority import certificate_pem
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.services.nodes.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.nodes.renew_node import renew_node
 from swarmsec.services.records import CertificateRecord

@@ -13,7 +13,7 @@ import pytest
 from ca.identity import NodeRole
 from ca.tokens import JoinToken
 from swarmsec.errors import Denied, Unavailable, UsageProblem
-from swarmsec.services.ca.authority import certificate_pem
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.wiring.nodes import enrolment
 from swarmsec.wiring.nodes.authorityclient import spki_of
 from swarmsec.wiring.nodes.enrolment import Held, Patience, join

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from ca.errors import InvalidToken
 from ca.identity import NodeRole
 from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
-from swarmsec.services.ca.authority import certificate_pem
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.services.nodes.limited_tokens import TokenRole
 from swarmsec.wiring.nodes import recovering
 from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, KEY, ROOTS, alone, open_node_files

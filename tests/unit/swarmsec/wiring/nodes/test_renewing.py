@@ -15,7 +15,7 @@ from ca.identity import NodeRole
 from ca.issuing import Issuer, cross_sign, serial_from
 from ca.profiles import cross_validity
 from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
-from swarmsec.services.ca.authority import certificate_pem
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.wiring.nodes import followingroots, renewing
 from swarmsec.wiring.nodes.filekinds import NODE_FILES
 from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, KEY, NEXT_KEY, ROOTS, alone, make_key, open_node_files

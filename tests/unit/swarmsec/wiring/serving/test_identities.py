@@ -12,7 +12,7 @@ from ca.identity import NodeRole
 from ca.profiles import Profile
 from swarmsec.errors import Unauthenticated
 from swarmsec.http import ANONYMOUS, Caller, Role, RoleKind
-from swarmsec.services.ca.authority import issue_for_host
+from swarmsec.services.ca.issue_for_hosts import issue_for_host
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.records import CertificateRecord
 from swarmsec.wiring.serving import identities as module

@@ -12,15 +12,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.identity import NodeIdentity, NodeRole, hosts_of
-from ca.issuing import Issuer, issue_leaf
+from ca.issuing import Issuer
 from ca.profiles import swarm_node, validity
+from swarmsec.clock import now_utc
 from swarmsec.errors import NotFound
 from swarmsec.keys.signers import SealedSigner
-from swarmsec.services.ca.authority import certificate_pem, now_utc
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.swarm.swarm_status import NodeStatus, SwarmStatus, Told, swarm_status
 from swarmsec.wiring.swarm.controlling import ControlAccess, issue_for_ourselves
 from swarmsec.wiring.swarm.reporting import report_swarm
+from tests.unit.ca.authority import issue_leaf
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import new_key, spki_of
 from tests.unit.swarmsec.wiring.ca.foreignroots import build_root

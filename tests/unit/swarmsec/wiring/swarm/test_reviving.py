@@ -13,7 +13,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from ca import pem
 from ca.identity import NodeRole
 from swarmsec.errors import Denied, NotFound, Unavailable, UsageProblem
-from swarmsec.services.ca.authority import certificate_pem
+from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, KEY, ROOTS
 from swarmsec.wiring.swarm.evicting import evict

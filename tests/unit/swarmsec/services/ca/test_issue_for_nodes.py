@@ -7,14 +7,11 @@ from datetime import timedelta
 import pytest
 
 from ca.identity import NodeRole
-from ca.profiles import Profile
 from swarmsec.errors import Denied
-from swarmsec.http import Role, RoleKind
-from swarmsec.services.ca.authority import issue_for_host
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.storage.checking import verify_store
 from tests.unit.swarmsec.homes import OPERATOR
-from tests.unit.swarmsec.services.desk import Desk, new_key, spki_of
+from tests.unit.swarmsec.services.desk import Desk, new_key
 
 WORKER, MANAGER = NodeRole.WORKER, NodeRole.MANAGER
 
@@ -88,24 +85,6 @@ def test_a_key_that_changed_its_role_is_no_revoked_one(desk: Desk) -> None:
     worker = desk.issue(WORKER, "n1", key)
 
     assert desk.issue(WORKER, "n1", key) == worker
-
-
-@pytest.mark.parametrize("role", [None, Role(kind=RoleKind.AUDITOR)])
-def test_a_host_has_the_role_that_was_given_and_no_other(role: Role | None, desk: Desk) -> None:
-    record = desk.write(
-        lambda transaction, authority: issue_for_host(
-            transaction,
-            authority,
-            Profile.CLIENT,
-            name="reader",
-            role=role,
-            spki_der=spki_of(new_key()),
-            hosts=("reader.example",),
-            requester=OPERATOR,
-        )
-    )
-
-    assert record.role == (str(role) if role else "")
 
 
 def test_all_of_it_stands_in_the_log(desk: Desk) -> None:
