@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.peers.http_handler import UnixServer, json_handler, path_of
+from tests.peers.http_handler import StandIn, UnixServer, json_handler, path_of
 from tests.peers.unix_http import UnixConnection
 
 STALL_SECONDS = 60.0
 
 
-class EngineProxy:
+class EngineProxy(StandIn):
     """Hands every request on to an engine and its answer back.
 
     Args:
@@ -23,31 +20,18 @@ class EngineProxy:
     """
 
     def __init__(self, socket: Path, engine: Path) -> None:
+        super().__init__(UnixServer(str(socket), json_handler(self._hand_on)))
         self.url = f"unix://{socket}"
         self.before: Callable[[str, str], None] = lambda method, path: None
         """Called with each request before the engine hears of it; the path without its version and query."""
         self.stalls: Callable[[str, str], bool] = lambda method, path: False
         """Whether the engine never hears of a request, and its client nothing more."""
-        self._ended = threading.Event()
         self._engine = engine
-        self._server = UnixServer(str(socket), json_handler(self._hand_on))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._server.shutdown()
-        self._server.server_close()
 
     def _hand_on(self, method: str, target: str, body: bytes) -> tuple[int, bytes] | None:
         path = path_of(target)
         if self.stalls(method, path):
-            self._ended.wait(STALL_SECONDS)
+            self.ended.wait(STALL_SECONDS)
             return None
         self.before(method, path)
         connection = UnixConnection(self._engine, timeout=STALL_SECONDS)

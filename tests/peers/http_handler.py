@@ -1,11 +1,14 @@
-"""What peers that stand in for a Docker Engine have in common: HTTP over a unix socket, answered by one function."""
+"""What the stand-ins of a Docker Engine have in common: HTTP answered by one function, in a thread of their own."""
 
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingMixIn, UnixStreamServer
+from socketserver import BaseServer, ThreadingMixIn, UnixStreamServer
+from types import TracebackType
+from typing import Self
 
 Answering = Callable[[str, str, bytes], tuple[int, bytes] | None]
 """Method, target and body to status and JSON; None to say nothing and hang up."""
@@ -18,6 +21,37 @@ class UnixServer(ThreadingMixIn, UnixStreamServer):
     # As long as Docker's own. A client knocks before each request and does not wait to be let in, so that one
     # which asks again at once fills a short queue where the machine is busy; a Unix socket answers EAGAIN then.
     request_queue_size = 4096
+
+
+class StandIn:
+    """Serves in a thread of its own for as long as a block runs, or until it is stopped.
+
+    Args:
+        server: bound already; it is closed at the end.
+    """
+
+    def __init__(self, server: BaseServer) -> None:
+        self.ended = threading.Event()
+        """Set as the end begins, for answers that wait."""
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Answer nobody any more."""
+        if not self.ended.is_set():
+            self.ended.set()
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
 
 
 def json_handler(answering: Answering) -> type[BaseHTTPRequestHandler]:

@@ -11,11 +11,10 @@ import copy
 import json
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.peers.http_handler import UnixServer, json_handler, path_of
+from tests.peers.http_handler import StandIn, UnixServer, json_handler, path_of
 
 Json = dict[str, Any]
 NODE = {
@@ -27,7 +26,7 @@ NODE = {
 }
 
 
-class ServiceManager:
+class ServiceManager(StandIn):
     """A manager's engine behind a unix socket.
 
     Args:
@@ -35,24 +34,12 @@ class ServiceManager:
     """
 
     def __init__(self, socket: Path) -> None:
+        super().__init__(UnixServer(str(socket), json_handler(self._answer)))
         self.services: dict[str, Json] = {}
         self.secrets: dict[str, Json] = {}
         self.url = f"unix://{socket}"
         self._numbers = 0
-        self._server = UnixServer(str(socket), json_handler(self._answer))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def add_service(self, name: str) -> None:
         """A service of two tasks that uses no secret."""

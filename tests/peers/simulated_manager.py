@@ -11,19 +11,17 @@ import base64
 import copy
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.peers.http_handler import Answering, UnixServer, json_handler, path_of
+from tests.peers.http_handler import Answering, StandIn, UnixServer, json_handler, path_of
 
 Json = dict[str, Any]
 NOT_A_MANAGER = 'This node is not a swarm manager. Use "docker swarm init" to connect this node to swarm and try again.'
@@ -51,7 +49,7 @@ def tls_info(root_pem: str, issuer_pem: str) -> Json:
     }
 
 
-class SimulatedManager:
+class SimulatedManager(StandIn):
     """One Swarm behind a unix socket, or behind TCP.
 
     Args:
@@ -92,27 +90,9 @@ class SimulatedManager:
         }
         self.cluster_id = cluster_id
         self.nodes: list[Json] = []
-        self._ended = threading.Event()
-        self._server = _server(socket, json_handler(_answering(self)), tls)
-        host, port = ("", 0) if socket else self._server.server_address[:2]
-        self.url = f"unix://{socket}" if socket else f"tcp://localhost:{port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        del host
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Answer nobody any more."""
-        self._ended.set()
-        self._server.shutdown()
-        self._server.server_close()
+        server = _server(socket, json_handler(_answering(self)), tls)
+        super().__init__(server)
+        self.url = f"unix://{socket}" if socket else f"tcp://localhost:{server.server_address[1]}"
 
     def add_node(self, node_id: str, hostname: str, role: str, *, state: str = "ready") -> Json:
         """Put a node into the Swarm."""
@@ -141,7 +121,7 @@ class SimulatedManager:
         path = path_of(target)
         query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
         if path in self.hang:
-            self._ended.wait(30)
+            self.ended.wait(30)
         if path in self.refuse:
             raise self.refuse[path]
         if path in self.raw:
