@@ -84,7 +84,6 @@ class Request:
     began: float = 0.0
     """When its head was there, by ``time.monotonic``; it may have waited for a place since."""
     query: Mapping[str, str] = field(default_factory=dict)
-    content_type: str = ""
     body: bytes = b""
     path_values: Mapping[str, str] = field(default_factory=dict)
 

@@ -28,7 +28,7 @@ from swarmsec.server.openapi import build_openapi_route
 from swarmsec.server.ports import AccessDecision, Identities, Readiness, RefusalLog, TlsSource
 from swarmsec.server.protocol import HttpConnection
 from swarmsec.server.refusals import WINDOW_SECONDS, RefusalRecorder
-from swarmsec.server.rendering import PlainAnswer, render, render_plain, write
+from swarmsec.server.rendering import WRITTEN, render, render_plain, write
 from swarmsec.server.request_ids import RandomParts, build_request_id
 from swarmsec.server.routes import RouteTable
 from swarmsec.server.settings import ServerSettings
@@ -221,21 +221,26 @@ class Server:
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, the writing of the answer included, so that a slow reader is bounded as well."""
         protocol = cast(HttpConnection, raw.protocol)
-        protocol.begin()
+        connection = protocol.connection
+        self._connections.mark(connection, State.BUSY)
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._at_work.add(task)
         try:
-            exchange = self._begin(protocol.connection, raw.method)
+            exchange = self._begin(connection, raw.method)
             response = await self._dispatcher.answer(exchange, raw)
-            outgoing = self._render(response, exchange, raw)
+            octets = self._render_plain(response, exchange, raw)
+            outgoing = self._render(response, exchange) if octets is None else WRITTEN
             try:
-                await self._write(outgoing, response.body, raw, protocol.connection)
+                if octets is not None:
+                    protocol.send(octets, raw)
+                if octets is None or protocol.writing_paused:
+                    await self._write(outgoing, response.body, raw, connection)
             finally:
                 self._dispatcher.finish(exchange, response.status)
             return outgoing
         finally:
             self._at_work.discard(task)
-            protocol.end()
+            self._connections.mark(connection, State.IDLE)
 
     def _handle_malformed(self, protocol: HttpConnection, error: BaseException | None) -> web.StreamResponse:
         exchange = self._begin(protocol.connection, "")
@@ -243,22 +248,17 @@ class Server:
         self._dispatcher.finish(exchange, response.status)
         return self._render(response, exchange)
 
-    def _render(self, response: Response, exchange: Exchange, raw: web.BaseRequest | None = None) -> web.StreamResponse:
-        closes = exchange.closes or self._is_stopping
-        if raw is not None and not closes:
-            plain = render_plain(response, exchange.request_id, raw, int(time.time()))
-            if plain is not None:
-                return plain
-        return render(response, exchange.request_id, closes=closes)
+    def _render(self, response: Response, exchange: Exchange) -> web.StreamResponse:
+        return render(response, exchange.request_id, closes=exchange.closes or self._is_stopping)
+
+    def _render_plain(self, response: Response, exchange: Exchange, raw: web.BaseRequest) -> bytes | None:
+        if exchange.closes or self._is_stopping:
+            return None
+        return render_plain(response, exchange.request_id, raw, int(time.time()))
 
     async def _write(
         self, outgoing: web.StreamResponse, body: bytes, raw: web.BaseRequest, connection: Connection
     ) -> None:
-        if isinstance(outgoing, PlainAnswer):
-            await raw.writer.write(outgoing.octets)
-            if not raw.protocol.writing_paused:
-                # The peer takes what comes, so there is nothing to wait for and no time to limit.
-                return
         try:
             async with asyncio.timeout(self._settings.write_timeout):
                 await write(outgoing, body, raw)

@@ -35,7 +35,9 @@ async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> 
         return b""
     allowed = 0 if request.method in WITHOUT_BODY else limit
     _verify_headers(request.headers, length, allowed)
-    await _invite_body(request)
+    expectation = request.headers.get(hdrs.EXPECT)
+    if expectation is not None:
+        await _invite_body(request, expectation)
     try:
         if content.is_eof():
             # It came with the headers, so nothing is waited for.
@@ -74,11 +76,8 @@ def _verify_headers(headers: Mapping[str, str], length: int | None, limit: int) 
         )
 
 
-async def _invite_body(request: web.BaseRequest) -> None:
+async def _invite_body(request: web.BaseRequest, expectation: str) -> None:
     """Answer ``Expect: 100-continue`` (RFC 9110, 10.1.1) once the headers were found good."""
-    expectation = request.headers.get(hdrs.EXPECT)
-    if expectation is None:
-        return
     if expectation.strip().lower() != "100-continue":
         raise HttpProblem(
             "expected no expectation but 100-continue",

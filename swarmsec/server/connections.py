@@ -90,6 +90,7 @@ class Connections:
         self._strangers: dict[Connection, None] = {}
         self._known: dict[Connection, None] = {}
         self._changed = asyncio.Event()
+        self._watchers = 0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -121,7 +122,8 @@ class Connections:
         connection.since = self._clock()
         self._leave(connection)
         self._line_up(connection)
-        self._changed.set()
+        if self._watchers:
+            self._changed.set()
 
     def forget(self, connection: Connection) -> None:
         """Note that a connection is gone."""
@@ -152,9 +154,13 @@ class Connections:
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return once the condition holds; it is asked again whenever a connection changes or goes."""
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
+        self._watchers += 1
+        try:
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+        finally:
+            self._watchers -= 1
 
     def _make_room(self) -> bool:
         lines = [self._known, self._strangers]

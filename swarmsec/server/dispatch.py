@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
+from typing import NoReturn
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -125,7 +126,9 @@ class Dispatcher:
         match = self.routes.match(raw.method, target)
         route = exchange.route = match.route
         await self._verify_attempts(exchange, [_caller_key(route, caller)])
-        await self._verify_access(exchange, route, caller)
+        reason = self.access.refusal(route.name, caller)
+        if reason is not None:
+            await self._deny(exchange, route, caller, reason)
         request = Request(
             method=raw.method,
             path=target.path,
@@ -133,7 +136,6 @@ class Dispatcher:
             request_id=exchange.request_id,
             began=exchange.started,
             query=target.query,
-            content_type=raw.content_type,
             body=await read_body(raw, limit=route.body_limit, seconds=self.body_timeout),
             path_values=match.values,
         )
@@ -163,10 +165,7 @@ class Dispatcher:
             raise
         exchange.attempt_keys += keys
 
-    async def _verify_access(self, exchange: Exchange, route: Route, caller: Caller) -> None:
-        reason = self.access.refusal(route.name, caller)
-        if reason is None:
-            return
+    async def _deny(self, exchange: Exchange, route: Route, caller: Caller, reason: str) -> NoReturn:
         await self._refuse(exchange, "denied", reason)
         is_anonymous = caller.role.kind is RoleKind.ANONYMOUS
         hint = "present a client certificate of a role that may" if is_anonymous else _ANOTHER_ROLE

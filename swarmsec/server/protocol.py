@@ -73,13 +73,19 @@ class HttpConnection(web.RequestHandler):
         if self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
 
-    def begin(self) -> None:
-        """A request is at work."""
-        self._connections.mark(self.connection, State.BUSY)
+    def send(self, octets: bytes, request: web.BaseRequest) -> None:
+        """Write a whole answer to a request, in one piece and without a look at what the peer takes.
 
-    def end(self) -> None:
-        """Its answer is written."""
-        self._connections.mark(self.connection, State.IDLE)
+        Raises:
+            ConnectionResetError: the peer went away.
+        """
+        # NOTE: this makes it an answer that has begun, so that ``handle_error`` words no other one, above all not for a
+        # peer that went away.
+        request.writer.output_size += len(octets)
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the peer went away")
+        transport.write(octets)
 
     def handle_error(
         self,

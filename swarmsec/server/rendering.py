@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from email.utils import formatdate
 from functools import lru_cache
+from typing import Final
 
 from aiohttp import HttpVersion11, hdrs, web
 
@@ -23,16 +24,8 @@ MAX_PLAIN = 32 * 1024
 """Bytes of a body that is handed to the transport together with its head."""
 
 
-class PlainAnswer(web.StreamResponse):
-    """An answer that is octets already, and is written as such by whoever made it; aiohttp finds nothing left to do.
-
-    Args:
-        octets: head and body.
-    """
-
-    def __init__(self, octets: bytes) -> None:
-        super().__init__()
-        self.octets = octets
+class WrittenAnswer(web.StreamResponse):
+    """What aiohttp is given after an answer that was octets already, and was written as such: nothing is left to do."""
 
     @property
     def keep_alive(self) -> bool:
@@ -46,8 +39,12 @@ class PlainAnswer(web.StreamResponse):
         """Nothing is left to write."""
 
 
-def render_plain(response: Response, request_id: str, raw: web.BaseRequest, unix: int) -> PlainAnswer | None:
-    """Render an answer as octets, or return None where it is not of the commonest kind.
+WRITTEN: Final = WrittenAnswer()
+"""There is nothing in it that one request could leave to another."""
+
+
+def render_plain(response: Response, request_id: str, raw: web.BaseRequest, unix: int) -> bytes | None:
+    """Render an answer as octets, head and body, or return None where it is not of the commonest kind.
 
     Args:
         response: status, body and headers.
@@ -61,7 +58,7 @@ def render_plain(response: Response, request_id: str, raw: web.BaseRequest, unix
     if raw.version != HttpVersion11 or raw.method == hdrs.METH_HEAD or not raw.keep_alive:
         return None
     parts = (_plain_head(response.content_type), _date(unix), request_id.encode("ascii"))
-    return PlainAnswer(b"%b%b\r\nX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (*parts, len(body), body))
+    return b"%b%b\r\nX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (*parts, len(body), body)
 
 
 @lru_cache(maxsize=64)
@@ -113,7 +110,7 @@ async def write(outgoing: web.StreamResponse, body: bytes, raw: web.BaseRequest)
     """Write a rendered answer and wait until the peer has taken nearly all of it.
 
     Args:
-        outgoing: from ``render``; of a ``PlainAnswer`` the octets are written already.
+        outgoing: from ``render``, or ``WRITTEN`` where all is written already.
         body: of the same answer, bytes.
         raw: the request that is answered.
 
@@ -121,7 +118,7 @@ async def write(outgoing: web.StreamResponse, body: bytes, raw: web.BaseRequest)
         ConnectionError: the peer went away.
     """
     await outgoing.prepare(raw)
-    if not isinstance(outgoing, web.Response | PlainAnswer) and raw.method != hdrs.METH_HEAD:
+    if outgoing is not WRITTEN and not isinstance(outgoing, web.Response) and raw.method != hdrs.METH_HEAD:
         view = memoryview(body)
         for start in range(0, len(view), PIECE):
             await outgoing.write(view[start : start + PIECE])

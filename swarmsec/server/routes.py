@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 
 from swarmsec.errors import NotFound
 from swarmsec.http import Route
@@ -58,8 +59,9 @@ class RouteTable:
             methods[route.method] = route
         self._ordered = sorted(self._by_pattern, key=_generality)
         self._fixed = {
-            tuple(part.text for part in pattern): methods
+            (method, *(part.text for part in pattern)): Match(route=route, values=MappingProxyType({}))
             for pattern, methods in self._by_pattern.items()
+            for method, route in methods.items()
             if not any(part.is_named for part in pattern)
         }
 
@@ -71,9 +73,9 @@ class RouteTable:
             HttpProblem: 405, the path has routes but none of this method; ``Allow`` lists them.
         """
         # A path without named parts comes first in the order anyway; most routes are found by it at once.
-        fixed = self._fixed.get(target.segments, {}).get(method)
+        fixed = self._fixed.get((method, *target.segments))
         if fixed is not None:
-            return Match(route=fixed, values={})
+            return fixed
         allowed: set[str] = set()
         for pattern in self._ordered:
             values = _values(pattern, target.segments)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from swarmsec.errors import UsageProblem
@@ -35,10 +36,15 @@ def parse_target(text: str) -> Target:
             segments, a repeated or unnamed query field, too many of them.
     """
     path, _, query = text.partition("?")
-    return Target(path=path, segments=_parse_path(path), query=_parse_query(query))
+    return Target(path=path, segments=_parse_path(path), query=_parse_query(query)) if query else _parse_plain(path)
 
 
 @lru_cache(maxsize=256)
+def _parse_plain(path: str) -> Target:
+    """One without a query, the same for everybody who asks for it."""
+    return Target(path=path, segments=_parse_path(path), query=MappingProxyType({}))
+
+
 def _parse_path(path: str) -> tuple[str, ...]:
     if not _PATH.fullmatch(path):
         raise UsageProblem("expected a path in origin form with percent encoding")
@@ -57,8 +63,6 @@ def _decode(text: str) -> str:
 
 
 def _parse_query(text: str) -> dict[str, str]:
-    if not text:
-        return {}
     if not _QUERY.fullmatch(text):
         raise UsageProblem("expected a query with percent encoding")
     try:
