@@ -45,6 +45,11 @@ def parse_host(text: str) -> Host:
     return name
 
 
+def is_name(text: str) -> bool:
+    """Whether a text is a DNS name as ``parse_host`` returns it, in lower case."""
+    return len(text) <= _MAX_NAME_LENGTH and _NAME.fullmatch(text) is not None
+
+
 def parse_hosts(texts: Iterable[str]) -> tuple[Host, ...]:
     """Read the names of one certificate; repeated ones are kept once, order is kept.
 

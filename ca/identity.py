@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from ca import base36
 from ca.algorithms import PARSE_ERRORS
 from ca.errors import InvalidCertificate, InvalidRequest
-from ca.hosts import parse_host
+from ca.hosts import is_name, parse_host
 
 CA_HOST = "swarm-ca"
 """The name under which managers answer certificate requests; only managers may carry it."""
@@ -75,7 +75,7 @@ def parse_node_id(text: str) -> str:
     node_id = _parse_id(text, _NODE_ID, what="node id")
     if node_id in RESERVED_IDS:
         raise InvalidRequest(f"expected a node id that is no reserved name, got {node_id!r}")
-    if not isinstance(parse_host(node_id), str):
+    if not is_name(node_id) and not isinstance(parse_host(node_id), str):
         raise InvalidRequest(f"expected a node id that is no IP address, got {node_id!r}")
     return node_id
 

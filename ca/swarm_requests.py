@@ -54,7 +54,7 @@ def check_swarm_request(request: SwarmRequest, *, caller: NodeIdentity, cluster_
         raise RequestRefused(f"expected a subject of cluster {cluster_id!r}, got {request.organization[:80]!r}")
     identity = _requested_identity(request)
     hosts = hosts_of(identity)
-    if sorted(request.hosts) != sorted(hosts):
+    if tuple(request.hosts) != hosts and sorted(request.hosts) != sorted(hosts):
         raise RequestRefused(f"expected exactly the hosts {', '.join(hosts)}")
     return identity
 

@@ -99,14 +99,24 @@ def _node_request(document: dict[str, Any]) -> tuple[SwarmRequest, bytes]:
     hosts = document.get("hosts")
     if not isinstance(hosts, list) or len(hosts) > MAX_HOSTS or not all(isinstance(host, str) for host in hosts):
         raise UsageProblem(f"expected hosts, at most {MAX_HOSTS} names")
+    texts = {
+        "CN": subject.get("CN", ""),
+        "O": name.get("O", ""),
+        "OU": name.get("OU", ""),
+        "profile": document.get("profile", ""),
+        "certificate_request": document.get("certificate_request", ""),
+    }
+    for member, value in texts.items():
+        if not isinstance(value, str) or not (value.isascii() or _SURROGATE.search(value) is None):
+            raise UsageProblem(f"expected text in {member}")
     wanted = SwarmRequest(
-        common_name=_text(subject, "CN"),
-        organization=_text(name, "O"),
-        organizational_unit=_text(name, "OU"),
+        common_name=texts["CN"],
+        organization=texts["O"],
+        organizational_unit=texts["OU"],
         hosts=hosts,
-        profile=_text(document, "profile"),
+        profile=texts["profile"],
     )
-    return wanted, _text(document, "certificate_request").encode()
+    return wanted, texts["certificate_request"].encode()
 
 
 def parse_cross_sign_request(document: dict[str, Any]) -> tuple[CrossSignRequest, RootRequest] | None:
@@ -183,13 +193,6 @@ _decoder: Final = json.JSONDecoder(object_pairs_hook=_unique)
 def _object(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageProblem(f"expected an object in {where}")
-    return value
-
-
-def _text(members: dict[str, Any], name: str) -> str:
-    value = members.get(name, "")
-    if not isinstance(value, str) or not (value.isascii() or _SURROGATE.search(value) is None):
-        raise UsageProblem(f"expected text in {name}")
     return value
 
 
