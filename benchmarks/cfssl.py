@@ -40,17 +40,17 @@ class CfsslServer:
     Args:
         directory: exists and is empty.
         database: ``(driver, data source)`` of a record with its schema, or None.
-        core: where it runs.
+        cores: where it runs, as ``taskset`` names them.
     """
 
-    def __init__(self, directory: Path, database: tuple[str, str] | None, *, core: int) -> None:
+    def __init__(self, directory: Path, database: tuple[str, str] | None, *, cores: str) -> None:
         self._directory = directory
         self.roots, self.identity = directory / "root.pem", directory / "client.pem"
         self._make_authority()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
-        self._process = ManagedProcess(self._command(database, core), log=directory / "cfssl.log")
+        self._process = ManagedProcess(self._command(database, cores), log=directory / "cfssl.log")
 
     @property
     def pid(self) -> int:
@@ -77,10 +77,10 @@ class CfsslServer:
         finally:
             opened.close()
 
-    def _command(self, database: tuple[str, str] | None, core: int) -> Sequence[str]:
+    def _command(self, database: tuple[str, str] | None, cores: str) -> Sequence[str]:
         directory = self._directory
         (directory / "config.json").write_text(json.dumps(_CONFIG))
-        command = ["taskset", "--cpu-list", str(core), "cfssl", "serve", "-address=127.0.0.1", f"-port={self.port}"]
+        command = ["taskset", "--cpu-list", cores, "cfssl", "serve", "-address=127.0.0.1", f"-port={self.port}"]
         command += [f"-ca={directory}/root.pem", f"-ca-key={directory}/root.key", f"-config={directory}/config.json"]
         command += [f"-tls-cert={directory}/server.crt", f"-tls-key={directory}/server.key"]
         command += [f"-mutual-tls-ca={directory}/root.pem", "-loglevel=5"]

@@ -59,11 +59,11 @@ class Outcome:
     """Of many nodes, those that had not done their part when the time was over."""
 
 
-def send(load: Load, *, core: int | None = None) -> Outcome:
-    """Run the load in a process of its own, on one core if it is told which."""
+def send(load: Load, *, cores: str | None = None) -> Outcome:
+    """Run the load in a process of its own, on some cores alone if it is told which, as ``taskset`` names them."""
     given = {name: getattr(load, name) for name in Load.__dataclass_fields__}
     command = [sys.executable, "-m", "benchmarks.load", json.dumps(given, default=str)]
-    pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
+    pinned = [] if cores is None else ["taskset", "--cpu-list", cores]
     done = subprocess.run([*pinned, *command], check=True, stdout=subprocess.PIPE, text=True)
     return Outcome(**json.loads(done.stdout))
 

@@ -3,6 +3,9 @@
 Both servers run on one core and their client on the other. Both are sent the same file of distinct requests as a
 Swarm's manager words them; ours must find the manager's certificate in its table, the request's names right and the
 key not used before, and its certificate and log entry on disk, while CFSSL signs, and records where it has a record.
+
+Ours keeps its home in SQLite beside each of CFSSL's records; ``SWARMSEC_BENCH_DATABASE=postgresql`` puts it into the
+same PostgreSQL server. ``SWARMSEC_BENCH_CORES=0-1:0-1`` lets both servers and the client run on both cores.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+
+import psycopg
 
 from benchmarks.cfssl import SIGN_PATH, CfsslServer, postgres_record, sqlite_record
 from benchmarks.engine import build_request
@@ -26,7 +31,10 @@ CONNECTIONS = 64
 KEPT_REQUESTS = int(os.environ.get("SWARMSEC_BENCH_REQUESTS", "1500"))
 FRESH_REQUESTS = 400
 ROUNDS = int(os.environ.get("SWARMSEC_BENCH_ROUNDS", "9"))
-SERVER_CORE, LOAD_CORE = 0, 1
+SERVER_CORES, _, LOAD_CORES = os.environ.get("SWARMSEC_BENCH_CORES", "0:1").partition(":")
+DATABASE = os.environ.get("SWARMSEC_BENCH_DATABASE", "sqlite")
+_OURS = "" if DATABASE == "sqlite" else ", ours with PostgreSQL"
+_BARE = f"cfssl without record{_OURS}"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -35,16 +43,16 @@ def run() -> list[Figure]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="swarmsec-bench-", dir=Path.cwd())))
         os.environ["SWARMSEC_STATE"] = str(directory / "state")
-        ours = _Ours(stack, directory)
         postgres = stack.enter_context(PostgresServer())
         conninfo = f"host={postgres.directory} user={SUPERUSER} dbname=postgres sslmode=disable"
+        ours = _Ours(stack, directory, _database_url(postgres, conninfo))
         peers = {
-            "cfssl with SQLite": (_Peer(stack, directory / "sqlite", sqlite_record), 5.0),
-            "cfssl with PostgreSQL": (_Peer(stack, directory / "pg", lambda _: postgres_record(conninfo)), 3.0),
-            "cfssl without record": (_Peer(stack, directory / "bare", None), 0.9),
+            f"cfssl with SQLite{_OURS}": (_Peer(stack, directory / "sqlite", sqlite_record), 5.0),
+            f"cfssl with PostgreSQL{_OURS}": (_Peer(stack, directory / "pg", lambda _: postgres_record(conninfo)), 3.0),
+            _BARE: (_Peer(stack, directory / "bare", None), 0.9),
         }
         figures = [_compare_kept(ours, peer, name, aim) for name, (peer, aim) in peers.items()]
-        return [*figures, _compare_fresh(ours, peers["cfssl without record"][0])]
+        return [*figures, _compare_fresh(ours, peers[_BARE][0])]
 
 
 def _compare_kept(ours: _Ours, peer: _Peer, name: str, aim: float) -> Figure:
@@ -67,7 +75,7 @@ def _compare_fresh(ours: _Ours, peer: _Peer) -> Figure:
     bodies = ours.files(FRESH_REQUESTS)
     return measure_pairs(
         "signing, a new connection each",
-        "cfssl without record",
+        _BARE,
         "certificates/s of the server's processor time",
         ours=lambda: _per_second(ours.pid, lambda: ours.sign(next(bodies), fresh=True)),
         theirs=lambda: _per_second(peer.pid, lambda: peer.sign(ours.newest_file, fresh=True)),
@@ -79,10 +87,10 @@ def _compare_fresh(ours: _Ours, peer: _Peer) -> Figure:
 
 
 class _Ours:
-    def __init__(self, stack: ExitStack, directory: Path) -> None:
+    def __init__(self, stack: ExitStack, directory: Path, database_url: str) -> None:
         self._directory = directory
-        self._home = ServedHome(directory, wrapper=("taskset", "--cpu-list", str(SERVER_CORE)))
-        self._home.create()
+        self._home = ServedHome(directory, wrapper=("taskset", "--cpu-list", SERVER_CORES))
+        self._home.create(database_url=database_url)
         self._cluster_id = self._home.cluster_id
         self._manager = self._home.node(NodeRole.MANAGER, "manager")
         self._roots = directory / "roots.pem"
@@ -103,7 +111,7 @@ class _Ours:
             yield self.newest_file
 
     def sign(self, bodies: Path, *, fresh: bool = False) -> Outcome:
-        return send(_load(self._home.port, bodies, self._roots, self._manager.file, fresh=fresh), core=LOAD_CORE)
+        return send(_load(self._home.port, bodies, self._roots, self._manager.file, fresh=fresh), cores=LOAD_CORES)
 
     def _request(self) -> bytes:
         return build_sign_request(
@@ -119,7 +127,7 @@ class _Peer:
     def __init__(self, stack: ExitStack, directory: Path, record: Callable[[Path], tuple[str, str]] | None) -> None:
         directory.mkdir()
         self._database = record(directory / "cfssl.db") if record else None
-        self._server = CfsslServer(directory, self._database, core=SERVER_CORE)
+        self._server = CfsslServer(directory, self._database, cores=SERVER_CORES)
         stack.callback(self._server.stop)
         self._server.start()
         self._sent = 0
@@ -130,11 +138,20 @@ class _Peer:
 
     def sign(self, bodies: Path, *, fresh: bool = False) -> Outcome:
         load = _load(self._server.port, bodies, self._server.roots, self._server.identity, fresh=fresh)
-        outcome = send(load, core=LOAD_CORE)
+        outcome = send(load, cores=LOAD_CORES)
         self._sent += outcome.answered
         if self._database is not None and self._server.records(self._database) != self._sent:
             raise RuntimeError("cfssl did not record what it signed")
         return outcome
+
+
+def _database_url(postgres: PostgresServer, conninfo: str) -> str:
+    """Where our home is kept: a file of its own, or a database beside CFSSL's."""
+    if DATABASE == "sqlite":
+        return "sqlite:///state.db"
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE ours")
+    return f"postgresql:///ours?host={postgres.directory}&user={SUPERUSER}&sslmode=disable"
 
 
 def _load(port: int, bodies: Path, roots: Path, identity: Path, *, fresh: bool) -> Load:
