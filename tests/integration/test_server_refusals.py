@@ -12,8 +12,8 @@ import pytest
 import swarmsec.server
 from swarmsec.errors import Kind, SwarmsecError
 from swarmsec.http import Request, Response, RoleKind, Route
+from swarmsec.server.settings import ServerSettings
 from tests.integration.server_world import ECHO, OPERATION, WHO, Answer, World, operator, run, serving
-from tests.integration.test_server_hostile import HASTY
 
 
 class Bare(SwarmsecError):
@@ -28,6 +28,7 @@ async def fail(request: Request) -> Response:
     raise Bare(Kind[request.path_values["kind"]])
 
 
+IMPATIENT = ServerSettings(body_timeout=0.4)
 FAIL = Route(name="fail", method="GET", path="/fail/{kind}", handler=fail, operation=OPERATION)
 
 
@@ -86,7 +87,7 @@ async def answer_to(world: World, sent: Sent) -> Answer:
 @pytest.mark.parametrize("sent", SENT, ids=lambda sent: f"{sent.status.value}-{sent.text[:20].split(' ')[1]}")
 def test_a_refusal_says_why_and_what_to_do_next(sent: Sent) -> None:
     async def main() -> None:
-        async with serving(WHO, ECHO, FAIL, settings=HASTY) as world:
+        async with serving(WHO, ECHO, FAIL, settings=IMPATIENT) as world:
             answer = await answer_to(world, sent)
             assert answer.status == sent.status
             assert answer.error_code  # and with it message and hint
