@@ -1,8 +1,9 @@
 """Questions that are asked together: one for all who wait at the same time.
 
 While a question is under way, what arrives gathers for the next one, so that whoever answers is asked as often as they
-answer, however much there is to ask. A question is only asked after everything that it is for has arrived; no answer is
-kept.
+answer, however much there is to ask. Who asks in a crowd waits ``GATHER_SECONDS`` more, since the others of it come one
+after the other, and each question costs as much as what several of them are for; who is alone does not. A question is
+only asked after everything that it is for has arrived; no answer is kept.
 
 What hangs must stop none but those who wait for its answer: where a question takes longer than ``PATIENCE_SECONDS``,
 the next one is asked beside it.
@@ -21,6 +22,7 @@ from swarmsec.errors import SwarmsecError
 Q = TypeVar("Q")
 A = TypeVar("A")
 PATIENCE_SECONDS: Final = 0.02
+GATHER_SECONDS: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class SharedQuestions(Generic[Q, A]):
         self._under_way: set[asyncio.Future[Sequence[A | SwarmsecError]]] = set()
         self._ready = True
         self._is_due = False
+        self._in_crowd = False
 
     async def ask(self, item: Q) -> A:
         """Ask for one.
@@ -68,14 +71,25 @@ class SharedQuestions(Generic[Q, A]):
         Raises:
             SwarmsecError: what was found against it, or what kept the question from being answered.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[A] = loop.create_future()
+        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if not self._is_due:
-            self._is_due = True
+        if len(self._waiting) >= self._bounds.together:
+            # Nothing more would come along.
+            self._ask()
+        else:
+            self._ask_soon()
+        return await future
+
+    def _ask_soon(self) -> None:
+        if self._is_due:
+            return
+        self._is_due = True
+        loop = asyncio.get_running_loop()
+        if self._in_crowd:
+            loop.call_later(GATHER_SECONDS, self._ask_due)
+        else:
             # What else the loop reads in this round comes along.
             loop.call_soon(self._ask_due)
-        return await future
 
     def _ask_due(self) -> None:
         self._is_due = False
@@ -105,7 +119,7 @@ class SharedQuestions(Generic[Q, A]):
     def _begin(self, together: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         asking = self._asking([item for item, _ in together])
         self._under_way.add(question := asyncio.ensure_future(asking))
-        self._ready = False
+        self._ready, self._in_crowd = False, len(together) > 1
         losing_patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._go_on)
 
         def end(answered: asyncio.Future[Sequence[A | SwarmsecError]]) -> None:
@@ -118,7 +132,10 @@ class SharedQuestions(Generic[Q, A]):
 
     def _go_on(self) -> None:
         self._ready = True
-        self._ask()
+        if len(self._waiting) >= self._bounds.together:
+            self._ask()
+        elif self._waiting:
+            self._ask_soon()
 
 
 def _tell(

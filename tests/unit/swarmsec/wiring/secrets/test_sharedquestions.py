@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from swarmsec.errors import NotFound, SwarmsecError
+from swarmsec.wiring.secrets import sharedquestions
 from swarmsec.wiring.secrets.sharedquestions import Bounds, SharedQuestions
 
 BOUNDS = Bounds(questions=1, together=4, weight=10)
@@ -41,3 +44,27 @@ def test_what_is_too_heavy_alone_is_asked_alone() -> None:
 def test_what_is_found_against_one_is_their_answer_alone() -> None:
     _, answers = asked(1, 0, 2)
     assert [type(answer) for answer in answers] == [int, NotFound, int]
+
+
+@pytest.mark.parametrize("is_crowd", [True, False])
+def test_a_crowd_that_comes_one_by_one_is_asked_for_together(monkeypatch: pytest.MonkeyPatch, is_crowd: bool) -> None:
+    """Who is alone is not kept waiting, and in a crowd nobody is once nothing more would come along."""
+    monkeypatch.setattr(sharedquestions, "GATHER_SECONDS", 600.0)
+    questions: list[list[int]] = []
+
+    async def ask(items: Sequence[int]) -> Sequence[int]:
+        questions.append(list(items))
+        return items
+
+    async def run() -> None:
+        shared: SharedQuestions[int, int] = SharedQuestions(ask, BOUNDS)
+        await asyncio.gather(*map(shared.ask, [1, 2] if is_crowd else [1]))
+        coming = []
+        for item in (3, 4, 5, 6):
+            coming.append(asyncio.create_task(shared.ask(item)))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert await asyncio.gather(*coming) == [3, 4, 5, 6]
+
+    asyncio.run(run())
+    assert questions == ([[1, 2], [3, 4, 5, 6]] if is_crowd else [[1], [3], [4], [5], [6]])
