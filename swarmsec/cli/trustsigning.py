@@ -219,11 +219,13 @@ def _print_pending(context: click.Context, members: list[dict[str, Any]]) -> Non
     if options_of(context).json:
         print_json(members)
         return
+    from swarmsec.plaintext import plain_text
+
     for item in members:
-        click.echo(f"{item['id']}  {item['summary']}")
+        click.echo(plain_text(f"{item['id']}  {item['summary']}"))
         for role, quorums in item["missing"].items():
             for quorum in quorums:
                 keys = ", ".join(keyid[:16] for keyid in quorum["keys"])
-                click.echo(f"  {role}: {quorum['missing']} more of {keys}")
+                click.echo(plain_text(f"  {role}: {quorum['missing']} more of {keys}"))
     if not members:
         say("nothing waits for signatures")

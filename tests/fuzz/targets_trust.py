@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from notary.changefiles import (
     Brought,
@@ -17,8 +20,9 @@ from notary.roles import parse_repository
 from notary.signing import Quorum, parse_document
 from notary.strictjson import canonical, encode_json, parse_strict
 from notary.trustkeys import key_of_spki, material_of, parse_key, parse_public_key
-from swarmsec.errors import UsageProblem
+from swarmsec.errors import Unavailable, UsageProblem
 from swarmsec.services.trust.oidc_tokens import issuer_of_token, parse_issuers
+from swarmsec.wiring.trust.trustclient import parse_pending
 from tests.fuzz.engine import CheckFailed, Target
 from tests.fuzz.material import text_of
 
@@ -93,6 +97,22 @@ def _change_seed() -> bytes:
     return ChangeFile(change_id="00ff", summary="delegate r/a", documents=(item,)).encode()
 
 
+def _pending(data: bytes) -> None:
+    listed, files = parse_pending(data)
+    for item, _ in zip(listed, files, strict=True):
+        if not isinstance(item["id"], str) or not all(quorum["keys"] is not None for quorum in _quorums(item)):
+            raise CheckFailed("expected what is shown of a change to be there")
+
+
+def _quorums(item: Mapping[str, Any]) -> list[Any]:
+    return [quorum for quorums in item["missing"].values() for quorum in quorums]
+
+
+def _pending_seed() -> bytes:
+    shown = {"id": "00ff", "summary": "delegate", "missing": {"targets": [{"keys": ["aa"], "missing": 1}]}}
+    return json.dumps([{**shown, "file": base64.b64encode(_change_seed()).decode()}]).encode()
+
+
 _SIGNATURES = SignaturesFile(
     change_id="00ff", signatures=(Brought(role="targets", keyid="aa", signature="00"),)
 ).encode()
@@ -132,6 +152,14 @@ TARGETS: tuple[Target, ...] = (
         allowed=(InvalidMetadata, ChangeRefused),
         covers=("notary.changefiles.parse_change",),
         words=(*_JSON_WORDS, b'"threshold":0', b'"quorums":[]'),
+    ),
+    Target(
+        name="trust-pending",
+        run=_pending,
+        seeds=(_pending_seed(), b"[]", b"{}", b"null", b"[" * 5000),
+        allowed=(Unavailable,),
+        covers=("swarmsec.wiring.trust.trustclient.parse_pending",),
+        words=(*_JSON_WORDS, b'"missing":null', b'"file":""'),
     ),
     Target(
         name="trust-signatures",

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from notary.changefiles import ChangeFile, SignaturesFile, parse_change
 from notary.errors import ChangeRefused, InvalidMetadata
 from swarmsec.errors import Unavailable
@@ -58,6 +60,20 @@ def sign_remotely(peer: Peer, named: NamedImage, token: SecretBytes | None) -> d
     return answer
 
 
+class _Missing(msgspec.Struct, frozen=True):
+    keys: list[str]
+    missing: int
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """What is shown of a change, and the file of it, in base64."""
+
+    id: str
+    summary: str
+    missing: dict[str, list[_Missing]]
+    file: str
+
+
 def pending_remotely(peer: Peer) -> tuple[Sequence[dict[str, Any]], list[ChangeFile]]:
     """What waits for signatures on the server: as it is listed, and as signers get it.
 
@@ -65,10 +81,20 @@ def pending_remotely(peer: Peer) -> tuple[Sequence[dict[str, Any]], list[ChangeF
         Denied, UsageProblem, Unavailable: as the server says, or it is no list of changes.
     """
     answer = send("GET", peer.base, PENDING_PATH, roots=peer.roots, pair=peer.pair, limit=MAX_PENDING_BYTES)
+    return parse_pending(answer or b"")
+
+
+def parse_pending(answer: bytes) -> tuple[Sequence[dict[str, Any]], list[ChangeFile]]:
+    """Read a server's list of changes; members that a later version adds are let through.
+
+    Raises:
+        Unavailable: it is none.
+    """
     try:
-        listed = json.loads(answer or b"null")
+        listed: list[dict[str, Any]] = json.loads(answer)
+        msgspec.convert(listed, list[_Listed])
         files = [parse_change(base64.b64decode(item.pop("file"), validate=True)) for item in listed]
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError, InvalidMetadata, ChangeRefused):
+    except (msgspec.ValidationError, ValueError, RecursionError, InvalidMetadata, ChangeRefused):
         raise Unavailable("expected a list of changes from the server, got something else") from None
     return listed, files
 
