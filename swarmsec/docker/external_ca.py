@@ -175,9 +175,11 @@ def _read_quickly(body: bytes) -> object:
     """
     try:
         document = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+        is_whole = msgspec.json.encode(document) == body
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        # Depth and size of numbers have other bounds here; the general decoder says what is refused.
         return None
-    return document if msgspec.json.encode(document) == body else None
+    return document if is_whole else None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

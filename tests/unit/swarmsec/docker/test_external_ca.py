@@ -154,6 +154,15 @@ def test_what_managers_send_is_read_the_quick_way(generation: DockerGeneration) 
     assert external_ca._read_quickly(json.dumps(json.loads(body)).encode()) is None
 
 
+@pytest.mark.parametrize("value", [b"[" * 900 + b"]" * 900, b"%d" % 10**40, b"-%d" % 2**64, b"1e999", b"NaN", b"1.0"])
+def test_what_the_quick_way_has_other_bounds_for_is_read_as_ever(value: bytes) -> None:
+    body = _body()[:-1] + b',"unknown":' + value + b"}"
+
+    wanted, _ = parse_sign_request(body)
+
+    assert wanted.common_name == "n1"
+
+
 def test_members_that_mean_nothing_are_ignored() -> None:
     wanted, _ = parse_sign_request(_changed(NotAfter="2099-01-01T00:00:00Z", extensions=[], request="x", serial="1"))
 
