@@ -64,7 +64,9 @@ def test_docker_activates_it_and_is_answered(path: Path) -> None:
     assert served(path, lambda: exchange(path, post(GET, b"body"))).endswith(b"<body>")
 
 
-def test_a_connection_is_kept_however_its_requests_come_in(path: Path) -> None:
+def test_a_connection_is_kept_however_its_requests_come_in(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin_socket, "BODY_SECONDS", 60.0)
+
     async def ask() -> bytes:
         reader, writer = await asyncio.open_unix_connection(str(path))
         answers = b""
