@@ -41,13 +41,14 @@ class Trust:
         """The one for a bundle."""
         return cls(bundle)
 
-    def wrap(self, identity: Path | None, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
-        """A client's end of a connection, with key and certificate of a file where there is one."""
+    def call(self, identity: Path | None) -> Call:
+        """A client's end of a connection that is still to be opened, with key and certificate of a file if given."""
         context = self._anonymous
         if identity is not None:
             context = self._mutual
             context.load_cert_chain(identity)
-        return context.wrap_bio(incoming, outgoing, server_hostname=_HOST)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        return Call(context.wrap_bio(incoming, outgoing, server_hostname=_HOST), incoming, outgoing)
 
     @staticmethod
     def _context(bundle: str) -> ssl.SSLContext:
@@ -56,46 +57,44 @@ class Trust:
         return context
 
 
-async def open_call(port: int, trust: Trust, identity: Path | None) -> Call:
-    """Connect and shake hands.
-
-    Raises:
-        OSError: that did not succeed.
-    """
-    call = Call(trust, identity)
-    await asyncio.get_running_loop().create_connection(lambda: call, _HOST, port)
-    await call.is_open
-    return call
-
-
 class Call(asyncio.Protocol):
     """One connection of a node, for one request at a time.
 
     Args:
-        trust: what the server is verified under.
-        identity: key and certificate that are shown.
+        tls: its end.
+        incoming, outgoing: what that reads and writes.
     """
 
-    def __init__(self, trust: Trust, identity: Path | None) -> None:
-        self._trust, self._identity = trust, identity
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    def __init__(self, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        self._tls, self._incoming, self._outgoing = tls, incoming, outgoing
         self._received = bytearray()
         self._answer: asyncio.Future[bytes] | None = None
-        self.is_open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opening: asyncio.Future[None] | None = None
         self.has_ended = False
+
+    async def open(self, port: int) -> None:
+        """Connect and shake hands.
+
+        Raises:
+            OSError, EOFError: that did not succeed.
+        """
+        loop = asyncio.get_running_loop()
+        opening = self._opening = loop.create_future()
+        await loop.create_connection(lambda: self, _HOST, port)
+        await opening
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
-        self._tls = self._trust.wrap(self._identity, self._incoming, self._outgoing)
         self._shake_hands()
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
         try:
-            if not self.is_open.done():
-                self._shake_hands()
-            if self.is_open.done():
+            if self._opening and self._shake_hands():
+                self._opening.set_result(None)
+                self._opening = None
+            if not self._opening:
                 self._read()
         except ssl.SSLError as error:
             self._end(error)
@@ -133,14 +132,15 @@ class Call(asyncio.Protocol):
         """End it at once."""
         self._transport.abort()
 
-    def _shake_hands(self) -> None:
+    def _shake_hands(self) -> bool:
+        """Whether all is said."""
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
+            return False
+        finally:
             self._send()
-        else:
-            self._send()
-            self.is_open.set_result(None)
+        return True
 
     def _read(self) -> None:
         try:
@@ -161,6 +161,6 @@ class Call(asyncio.Protocol):
 
     def _end(self, error: Exception) -> None:
         self.has_ended = True
-        for waiting in (self.is_open, self._answer):
+        for waiting in (self._opening, self._answer):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(error)

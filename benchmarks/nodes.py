@@ -1,17 +1,19 @@
 """Many nodes in one process: they join, and follow a rotation of the root, each over connections of its own.
 
-``python -m benchmarks.nodes`` reads what to do from its argument, makes keys and signing requests, says ``ready``, and
-begins with the next line of its input. How far it is it says on its standard error, and prints as JSON how it went; it
-gives up by itself when its time is over or its input ends. A node does what ``swarmsec node renew --daemon`` does,
-without a process for each: it verifies the server under the roots that it trusts, shows its own certificate, asks which
-roots to trust, takes the bundle, says so, keeps its connection for as long as it is told to come back soon, renews with
-a new key when it is told to, shows the new certificate, and calls again where a connection ends before the answer. It
-believes the answer because of its TLS connection alone, so the cost of checking cross-certificates is not in here.
+``python -m benchmarks.nodes`` reads what to do from its argument, makes keys and signing requests, reads the
+certificates that nodes have, says ``ready``, and begins with the next line of its input. How far it is it says on its
+standard error, and prints as JSON how it went; it gives up by itself when its time is over or its input ends. A node
+does what ``swarmsec node renew --daemon`` does, without a process for each: it verifies the server under the roots that
+it trusts, shows its own certificate, asks which roots to trust, takes the bundle, says so, keeps its connection for as
+long as it is told to come back soon, renews with a new key when it is told to, shows the new certificate, and calls
+again where a connection ends before the answer. It believes the answer because of its TLS connection alone, so the cost
+of checking cross-certificates is not in here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -25,14 +27,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from benchmarks.calls import Call, Refused, Trust, open_call
+from benchmarks.calls import Call, Refused, Trust
 from benchmarks.load import Outcome, Tally, outcome_of
 from swarmsec.wiring.nodes.renewing import KEPT_SECONDS
+from swarmsec.wiring.process.descriptors import raise_descriptor_limit
 
 _WAIT_SECONDS: Final = 1.0
 _SAY_SECONDS: Final = 5.0
 _MOST_ROUNDS: Final = 1000
 _MOST_LOST: Final = 5
+_OTHER_FILES: Final = 64
 _END: Final = "-----END CERTIFICATE-----\n"
 
 
@@ -62,6 +66,8 @@ class _Node:
     request: str
     """For the next certificate, which has a key of its own, PEM."""
     trust: Trust
+    prepared: Call | None = None
+    """Its first connection, still to be opened."""
     call: Call | None = None
     """Its connection, while that is kept."""
     has_renewed: bool = False
@@ -138,7 +144,9 @@ async def _until_done(
 async def _called(crowd: Crowd, node: _Node) -> Call:
     """The node's connection: the one that it kept, if the server has kept it too, or another."""
     if node.call is None or node.call.has_ended:
-        node.call = await open_call(crowd.port, node.trust, None if crowd.token else node.file)
+        node.call = node.prepared or node.trust.call(None if crowd.token else node.file)
+        node.prepared = None
+        await node.call.open(crowd.port)
     return node.call
 
 
@@ -171,13 +179,15 @@ def _leaf(chain: str) -> bytes:
 def _node(crowd: Crowd, trust: Trust, number: int) -> _Node:
     key = ec.generate_private_key(ec.SECP256R1())
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    file = crowd.directory / f"node-{number}.pem"
     return _Node(
-        file=crowd.directory / f"node-{number}.pem",
+        file=file,
         key_pem=key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
         request=request.public_bytes(serialization.Encoding.PEM).decode(),
         trust=trust,
+        prepared=None if crowd.token else trust.call(file),
     )
 
 
@@ -186,6 +196,9 @@ def _main() -> None:
     crowd = Crowd(**{**given, "directory": Path(given["directory"]), "roots": Path(given["roots"])})
     trust = Trust.of(crowd.roots.read_text())
     nodes = [_node(crowd, trust, number) for number in range(crowd.count)]
+    raise_descriptor_limit(crowd.count + _OTHER_FILES)
+    # What lives as long as the process is not gone through again and again.
+    gc.freeze()
     print("ready", flush=True)
     sys.stdin.readline()
     outcome = uvloop.run(_run(crowd, nodes))

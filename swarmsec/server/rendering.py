@@ -4,8 +4,8 @@ NOTE: a body handed to uvloop's TLS transport in one piece is encrypted and queu
 say that the peer has stopped taking it. Large bodies are therefore written in pieces, each waiting for the one before,
 so that an answer nobody reads costs a piece and not its size, and the time limit of writing means something.
 
-The commonest answer, 200 with a small body on a connection that stays, is worded here as octets: aiohttp's way to the
-same octets takes 20 calls and as many objects.
+The commonest answer, 200 with a small body on a connection that stays, is worded here as octets, whether or not it says
+when to come again: aiohttp's way to the same octets takes 20 calls and as many objects.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from swarmsec.http import Response
 
 SERVER_NAME = "swarmsec"
 PIECE = 64 * 1024
+_PLAIN_HEADERS = frozenset({hdrs.RETRY_AFTER})
 MAX_PLAIN = 32 * 1024
 """Bytes of a body that is handed to the transport together with its head."""
 
@@ -53,24 +54,27 @@ def render_plain(response: Response, request_id: str, raw: web.BaseRequest, unix
         unix: the time in seconds, for ``Date``.
     """
     body = response.body
-    if response.status != 200 or response.headers or not 0 < len(body) <= MAX_PLAIN:
+    if response.status != 200 or not 0 < len(body) <= MAX_PLAIN or not response.headers.keys() <= _PLAIN_HEADERS:
         return None
     if raw.version != HttpVersion11 or raw.method == hdrs.METH_HEAD or not raw.keep_alive:
         return None
-    parts = (_plain_head(response.content_type), _date(unix), request_id.encode("ascii"))
+    own = tuple(response.headers.items()) if response.headers else ()
+    parts = (_plain_head(response.content_type, own), _date(unix), request_id.encode("ascii"))
     return b"%b%b\r\nX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (*parts, len(body), body)
 
 
-@lru_cache(maxsize=64)
-def _plain_head(content_type: str) -> bytes:
-    if not (content_type.isascii() and content_type.isprintable()):
-        raise ValueError(f"expected a content type, got {content_type!r:.40}")
+@lru_cache(maxsize=256)
+def _plain_head(content_type: str, own: tuple[tuple[str, str], ...]) -> bytes:
+    for value in (content_type, *(value for _, value in own)):
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(f"expected the value of a header, got {value!r:.40}")
     head = (
         "HTTP/1.1 200 OK",
         f"{hdrs.SERVER}: {SERVER_NAME}",
         f"{hdrs.CACHE_CONTROL}: no-store",
         "X-Content-Type-Options: nosniff",
         f"{hdrs.CONTENT_TYPE}: {content_type}",
+        *(f"{name}: {value}" for name, value in own),
         f"{hdrs.DATE}: ",
     )
     return "\r\n".join(head).encode("ascii")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Dialect, Table, bindparam, exists, func, inse
 
 from swarmsec.storage.database import driver_of
 from swarmsec.storage.foreseen import Foreseen
-from swarmsec.storage.rows import Row, content_digest, shape_of
+from swarmsec.storage.rows import Row, content_digest, find_rows, key_columns, shape_of
 
 T = TypeVar("T")
 
@@ -29,11 +29,14 @@ class InsertBuffer:
 
     def __init__(self, connection: Connection) -> None:
         self.foreseen = Foreseen(connection)
+        self._connection = connection
         self._driver = driver_of(connection)
         self._dialect = connection.dialect
         self._rows: dict[Table, list[Sequence[Any]]] = {}
         self._highest: dict[Table, int] = {}
         self._found: dict[Table, dict[Any, Any]] = {}
+        # Rows that have certain values, by their keys, as long as nobody wrote over them.
+        self._some: dict[Table, dict[Any, dict[tuple[Any, ...], Row]]] = {}
         # The values that were looked for among the rows: by table and columns, so that no look goes through all rows.
         self._values: dict[Table, dict[tuple[str, ...], set[tuple[Any, ...]]]] = {}
 
@@ -85,6 +88,26 @@ class InsertBuffer:
             known[question] = ask()
         answer: T = known[question]
         return answer
+
+    def some(self, count: int, table: Table, equals: Row) -> list[Row]:
+        """At most so many rows with these values, in no order; asked again only when one of them was written over.
+
+        Raises:
+            StoreCorrupt: a row does not match its digest.
+        """
+        question = tuple(equals.items())
+        known = self._some.setdefault(table, {})
+        if len(known.get(question, ())) < count:
+            self.flush_matching(table, equals)
+            rows = find_rows(self._connection, table, equals, count)
+            known[question] = {_key_of(table, row): row for row in rows}
+        return list(known[question].values())[:count]
+
+    def forget_row(self, table: Table, row: Row) -> None:
+        """Ask the database again for what a row has that is written over or deleted."""
+        self.foreseen.forget(table, row)
+        for rows in self._some.get(table, {}).values():
+            rows.pop(_key_of(table, row), None)
 
     def is_empty(self, table: Table) -> bool:
         """Whether a table has no row, new ones among them; the database is asked as in ``once``."""
@@ -141,6 +164,7 @@ class InsertBuffer:
     def forget(self) -> None:
         """Drop the rows unwritten."""
         self.foreseen.forget_all()
+        self._some.clear()
         self._rows.clear()
         self._highest.clear()
         self._found.clear()
@@ -177,3 +201,7 @@ def _taker(table: Table, names: tuple[str, ...]) -> Callable[[Sequence[Any]], tu
         (place,) = places
         return lambda row: (row[place],)
     return itemgetter(*places) if places else lambda row: ()
+
+
+def _key_of(table: Table, row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in key_columns(table))

@@ -77,13 +77,17 @@ class Rotations:
         statement = select(table.c.step, func.count()).where(table.c.rotation == rotation).group_by(table.c.step)
         return {str(step): int(count) for step, count in self._transaction.connection.execute(statement)}
 
-    def put_node(self, node: RotationNode) -> None:
-        """Write how far a node is."""
-        row = self._transaction.find(tables.rotation_nodes, rotation=node.rotation, node=node.node)
-        if row is None:
-            self._transaction.insert(tables.rotation_nodes, **asdict(node))
+    def put_node(self, node: RotationNode, *, is_new: bool) -> None:
+        """Write how far a node is.
+
+        Args:
+            is_new: whether it was no part of the rotation, as the transaction has it.
+        """
+        row = {"rotation": node.rotation, "node": node.node, "step": node.step, "since": node.since}
+        if is_new:
+            self._transaction.insert(tables.rotation_nodes, **row)
         else:
-            self._transaction.update(tables.rotation_nodes, row, **asdict(node))
+            self._transaction.update(tables.rotation_nodes, row)
 
     def add_cross(self, record: CrossCertificate) -> None:
         """Add a cross-certificate."""

@@ -209,7 +209,7 @@ class Transaction:
         self._inserts.flush_table(table)
         self._inserts.forget_answers(table)
         for changed in (row, new):
-            self._inserts.foreseen.forget(table, changed)
+            self._inserts.forget_row(table, changed)
         self._note(table, new, rows.update_row(self._connection, table, new))
         return new
 
@@ -219,7 +219,7 @@ class Transaction:
         self._inserts.flush_table(table)
         self._inserts.forget_highest(table)
         self._inserts.forget_answers(table)
-        self._inserts.foreseen.forget(table, row)
+        self._inserts.forget_row(table, row)
         rows.delete_row(self._connection, table, row)
         self._note(table, row, b"")
 
@@ -237,8 +237,7 @@ class Transaction:
 
     def find_some(self, count: int, table: Table, **equals: Any) -> list[Row]:
         """At most so many of the rows with these values, in no order, verified; an index makes it cheap."""
-        self._inserts.flush_matching(table, equals)
-        return rows.find_rows(self._connection, table, equals, count)
+        return self._inserts.some(count, table, equals)
 
     def find_once(self, table: Table, **equals: Any) -> Row | None:
         """As ``find``, for what every unit of a group asks for: the database is asked once until the table changes."""

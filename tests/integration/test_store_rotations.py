@@ -13,8 +13,8 @@ __all__ = ["database", "store"]
 def test_any_other_node_at_a_step_is_found_also_among_those_just_written(store: Store) -> None:
     def fill(transaction: Transaction) -> None:
         for node in ("anna", "bert"):
-            transaction.rotations.put_node(RotationNode(rotation=1, node=node, step="pending", since=5))
-        transaction.rotations.put_node(RotationNode(rotation=2, node="cara", step="acknowledged", since=5))
+            transaction.rotations.put_node(RotationNode(rotation=1, node=node, step="pending", since=5), is_new=True)
+        transaction.rotations.put_node(RotationNode(rotation=2, node="cara", step="acknowledged", since=5), is_new=True)
         another = transaction.rotations.another_at(1, "pending", than="anna")
         assert another == RotationNode(rotation=1, node="bert", step="pending", since=5)
         transaction.log(event())
@@ -34,7 +34,7 @@ def test_those_unheard_of_for_longest_are_found_by_what_is_left_to_do(store: Sto
 
     def fill(transaction: Transaction) -> None:
         for node, step in steps.items():
-            transaction.rotations.put_node(RotationNode(rotation=1, node=node, step=step, since=5))
+            transaction.rotations.put_node(RotationNode(rotation=1, node=node, step=step, since=5), is_new=True)
         transaction.log(event())
         transaction.rotations.note_contacts({"anna": 30, "bert": 10, "cara": 1, "dora": 20, "other": 2})
         assert transaction.rotations.longest_unheard(1, ["pending"], 5) == ["emil", "dora", "anna"]

@@ -22,7 +22,7 @@ from swarmsec.services.nodes.renew_node import records_of, renews_itself
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Requester
-from swarmsec.services.rotation.rotation_records import RotationRecord
+from swarmsec.services.rotation.rotation_records import RotationNode, RotationRecord
 from swarmsec.services.rotation.rotation_roots import running_rotation
 from swarmsec.services.rotation.rotation_steps import load_around, take_event
 
@@ -76,10 +76,13 @@ def note_call(transaction: Transaction, authority: Authority, seen: Seen, reques
     """
     record = authority.rotation
     for _ in range(_MOST_EVENTS):
-        event = None if record is None else _event(transaction, authority, record, seen)
-        if record is None or event is None:
+        if record is None:
             return
-        record = _take(transaction, record, event, requester)
+        known = transaction.rotations.node(record.id, seen.node)
+        event = _event(authority, record, seen, "" if known is None else known.step)
+        if event is None:
+            return
+        record = _take(transaction, record, event, known, requester)
 
 
 def note_issued(
@@ -95,9 +98,9 @@ def note_issued(
         return
     known = transaction.rotations.node(record.id, issued.subject_id)
     if known is None or known.step == "excluded":
-        record = _take(transaction, record, Enrolled(node=issued.subject_id), requester)
+        _take(transaction, record, Enrolled(node=issued.subject_id), known, requester)
     elif issued.generation == record.new_generation and known.step == "acknowledged":
-        _take(transaction, record, Reissued(node=issued.subject_id), requester)
+        _take(transaction, record, Reissued(node=issued.subject_id), known, requester)
 
 
 def note_revoked(transaction: Transaction, node: str, requester: Requester) -> None:
@@ -110,7 +113,7 @@ def note_revoked(transaction: Transaction, node: str, requester: Requester) -> N
         or any(each.status is not CertificateStatus.REVOKED for each in records_of(transaction, node))
     ):
         return
-    before = load_around(transaction, record, node)
+    before = load_around(transaction, record, node, known)
     take_event(transaction, record, before, FinishWithout(nodes=frozenset({node})), requester)
 
 
@@ -142,13 +145,9 @@ def may_advance(authority: Authority, record: RotationRecord, generation: int, r
     return phase is Phase.DISTRIBUTING and roots_sha256 == hashlib.sha256(authority.trusted_pem).digest()
 
 
-def _event(
-    transaction: Transaction, authority: Authority, record: RotationRecord, seen: Seen
-) -> NodeEvent | Returned | None:
-    """What a node's call says that is not known yet."""
+def _event(authority: Authority, record: RotationRecord, seen: Seen, step: str) -> NodeEvent | Returned | None:
+    """What a node's call says that is not known yet; its ``step`` is empty before it is part of the rotation."""
     phase = Phase(record.phase)
-    known = transaction.rotations.node(record.id, seen.node)
-    step = known.step if known is not None else ""
     if not step and phase is not Phase.ABORTED:
         return Enrolled(node=seen.node)
     if not may_advance(authority, record, seen.presented.generation, seen.roots_sha256):
@@ -161,7 +160,11 @@ def _event(
 
 
 def _take(
-    transaction: Transaction, record: RotationRecord, event: NodeEvent | Returned, requester: Requester
+    transaction: Transaction,
+    record: RotationRecord,
+    event: NodeEvent | Returned,
+    known: RotationNode | None,
+    requester: Requester,
 ) -> RotationRecord:
-    before = load_around(transaction, record, event.node)
+    before = load_around(transaction, record, event.node, known)
     return take_event(transaction, record, before, event, requester)[0]

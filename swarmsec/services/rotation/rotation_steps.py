@@ -30,10 +30,15 @@ def load_rotation(transaction: Transaction, record: RotationRecord) -> Rotation:
     return _rotation(record, transaction.rotations.nodes(record.id))
 
 
-def load_around(transaction: Transaction, record: RotationRecord, node: str) -> Rotation:
-    """As much of the state as an event of one node needs."""
+def load_around(transaction: Transaction, record: RotationRecord, node: str, known: RotationNode | None) -> Rotation:
+    """As much of the state as an event of one node needs.
+
+    Args:
+        node: its id.
+        known: how far it is, as the transaction has it.
+    """
     found = [
-        transaction.rotations.node(record.id, node),
+        known,
         transaction.rotations.another_at(record.id, "pending", than=node),
         transaction.rotations.another_at(record.id, "acknowledged", than=node),
     ]
@@ -123,7 +128,8 @@ def _keep_nodes(
     for start in range(0, len(moved), ROWS_PER_ENTRY):
         part = moved[start : start + ROWS_PER_ENTRY]
         for node, step in part:
-            transaction.rotations.put_node(RotationNode(rotation=record.id, node=node, step=step, since=now))
+            moved_to = RotationNode(rotation=record.id, node=node, step=step, since=now)
+            transaction.rotations.put_node(moved_to, is_new=node not in former)
         node, step = part[0]
         target = ObjectRef(type="node", id=node) if len(moved) == 1 else reference_of_rotation(record)
         fields: Mapping[str, Field] = {"step": step, "nodes": len(part), "rotation": str(record.id)}

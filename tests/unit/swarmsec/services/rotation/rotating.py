@@ -93,7 +93,8 @@ def add_nodes(desk: Desk, count: int) -> None:
         rotation = newest_in(transaction).id
         for number in range(first, min(first + ROWS_PER_ENTRY, count)):
             node = RotationNode(rotation=rotation, node=f"x{number:04d}", step="acknowledged", since=1)
-            transaction.rotations.put_node(node)
+            is_new = transaction.rotations.node(rotation, node.node) is None
+            transaction.rotations.put_node(node, is_new=is_new)
         transaction.log(OPERATOR.event(Action.CA_ROTATE_NODE, ObjectRef(type="root-rotation", id=str(rotation))))
 
     for first in range(0, count, ROWS_PER_ENTRY):
