@@ -1,13 +1,13 @@
 """Many nodes in one process: they join, and follow a rotation of the root, each over connections of its own.
 
-``python -m benchmarks.nodes`` reads what to do from its argument, makes keys and signing requests, reads the
-certificates that nodes have, says ``ready``, and begins with the next line of its input. How far it is it says on its
-standard error, and prints as JSON how it went; it gives up by itself when its time is over or its input ends. A node
-does what ``swarmsec node renew --daemon`` does, without a process for each: it verifies the server under the roots that
-it trusts, shows its own certificate, asks which roots to trust, takes the bundle, says so, keeps its connection for as
-long as it is told to come back soon, renews with a new key when it is told to, shows the new certificate, and calls
-again where a connection ends before the answer. It believes the answer because of its TLS connection alone, so the cost
-of checking cross-certificates is not in here.
+``python -m benchmarks.nodes`` reads what to do from its argument, makes keys and signing requests, says ``ready``, and
+begins with the next line of its input. How far it is it says on its standard error, and prints as JSON how it went; it
+gives up by itself when its time is over or its input ends. A node does what ``swarmsec node renew --daemon`` does,
+without a process for each: it verifies the server under the roots that it trusts, shows its own certificate, asks which
+roots to trust, takes the bundle, says so, renews with a new key when it is told to, shows the new certificate, and
+calls again where a connection ends before the answer. It keeps its connection from one look to the next for as long as
+it shows the same certificate, so nodes that follow have each had a look before it begins. It believes the answer
+because of its TLS connection alone, so the cost of checking cross-certificates is not in here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from benchmarks.calls import Call, Refused, Trust
 from benchmarks.load import Outcome, Tally, outcome_of
-from swarmsec.wiring.nodes.renewing import KEPT_SECONDS
 from swarmsec.wiring.process.descriptors import raise_descriptor_limit
 
 _WAIT_SECONDS: Final = 1.0
@@ -66,8 +65,6 @@ class _Node:
     request: str
     """For the next certificate, which has a key of its own, PEM."""
     trust: Trust
-    prepared: Call | None = None
-    """Its first connection, still to be opened."""
     call: Call | None = None
     """Its connection, while that is kept."""
     has_renewed: bool = False
@@ -85,6 +82,12 @@ class _Node:
 async def _run(crowd: Crowd, nodes: list[_Node]) -> Outcome:
     tally, places = Tally(), asyncio.Semaphore(crowd.connections)
     do = _join if crowd.token else _follow
+    if not crowd.token:
+        await asyncio.gather(*(_look(crowd, node, places) for node in nodes))
+    # What lives as long as the process is not gone through again and again.
+    gc.freeze()
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
     begun = time.perf_counter()
     work = [asyncio.create_task(_until_done(crowd, node, do, places, tally)) for node in nodes]
     waiting = set(work)
@@ -133,8 +136,6 @@ async def _until_done(
             else:
                 node.lost = 0
                 tally.latencies.append(time.perf_counter() - begun)
-        if node.is_done or not 0 < node.retry_after <= KEPT_SECONDS:
-            node.hang_up()
         if node.is_done:
             return
         await asyncio.sleep(node.retry_after)
@@ -144,16 +145,23 @@ async def _until_done(
 async def _called(crowd: Crowd, node: _Node) -> Call:
     """The node's connection: the one that it kept, if the server has kept it too, or another."""
     if node.call is None or node.call.has_ended:
-        node.call = node.prepared or node.trust.call(None if crowd.token else node.file)
-        node.prepared = None
+        node.call = node.trust.call(None if crowd.token else node.file)
         await node.call.open(crowd.port)
     return node.call
+
+
+async def _look(crowd: Crowd, node: _Node, places: asyncio.Semaphore) -> None:
+    """Look as nodes do each minute, and keep the connection until the next time."""
+    async with places:
+        call = await _called(crowd, node)
+        await call.ask("/api/v1/node/check", {"roots_sha256": node.trust.sha256})
 
 
 async def _join(crowd: Crowd, node: _Node, call: Call) -> None:
     answer = await call.ask("/api/v1/node/join", {"token": crowd.token, "csr": node.request})
     node.file.write_bytes(node.key_pem + answer["certificate"].encode())
     node.is_done = True
+    node.hang_up()
 
 
 async def _follow(_: Crowd, node: _Node, call: Call) -> None:
@@ -169,6 +177,8 @@ async def _follow(_: Crowd, node: _Node, call: Call) -> None:
         renewed = await call.ask("/api/v1/node/renew", {"csr": node.request})
         node.file.write_bytes(node.key_pem + _leaf(renewed["certificate"]))
         node.has_renewed, node.retry_after = True, 0.0
+        # The next connection shows the new certificate.
+        node.hang_up()
 
 
 def _leaf(chain: str) -> bytes:
@@ -179,15 +189,13 @@ def _leaf(chain: str) -> bytes:
 def _node(crowd: Crowd, trust: Trust, number: int) -> _Node:
     key = ec.generate_private_key(ec.SECP256R1())
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
-    file = crowd.directory / f"node-{number}.pem"
     return _Node(
-        file=file,
+        file=crowd.directory / f"node-{number}.pem",
         key_pem=key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
         request=request.public_bytes(serialization.Encoding.PEM).decode(),
         trust=trust,
-        prepared=None if crowd.token else trust.call(file),
     )
 
 
@@ -197,10 +205,6 @@ def _main() -> None:
     trust = Trust.of(crowd.roots.read_text())
     nodes = [_node(crowd, trust, number) for number in range(crowd.count)]
     raise_descriptor_limit(crowd.count + _OTHER_FILES)
-    # What lives as long as the process is not gone through again and again.
-    gc.freeze()
-    print("ready", flush=True)
-    sys.stdin.readline()
     outcome = uvloop.run(_run(crowd, nodes))
     print(json.dumps({name: getattr(outcome, name) for name in Outcome.__dataclass_fields__}))
 

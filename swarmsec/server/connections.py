@@ -1,10 +1,12 @@
 """The open connections: who holds them, what they wait for, and when they have to go.
 
-A connection is counted from the moment it is accepted, so handshakes and half-sent requests weigh as much as
-answered ones. When the cap is reached, the connection that has been waiting longest without a request at work makes
-room; if all are at work the newcomer is refused. Those without a client certificate, half-done handshakes among them,
-make room first as soon as they hold more than a quarter of the places: a flood of strangers cannot take the rest, and
-nodes that keep their connections cannot keep others from shaking hands.
+A connection is counted from the moment it is accepted, so handshakes and half-sent requests weigh as much as answered
+ones. When the cap is reached, a connection without a request at work makes room; if all are at work the newcomer is
+refused. Those without a client certificate, half-done handshakes among them, make room first as soon as they hold more
+than a quarter of the places, and the longest waiting of them goes: a flood of strangers cannot take the rest, and nodes
+that keep their connections cannot keep others from shaking hands. Of those with one any may go that is not among the
+last to have asked: nodes come one after another and again, and if the longest waiting went each time, it would always
+be the one that comes next, and nobody would find theirs.
 
 A connection stays authenticated by TLS for as long as it is open. Whoever revokes a certificate closes its
 connections here (``close_for``), whatever they are doing.
@@ -17,11 +19,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from hashlib import sha256
-from itertools import chain
+from itertools import islice
 from typing import Final
 
 STRANGERS_PART: Final = 4
 """Strangers that wait may hold one place in so many before they make room first."""
+RECENT_PART: Final = 16
+"""Of known callers that wait, the last in so many to have asked may be about to ask again, and stay."""
 
 
 class State(Enum):
@@ -78,9 +82,13 @@ class Connections:
         limit: most connections open at the same time.
         patience: how long each state may last.
         clock: monotonic seconds.
+        pick: draws from 0 to below its argument, by chance.
     """
 
-    def __init__(self, *, limit: int, patience: Patience, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, limit: int, patience: Patience, clock: Callable[[], float], pick: Callable[[int], int]
+    ) -> None:
+        self._pick = pick
         self._limit = limit
         self._patience = patience
         self._clock = clock
@@ -163,13 +171,14 @@ class Connections:
             self._watchers -= 1
 
     def _make_room(self) -> bool:
-        lines = [self._known, self._strangers]
-        if len(self._strangers) > self._limit // STRANGERS_PART:
-            lines.reverse()
-        longest = next(chain(*lines), None)
-        if longest is None:
+        if not self._known and not self._strangers:
             return False
-        self._end(longest)
+        if not self._known or len(self._strangers) > self._limit // STRANGERS_PART:
+            self._end(next(iter(self._strangers)))
+        else:
+            count = len(self._known)
+            place = self._pick(count - count // RECENT_PART)
+            self._end(next(islice(self._known, place, None)))
         return True
 
     def _line_up(self, connection: Connection) -> None:

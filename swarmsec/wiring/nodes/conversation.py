@@ -6,6 +6,8 @@ no longer trusted ends it.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -14,16 +16,24 @@ from swarmsec.wiring.nodes.authorityclient import KeyPair, build_pool
 if TYPE_CHECKING:
     from urllib3 import PoolManager
 
+MOST_SECONDS: Final = 3600.0
+"""Then the server is verified anew."""
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 
 
 class Conversation:
-    """Keeps a connection for as long as the same certificate is shown; entered, it is closed at the end."""
+    """Keeps a connection for as long as the same certificate is shown; entered, it is closed at the end.
 
-    def __init__(self) -> None:
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool: PoolManager | None = None
         self._shown: bytes | None = None
         self._verified: frozenset[bytes] = frozenset()
+        self._clock = clock
+        self._until = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -39,9 +49,11 @@ class Conversation:
         """
         shown = None if pair is None else pair.certificate.tbs_certificate_bytes
         trusted = frozenset((roots or b"").split(_BEGIN))
-        if self._pool is None or shown != self._shown or not self._verified <= trusted:
+        is_same = shown == self._shown and self._verified <= trusted and self._clock() < self._until
+        if self._pool is None or not is_same:
             self.close()
             self._pool, self._shown, self._verified = build_pool(roots, pair), shown, trusted
+            self._until = self._clock() + MOST_SECONDS
         return self._pool
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ _PARTS: Final = 1_000_000
 _LOOKS_IN_A_LIFE: Final = 50
 _LEAST_PAUSE: Final = timedelta(seconds=1)
 KEPT_SECONDS: Final = 60
-"""A connection is kept until a look that the server asked for and that is this near; ``serve`` lets one idle longer."""
+"""A connection is kept until a look that is this near; ``serve`` lets one be idle for longer."""
 Now = Callable[[], datetime]
 
 
@@ -117,7 +117,7 @@ def keep_renewed(
 ) -> None:
     """Renew when it is time, and at once when the authority has other roots than the node, until told to stop.
 
-    While a rotation asks to be called again soon, the connection is kept from one look to the next.
+    The connection is kept from one look to the next where that is near: a handshake costs both sides more than a look.
 
     Args:
         every: how often to look; more often where a certificate's life is short against it.
@@ -133,10 +133,10 @@ def keep_renewed(
     told = ""
     with Conversation() as over:
         while not stop.is_set():
-            retry_after = 0
+            is_well, retry_after = False, 0
             try:
                 look = _look(base, directory, now, kind, over)
-                line, retry_after = look.line, look.retry_after
+                is_well, line, retry_after = True, look.line, look.retry_after
             except Exception as error:
                 description = describe(error)
                 if description.kind.word == "defect":
@@ -147,7 +147,7 @@ def keep_renewed(
             told = line
             pause = _pause(directory, every, kind).total_seconds()
             pause = min(retry_after or pause, pause)
-            if not retry_after or pause > KEPT_SECONDS:
+            if not is_well or pause > KEPT_SECONDS:
                 over.close()
             stop.wait(pause)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
 
 import pytest
 
@@ -12,10 +14,17 @@ PATIENCE = Patience(handshake=10, headers=5, idle=75)
 
 
 class World:
-    def __init__(self, limit: int = 10) -> None:
+    def __init__(self, limit: int = 10, pick: Callable[[int], int] | None = None) -> None:
         self.now = 0.0
         self.ended: list[str] = []
-        self.registry = Connections(limit=limit, patience=PATIENCE, clock=lambda: self.now)
+        self.picked: list[int] = []
+        self.below: list[int] = []
+        self.registry = Connections(limit=limit, patience=PATIENCE, clock=lambda: self.now, pick=pick or self.pick)
+
+    def pick(self, below: int) -> int:
+        """The next that a test has told, or the longest waiting."""
+        self.below.append(below)
+        return self.picked.pop() if self.picked else 0
 
     def open(self, name: str, certificate: bytes | None = None, state: State = State.IDLE) -> Connection:
         connection = self.registry.admit(name, lambda: self.ended.append(name))
@@ -92,6 +101,33 @@ def test_nodes_that_keep_their_connections_leave_a_quarter_for_handshakes() -> N
         world.open(f"newcomer {number}", state=State.HANDSHAKE)
     # Two of eight may shake hands beside those who wait; a third takes a place, and then they take each other's.
     assert world.ended == ["node 0", "node 1", "node 2", "newcomer 0"]
+
+
+def test_any_known_caller_may_go_but_those_that_have_just_asked() -> None:
+    world = World(limit=32)
+    for number in range(32):
+        world.open(f"node {number}", b"one")
+    world.picked = [29]
+    world.open("one more", b"one")
+    assert world.ended == ["node 29"]
+    assert world.below == [30]
+
+
+def test_who_comes_in_turn_to_fewer_places_mostly_finds_theirs() -> None:
+    """The longest waiting would always be the one that comes next."""
+    world = World(limit=80, pick=random.Random(7).randrange)
+    names = [f"node {number}" for number in range(100)]
+    held: dict[str, Connection] = {}
+    found = 0
+    for _ in range(20):
+        for name in names:
+            if name in held and name not in world.ended:
+                found += 1
+                world.registry.mark(held[name], State.IDLE)
+            else:
+                world.ended = [each for each in world.ended if each != name]
+                held[name] = world.open(name, b"one")
+    assert found > len(names) * 20 / 2
 
 
 def test_a_handshake_that_ends_well_is_a_stranger_s_no_more() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from swarmsec.errors import Denied, Unavailable
 from swarmsec.wiring.nodes.authorityclient import KeyPair, ask
-from swarmsec.wiring.nodes.conversation import Conversation
+from swarmsec.wiring.nodes.conversation import MOST_SECONDS, Conversation
 from tests.integration.server_world import Authority, Identity
 
 AUTHORITY = Authority("swarm-ca")
@@ -125,6 +125,21 @@ def test_a_root_that_is_no_longer_trusted_ends_the_connection(
         with pytest.raises(Denied, match="not the expected authority"):
             ask(server.base, "/x", {}, roots=other, pair=pairs[0], over=over)
     assert len(server.shown) == 1
+
+
+def test_after_an_hour_the_server_is_verified_anew(
+    servers: list[Server], pairs: tuple[KeyPair, KeyPair], tmp_path: Path
+) -> None:
+    servers.append(server := Server(tmp_path, 9))
+    now = 5.0
+    with Conversation(lambda: now) as over:
+        assert all(asked(server, over, pairs[0]) for _ in range(2))
+        now += MOST_SECONDS - 1
+        assert asked(server, over, pairs[0])
+        assert len(server.shown) == 1
+        now += 1
+        assert all(asked(server, over, pairs[0]) for _ in range(2))
+    assert len(server.shown) == 2
 
 
 def test_each_request_without_a_conversation_has_a_connection_of_its_own(
