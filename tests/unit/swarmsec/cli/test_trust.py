@@ -126,7 +126,7 @@ def test_attack_37_a_change_with_a_member_twice_is_refused(program: Program) -> 
     data = (program.directory / "change.json").read_bytes()
     program.write("change.json", data[:-1] + b',"change":"other"}')
     answer = program("trust", "sign", "change.json", "--key", "alice.key", "-o", "a.sig", "--yes")
-    assert (answer.code, "a member stands twice" in answer.err) == (1, True)
+    assert (answer.code, "a member stands twice" in answer.err) == (2, True)
 
 
 def test_a_dropped_change_is_gone(program: Program) -> None:
