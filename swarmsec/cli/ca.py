@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmsec.cli.castatus import status
-from swarmsec.cli.certificates import list_command, show
-from swarmsec.cli.crl import crl
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json
-from swarmsec.cli.init import init
-from swarmsec.cli.issue import issue
-from swarmsec.cli.revoke import revoke
-from swarmsec.cli.rotate import rotate
-from swarmsec.cli.tokens import token
+from swarmsec.cli.frame import LazyGroup, local_requester, opened_home, options_of, print_json
 from swarmsec.cli.unlock import keys_of
 
 if TYPE_CHECKING:
@@ -24,19 +16,27 @@ if TYPE_CHECKING:
 MAX_PEM = 65_536
 
 
-@click.group()
+_COMMANDS = {
+    "crl": ("swarmsec.cli.crl:crl", "Print the revocation list"),
+    "export": ("swarmsec.cli.ca:export", "Print the root bundle exactly as join tokens digest it"),
+    "init": ("swarmsec.cli.init:init", "Make this home the authority of one Swarm"),
+    "issue": ("swarmsec.cli.issue:issue", "Issue a certificate for a program of the cluster"),
+    "list": ("swarmsec.cli.certificates:list_command", "List every certificate, and when it is due"),
+    "revoke": ("swarmsec.cli.revoke:revoke", "Revoke a certificate, or all of a node's"),
+    "rotate": ("swarmsec.cli.rotate:rotate", "Move to a new root, or follow the rotation that runs"),
+    "show": ("swarmsec.cli.certificates:show", "Show the authority: cluster, roots, Swarm roots"),
+    "status": ("swarmsec.cli.castatus:status", "Show how the authority stands, and what is due"),
+    "token": ("swarmsec.cli.tokens:token", "Join tokens: standing ones, and those with limits"),
+    "trust-swarm": ("swarmsec.cli.ca:trust_swarm_command", "Accept a Swarm's managers while it moves to our root"),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS)
 def ca() -> None:
     """The certificate authority: root, tokens, certificates."""
 
 
-ca.add_command(init)
-ca.add_command(issue)
-ca.add_command(crl)
-ca.add_command(status)
-ca.add_command(rotate)
-
-
-@ca.command()
+@click.command()
 @click.pass_context
 def export(context: click.Context) -> None:
     """Print the root bundle, PEM, exactly as join tokens digest it."""
@@ -46,13 +46,7 @@ def export(context: click.Context) -> None:
         click.echo(home.store.read(root_bundle), nl=False)
 
 
-ca.add_command(token)
-ca.add_command(list_command)
-ca.add_command(revoke)
-ca.add_command(show)
-
-
-@ca.command("trust-swarm")
+@click.command("trust-swarm")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--drop", metavar="SHA256", help="Accept this root no longer.")
 @click.pass_context
