@@ -72,7 +72,9 @@ def build_error_response(error: BaseException, request_id: str) -> Response:
         request_id: the id under which the log knows the request.
     """
     if isinstance(error, HttpProblem):
-        return _response(error.status, error.code, str(error), error.hint or "", request_id, error.headers)
+        return _response(
+            error.status, error.code, str(error), error.hint or _NEXT_STEPS[Kind.USAGE], request_id, error.headers
+        )
     description = describe(error)
     headers = _waiting(error.retry_after if isinstance(error, Overloaded) else description.retry_after)
     kind = description.kind

@@ -289,17 +289,22 @@ def _call_once(
 
 @contextmanager
 def _pool_of(over: Conversation | None, roots: bytes | None, pair: KeyPair | None) -> Iterator[PoolManager]:
-    """A conversation's, which goes on unless the request fails; or one for a single request."""
-    pool = build_pool(roots, pair) if over is None else over.pool(roots, pair)
-    is_answered = False
-    try:
-        yield pool
-        is_answered = True
-    finally:
-        if over is None:
+    """A conversation's, which goes on unless the request fails; or one for a single request.
+
+    A connection whose server nobody verified is of a single request: later ones of a conversation would believe it.
+    """
+    if over is None or roots is None:
+        pool = build_pool(roots, pair)
+        try:
+            yield pool
+        finally:
             pool.clear()
-        elif not is_answered:
-            over.close()
+        return
+    try:
+        yield over.pool(roots, pair)
+    except BaseException:
+        over.close()
+        raise
 
 
 def build_pool(roots: bytes | None, pair: KeyPair | None) -> PoolManager:

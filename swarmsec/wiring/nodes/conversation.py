@@ -40,15 +40,15 @@ class Conversation:
         """Whether a connection may be there already."""
         return self._pool is not None
 
-    def pool(self, roots: bytes | None, pair: KeyPair | None) -> PoolManager:
+    def pool(self, roots: bytes, pair: KeyPair | None) -> PoolManager:
         """Where the next request is made.
 
         Args:
-            roots: the server is verified under these, PEM, where a connection is opened; None verifies nothing.
+            roots: the server is verified under these, PEM, where a connection is opened.
             pair: shown to the server, if given.
         """
         shown = None if pair is None else pair.certificate.tbs_certificate_bytes
-        trusted = frozenset((roots or b"").split(_BEGIN))
+        trusted = frozenset(roots.split(_BEGIN))
         is_same = shown == self._shown and self._verified <= trusted and self._clock() < self._until
         if self._pool is None or not is_same:
             self.close()

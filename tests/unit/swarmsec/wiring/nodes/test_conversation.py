@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from swarmsec.errors import Denied, Unavailable
-from swarmsec.wiring.nodes.authorityclient import KeyPair, ask
+from swarmsec.wiring.nodes.authorityclient import KeyPair, _call, ask
 from swarmsec.wiring.nodes.conversation import MOST_SECONDS, Conversation
 from tests.integration.server_world import Authority, Identity
 
 AUTHORITY = Authority("swarm-ca")
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n" + b'{"well": 1}'
+WELL = b'{"well": 1}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n" + WELL
 BODY = b"{}"
 SECONDS = 20
 
@@ -166,4 +167,15 @@ def test_a_server_that_never_answers_is_unavailable(
     servers.append(server := Server(tmp_path, 0))
     with Conversation() as over, pytest.raises(Unavailable, match="could not be reached"):
         asked(server, over, pairs[0])
+    assert len(server.shown) == 2
+
+
+def test_what_nobody_verified_is_kept_for_no_later_request(
+    servers: list[Server], pairs: tuple[KeyPair, KeyPair], tmp_path: Path
+) -> None:
+    servers.append(server := Server(tmp_path, 9))
+    with Conversation() as over:
+        assert _call("POST", f"{server.base}/x", roots=None, body=BODY, pair=pairs[0], over=over) == (200, WELL)
+        assert not over.is_open
+        assert asked(server, over, pairs[0])
     assert len(server.shown) == 2
