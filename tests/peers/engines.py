@@ -20,6 +20,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,14 +29,7 @@ from tests.peers import control_groups, unix_http
 from tests.peers.errors import PeerProblem
 from tests.peers.images import build_busybox_layer
 from tests.peers.namespaces import Host
-from tests.peers.processes import (
-    ManagedProcess,
-    ProcessIdentity,
-    child_pids,
-    namespace_members,
-    namespace_of,
-    wait_for,
-)
+from tests.peers.processes import HeldNamespace, ManagedProcess, ProcessIdentity, child_pids, wait_for
 from tests.peers.swarm_files import NodeFiles, load_node_files
 
 SEARCH_PATH = "/usr/bin:/usr/sbin:/bin:/sbin:/usr/local/bin:/usr/local/sbin"
@@ -74,7 +68,7 @@ class Engine:
         self.directory = directory
         self._options = tuple(options)
         self._control_group = host.namespace
-        self._process_namespace: str | None = None
+        self._process_namespace: HeldNamespace | None = None
         self._process = ManagedProcess(self._command(), log=directory / "engine.log", forks_once=True)
 
     def __enter__(self) -> Self:
@@ -130,7 +124,7 @@ class Engine:
     def wait_ready(self) -> None:
         """Wait until its API answers."""
         self._process.wait_ready(self._answers, timeout=START_SECONDS, what=f"engine {self.host.name} to answer")
-        self._remember_namespace()
+        self._hold_namespace()
 
     @property
     def pid(self) -> int:
@@ -151,7 +145,7 @@ class Engine:
         Raises:
             PeerProblem: a process of it outlived that.
         """
-        self._remember_namespace()
+        self._hold_namespace()
         self._process.stop(grace=20)
         self._verify_gone()
 
@@ -265,16 +259,20 @@ class Engine:
         except (OSError, http.client.HTTPException):
             return False
 
-    def _remember_namespace(self) -> None:
-        if self._process.is_running:
-            for child in child_pids(self._process.pid):
-                self._process_namespace = namespace_of(child, "pid") or self._process_namespace
+    def _hold_namespace(self) -> None:
+        """Keep its process namespace until nobody is in it; there is none yet where it was ended while it started."""
+        if self._process_namespace is not None or not self._process.is_running:
+            return
+        for child in child_pids(self._process.pid):
+            with suppress(OSError):
+                self._process_namespace = HeldNamespace(child, "pid")
 
     def _verify_gone(self) -> None:
-        identity = self._process_namespace
-        if identity is not None:
-            what = f"no process of engine {self.host.name}"
-            wait_for(lambda: not namespace_members("pid", identity), timeout=5, what=what)
+        if (namespace := self._process_namespace) is not None:
+            self._process_namespace = None
+            with namespace:
+                what = f"no process of engine {self.host.name}"
+                wait_for(lambda: not namespace.members(), timeout=5, what=what)
         control_groups.remove(self._control_group)
         self.socket.unlink(missing_ok=True)
 
@@ -289,7 +287,7 @@ def kill_engines(engines: Sequence[Engine]) -> None:
     The kernel needs a second or two to take an engine's namespaces down; here they go side by side.
     """
     for engine in engines:
-        engine._remember_namespace()
+        engine._hold_namespace()
         engine._process.kill()
     for engine in engines:
         engine._verify_gone()

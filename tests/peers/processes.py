@@ -221,20 +221,45 @@ def kill_family(family: frozenset[ProcessIdentity]) -> None:
     wait_for(lambda: not living(family), timeout=10, what=f"processes to end: {sorted(living(family))}")
 
 
-def namespace_members(kind: str, identity: str) -> list[int]:
-    """Process ids inside one namespace.
+class HeldNamespace:
+    """A namespace that somebody looks after, to see whether anybody is left in it.
+
+    It is told by its inode number, which the kernel gives to the next namespace as soon as nobody uses this one: an
+    engine that another test starts at that moment would then be counted here. So this keeps it open.
 
     Args:
+        pid: a process inside.
         kind: ``pid``, ``mnt``, ``net`` …, as in ``/proc/PID/ns``.
-        identity: what the link there reads, such as ``pid:[4026532281]``.
+
+    Raises:
+        OSError: the process has ended.
     """
-    return [process.pid for process in _processes() if namespace_of(process.pid, kind) == identity]
+
+    def __init__(self, pid: int, kind: str) -> None:
+        self._kind = kind
+        self._descriptor = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        self._inode = os.fstat(self._descriptor).st_ino
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def members(self) -> list[int]:
+        """The process ids of those inside."""
+        return [process.pid for process in _processes() if _namespace_inode(process.pid, self._kind) == self._inode]
+
+    def close(self) -> None:
+        """Let the kernel take it down."""
+        os.close(self._descriptor)
 
 
-def namespace_of(pid: int, kind: str) -> str | None:
-    """The namespace that a process is in, or None when the process has ended."""
+def _namespace_inode(pid: int, kind: str) -> int | None:
     try:
-        return str(Path("/proc", str(pid), "ns", kind).readlink())
+        return Path("/proc", str(pid), "ns", kind).stat().st_ino
     except OSError:
         return None
 

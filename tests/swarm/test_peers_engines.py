@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,7 @@ from tests.peers import control_groups
 from tests.peers.engines import Engine, StartEngines
 from tests.peers.errors import PeerProblem
 from tests.peers.namespaces import NAMESPACES, Site
-from tests.peers.processes import (
-    ManagedProcess,
-    family_of,
-    living,
-    namespace_members,
-    namespace_of,
-    wait_for,
-)
+from tests.peers.processes import HeldNamespace, ManagedProcess, family_of, living, wait_for
 
 ABANDON_A_SITE = """
 import sys, time
@@ -145,8 +139,8 @@ def test_an_engine_ends_without_process_mount_control_group_or_socket(end: objec
     assert callable(end)
     with Site() as site, tempfile.TemporaryDirectory(prefix="ss-", dir="/tmp") as directory:
         engine = Engine(site.add_host("m1"), Path(directory) / "m1")
-        with engine:
-            namespaces = [(kind, namespace_of(engine.pid, kind)) for kind in ("pid", "mnt")]
+        with engine, ExitStack() as ended:
+            held = [ended.enter_context(HeldNamespace(engine.pid, kind)) for kind in ("pid", "mnt")]
             engine.import_busybox_image()
             engine.docker("run", "--detach", "--network=host", "busybox:local")
             family = engine.processes
@@ -154,9 +148,7 @@ def test_an_engine_ends_without_process_mount_control_group_or_socket(end: objec
             assert control_groups.find(site_group(site)) != []
             end(engine)
             assert not living(family)
-            for kind, identity in namespaces:
-                assert identity is not None
-                assert namespace_members(kind, identity) == []
+            assert [namespace.members() for namespace in held] == [[], []]
         assert control_groups.find(site_group(site)) == []
         assert not engine.socket.exists()
         assert directory not in Path("/proc/self/mountinfo").read_text()
