@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
-from swarmsec.cli.hints import at_this_home
+from swarmsec.cli.hints import at_this_home, next_step
 from swarmsec.cli.streams import READER_GONE, OutputLost, forget_output, in_colour
 from swarmsec.plaintext import plain_text
 
@@ -264,7 +264,7 @@ def run(command: click.Command) -> int:
         forget_output()
         if lost.reason is None:
             return READER_GONE
-        _say_error(f"stdout could not be written: {lost.reason}", _LOST_HINT)
+        say_error(f"stdout could not be written: {lost.reason}", _LOST_HINT)
         return 3
     return code
 
@@ -282,15 +282,12 @@ def _run(command: click.Command) -> int:
         error.show()
         if "--json" in sys.argv[1:]:
             context = error.ctx if isinstance(error, click.UsageError) else None
-            _print_error("invalid", error.format_message(), _see_help(context.command_path if context else "swarmsec"))
+            command_path = context.command_path if context else "swarmsec"
+            _print_error("invalid", error.format_message(), f"see: {command_path} --help")
         return 2
     except Exception as error:  # noqa: BLE001  # the last stop: every error becomes an exit code
         return report_error(error)
     return code if isinstance(code, int) else 0
-
-
-def _see_help(command_path: str) -> str:
-    return f"see: {command_path} --help"
 
 
 def report_error(error: Exception) -> int:
@@ -298,10 +295,8 @@ def report_error(error: Exception) -> int:
     from swarmsec.errors import Kind, describe
 
     description = describe(error)
-    hint = at_this_home(description.hint, sys.argv[1:]) if description.hint else None
-    if hint is None and description.kind is Kind.USAGE:
-        hint = _see_help(_command_path.get())
-    _say_error(description.text, hint)
+    hint = next_step(description, _command_path.get(), sys.argv[1:])
+    say_error(description.text, hint)
     if "--json" in sys.argv[1:]:
         _print_error(description.kind.word, description.text, hint)
     if description.kind is Kind.DEFECT and "-v" in sys.argv[1:]:
@@ -311,11 +306,11 @@ def report_error(error: Exception) -> int:
     return description.kind.exit_code
 
 
-def _say_error(text: str, hint: str | None) -> None:
+def say_error(text: str, hint: str) -> None:
+    """Print an error and what to do next on stderr."""
     click.echo(f"{in_colour('error:', 'red')} {plain_text(text)}", err=True)
-    if hint:
-        click.echo(f"{in_colour('hint:', 'cyan')}  {plain_text(hint)}", err=True)
+    click.echo(f"{in_colour('hint:', 'cyan')}  {plain_text(hint)}", err=True)
 
 
-def _print_error(code: str, message: str, hint: str | None) -> None:
+def _print_error(code: str, message: str, hint: str) -> None:
     print_json({"error": {"code": code, "message": message, "hint": hint}})

@@ -25,6 +25,7 @@ def test_an_error_is_a_document_too(program: Program) -> None:
     answer = program("policy", "show", "TrustPolicy", "none", "--json")
     assert answer.code == 2
     assert answer.document["error"]["code"] == "not_found"
+    assert answer.document["error"]["hint"] in answer.err
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from swarmsec.cli.hints import at_this_home
+from swarmsec.cli.hints import at_this_home, next_step
+from swarmsec.errors import Description, Kind
 from tests.unit.swarmsec.cli.program import Program
 
 
@@ -38,3 +39,16 @@ def test_a_hint_is_run_as_it_is_printed(program: Program, monkeypatch: pytest.Mo
     assert program.good(*shlex.split(command)).out.startswith("NODE")
     document = program("--home", str(program.home), "ca", "show", "nobody", "--json").document
     assert command in document["error"]["hint"]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_error_of_any_kind_says_what_to_do_next(kind: Kind) -> None:
+    silent = Description(kind=kind, text="no", hint=None)
+    assert len(next_step(silent, "swarmsec ca show", []).split()) >= 3
+    telling = Description(kind=kind, text="no", hint="list them with: swarmsec ca list")
+    assert next_step(telling, "swarmsec ca show", ["--home", "h"]) == "list them with: swarmsec --home h ca list"
+
+
+def test_the_steps_of_one_kind_do_not_serve_another() -> None:
+    steps = [next_step(Description(kind=kind, text="no", hint=None), "swarmsec", []) for kind in Kind]
+    assert len(set(steps)) >= len(Kind) - 1, "usage and defects alone have the same step: the command's help"
