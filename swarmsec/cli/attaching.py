@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmsec.cli.durations import DURATION
-from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json
+from swarmsec.cli.frame import local_requester, opened_home, options_of, print_json, say
 from swarmsec.cli.progress import report_tasks
 from swarmsec.cli.unlock import keys_of
 
@@ -133,4 +133,5 @@ def _attaching(context: click.Context, home: Home, docker: str | None, timeout: 
         requester=local_requester(),
         seconds=timeout.total_seconds(),
         on_progress=report_tasks(),
+        report=say,
     )

@@ -11,11 +11,15 @@ from typing import Final
 from swarmsec.audit.actions import Action
 from swarmsec.clock import unix_seconds
 from swarmsec.errors import NotFound
+from swarmsec.secretstore.names import SecretName
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
 from swarmsec.services.secrets.attach_intents import OpenAttempt, conclude_attempt, unfinished_attempts
+from swarmsec.services.secrets.attach_secret import NATIVE_MODE
 from swarmsec.services.secrets.delivery_ports import SecretCarrier
+from swarmsec.services.secrets.delivery_records import Attachment
 from swarmsec.services.secrets.service_records import NAME_LABEL, ServiceState
+from swarmsec.wiring.secrets.nativesecrets import NativeSecrets
 from swarmsec.wiring.secrets.secretturns import SecretStore, is_abandoned
 
 UNTOUCHED: Final = "interrupted before the service was changed"
@@ -65,10 +69,29 @@ def resolve_attempts(store: SecretStore, open_carrier: Callable[[], SecretCarrie
     return resolved
 
 
-def remove_unused(carrier: SecretCarrier, docker_secret: str, *, name: str | None = None) -> None:
-    """Remove a Docker secret that no service uses; with ``name`` only if it stands for that secret."""
+def remove_let_go(
+    store: SecretStore, carrier: SecretCarrier, attachment: Attachment, *, report: Callable[[str], None]
+) -> None:
+    """Remove the Docker secrets that stood for an attachment, unless a service uses them.
+
+    Args:
+        store: of the home.
+        carrier: the manager's engine.
+        attachment: that the service has not any more.
+        report: takes a line for the operator.
+
+    Raises:
+        Unavailable: Docker does not answer.
+    """
+    _remove_unused(carrier, attachment.docker_secret, attachment.name)
+    if attachment.mode == NATIVE_MODE:
+        natives = NativeSecrets(name=SecretName.parse(attachment.name), carrier=carrier, report=report)
+        natives.remove_let_go(store, attachment.service_id)
+
+
+def _remove_unused(carrier: SecretCarrier, docker_secret: str, name: str) -> None:
     found = carrier.secret(docker_secret)
-    if found is None or (name is not None and found.labels.get(NAME_LABEL) != name):
+    if found is None or found.labels.get(NAME_LABEL) != name:
         return
     if not any(found.id in {used.secret_id for used in service.secrets} for service in carrier.services()):
         carrier.remove_secret(found.id)
@@ -98,4 +121,4 @@ def _tidy_up(store: SecretStore, carrier: SecretCarrier, attempt: OpenAttempt) -
     """Remove the Docker secret that nobody uses, unless somebody is about to."""
     wanted = {item.attachment.docker_secret for item in store.read(unfinished_attempts)}
     if attempt.attachment.docker_secret not in wanted:
-        remove_unused(carrier, attempt.attachment.docker_secret, name=attempt.attachment.name)
+        remove_let_go(store, carrier, attempt.attachment, report=lambda line: None)

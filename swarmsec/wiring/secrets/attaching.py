@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -32,7 +32,7 @@ from swarmsec.services.secrets.delivery_ports import SecretCarrier
 from swarmsec.services.secrets.kept_secrets import find_secret, open_version
 from swarmsec.services.secrets.service_records import FINGERPRINT_LABEL, NAME_LABEL
 from swarmsec.storage.store import Store
-from swarmsec.wiring.secrets.attachattempts import remove_unused, resolve_attempts
+from swarmsec.wiring.secrets.attachattempts import remove_let_go, resolve_attempts
 from swarmsec.wiring.secrets.secretturns import SecretStore, this_process
 from swarmsec.wiring.secrets.settling import Progress, wait_for_tasks
 
@@ -57,6 +57,7 @@ class Attaching:
         requester: who asks.
         seconds: how long to wait for the service's tasks.
         on_progress: told how many tasks run with the secret, and how many there are to be.
+        report: takes a line for the operator.
     """
 
     store: Store
@@ -65,6 +66,7 @@ class Attaching:
     requester: Requester
     seconds: float
     on_progress: Progress
+    report: Callable[[str], None]
 
     def attach(self, name: SecretName, service_name: str, file: SecretFile, *, driver: str, mode: str) -> AttachPlan:
         """Attach a secret and wait until the service's tasks run with it.
@@ -105,6 +107,8 @@ class Attaching:
     def detach(self, name: SecretName, service_name: str) -> None:
         """Take a secret from a service, and the Docker secret away if no other service uses it.
 
+        Docker keeps no former version either of one that no service has natively any more.
+
         Raises:
             NotFound: it is not attached there.
             Unavailable: Docker does not answer.
@@ -122,7 +126,7 @@ class Attaching:
                 )
             self._wait_for_tasks(service.id, None)
             going.has_secret = False
-            remove_unused(self.carrier, found.docker_secret)
+            remove_let_go(self.store, self.carrier, found, report=self.report)
 
     def resolve(self) -> None:
         """Find out how attempts ended whose process died.

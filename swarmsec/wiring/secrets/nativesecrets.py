@@ -2,7 +2,8 @@
 
 In native mode a version is a Docker secret of its own, in raft and on every manager for as long as it is there. A
 rotation removes those of the versions that it ends. Versions end otherwise, too: withdrawn, destroyed, or beyond the
-number to keep; theirs go here, unless a service uses them or a rotation is under way, which may lead back to them.
+number to keep; and when the last service has let go of the secret, Docker needs none of its versions. Theirs go here,
+unless a service uses them or a rotation is under way, which may lead back to them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from swarmsec.audit.actions import Action
 from swarmsec.errors import AlreadyExists
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.ports import Transaction
+from swarmsec.services.secrets.attach_intents import unfinished_attempts
 from swarmsec.services.secrets.attach_secret import NATIVE_MODE, native_secret_name
 from swarmsec.services.secrets.delivery_ports import SecretCarrier
 from swarmsec.services.secrets.kept_secrets import find_secret
@@ -26,6 +29,19 @@ def ended_natively(transaction: Transaction) -> Mapping[SecretName, Sequence[int
     rotated = {rotation.name for rotation in transaction.secret_rotations.all()}
     found = {name: find_secret(transaction, name).history.ended for name in map(SecretName.parse, names - rotated)}
     return {name: ended for name, ended in found.items() if ended}
+
+
+def _let_go_natively(transaction: Transaction, name: SecretName, service_id: str) -> Sequence[int] | None:
+    """All versions of a secret that this one service had last; None while another one has it or is about to."""
+    having = {item.service_id for item in transaction.attachments.of_secret(name.text) if item.mode == NATIVE_MODE}
+    coming = {
+        attempt.attachment.service_id
+        for attempt in unfinished_attempts(transaction)
+        if attempt.action is Action.SECRET_ATTACH and attempt.attachment.name == name.text
+    }
+    if having - {service_id} or coming or transaction.secret_rotations.get(name.text) is not None:
+        return None
+    return [version.version for version in find_secret(transaction, name).versions]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +85,30 @@ class NativeSecrets:
         Raises:
             as ``remove_unused``.
         """
-        ended = store.read(ended_natively).get(self.name)
-        if ended is None:
+        return self._remove(store, lambda transaction: ended_natively(transaction).get(self.name))
+
+    def remove_let_go(self, store: SecretStore, service_id: str) -> bool:
+        """Remove those of all versions, where a service that has let go of the secret was the last to have it.
+
+        Returns:
+            as ``remove_ended``.
+
+        Raises:
+            as ``remove_unused``.
+        """
+        return self._remove(store, lambda transaction: _let_go_natively(transaction, self.name, service_id))
+
+    def _remove(self, store: SecretStore, needless: Callable[[Transaction], Sequence[int] | None]) -> bool:
+        versions = store.read(needless)
+        if versions is None:
             return False
-        unused, _ = self._sorted(ended)
+        unused, _ = self._sorted(versions)
         if not unused:
-            return self.remove_unused(ended)
+            return self.remove_unused(versions)
         try:
             with rotation_turn(store, self.name.text) as turn:
                 # Looked up again: now no rotation begins any more, and none is half done.
-                still = turn.read(ended_natively).get(self.name)
+                still = turn.read(needless)
                 return still is not None and self.remove_unused(still)
         except AlreadyExists:
             return False

@@ -93,6 +93,7 @@ class World:
             requester=OPERATOR,
             seconds=0,
             on_progress=lambda running, total: None,
+            report=self.said.append,
         )
 
     def attach(self, service: str, mode: str) -> None:

@@ -13,6 +13,7 @@ from swarmsec.services.requester import Requester
 from swarmsec.services.secrets.attach_secret import DRIVER_MODE, NATIVE_MODE
 from swarmsec.services.secrets.keep_secrets import delete_versions, destroy_versions, put_secret
 from swarmsec.services.secrets.kept_secrets import KeptSecret
+from swarmsec.wiring.secrets.attachattempts import resolve_attempts
 from swarmsec.wiring.secrets.nativesecrets import NativeSecrets, ended_natively
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.wiring.pretend_swarm import PowerCut
@@ -109,3 +110,53 @@ def test_where_no_service_uses_docker_s_own_secrets_docker_is_not_asked(world: W
     assert world.home.store.read(ended_natively) == {}
     assert not natives(world).remove_ended(world.home.store)
     assert world.swarm.calls == calls
+
+
+def test_once_the_last_service_has_let_go_docker_has_no_version_left(rotated: World) -> None:
+    rotated.attach("shop_web", NATIVE_MODE)
+    rotated.attaching.detach(NAME, "shop_api")
+    assert at_docker(rotated) == {"team.app.db.v1", "team.app.db.v2"}, "a rotation of the other may go back"
+    rotated.attaching.detach(NAME, "shop_web")
+    assert at_docker(rotated) == set()
+    assert rotated.states() == {1: "live", 2: "live"}
+
+
+def test_a_service_that_uses_one_by_itself_keeps_it_and_that_is_told(rotated: World) -> None:
+    (reference,) = rotated.references("shop_api")
+    rotated.swarm.spec("id-shop_web")["TaskTemplate"]["ContainerSpec"]["Secrets"] = [reference]
+    rotated.attaching.detach(NAME, "shop_api")
+    assert at_docker(rotated) == {"team.app.db.v2"}
+    assert "the Docker secret team.app.db.v2 stays, for a service uses it" in rotated.said
+
+
+def test_who_is_about_to_attach_finds_what_docker_has(rotated: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr("swarmsec.wiring.secrets.attaching.native_secret", die)
+        rotated.attach("shop_web", NATIVE_MODE)
+    rotated.attaching.detach(NAME, "shop_api")
+    assert "team.app.db.v1" in at_docker(rotated)
+
+
+def test_a_power_cut_while_docker_is_tidied_leaves_it_to_who_comes_next(rotated: World) -> None:
+    swarm = rotated.swarm
+    for at in range(1, 60):
+        if rotated.current == 1 or len(at_docker(rotated)) < 2:
+            rotated.attach("shop_api", NATIVE_MODE)
+            rotated.rotate()
+        swarm.calls, swarm.cut_at = 0, at
+        try:
+            rotated.attaching.detach(NAME, "shop_api")
+        except PowerCut:
+            swarm.cut_at = 0
+        else:
+            swarm.cut_at = 0
+            assert at > 5
+            assert at_docker(rotated) == set()
+            return
+        rotated.lose_power()
+        resolve_attempts(rotated.home.store, lambda: swarm)
+        assert bool(at_docker(rotated)) == bool(rotated.references("shop_api"))
+    pytest.fail("detaching has fewer calls than that")
