@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 import ssl
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Self, cast
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
@@ -41,12 +41,12 @@ class Trust:
         """The one for a bundle."""
         return cls(bundle)
 
-    def call(self, identity: Path | None) -> Call:
-        """A client's end of a connection that is still to be opened, with key and certificate of a file if given."""
+    def call(self, identity: bytes | None) -> Call:
+        """A client's end of a connection that is still to be opened, with key and certificate, PEM, if given."""
         context = self._anonymous
         if identity is not None:
             context = self._mutual
-            context.load_cert_chain(identity)
+            context.load_cert_chain(_in_memory(identity))
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         return Call(context.wrap_bio(incoming, outgoing, server_hostname=_HOST), incoming, outgoing)
 
@@ -55,6 +55,19 @@ class Trust:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=bundle)
         return context
+
+
+def _in_memory(identity: bytes) -> str:
+    """A file for ``ssl``, which takes nothing else, that is on no disk; it lasts until the next one."""
+    descriptor = _memory()
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, identity, 0)
+    return f"/proc/self/fd/{descriptor}"
+
+
+@lru_cache(maxsize=1)
+def _memory() -> int:
+    return os.memfd_create("identity", os.MFD_CLOEXEC)
 
 
 class Call(asyncio.Protocol):

@@ -178,7 +178,7 @@ class AuthorityServices:
         known = self._identities.known_of(caller)
         call = None if known is None or not known.renews_itself else _call_of(caller, known.generation, roots_sha256)
         if call is not None and self.news.is_none(authority, call):
-            return self._next_for(authority, call)
+            return self._next_for(authority, call, self._turns.pause())
 
         def unit(transaction: Transaction) -> tuple[Authority, Seen]:
             seen = seen_of(transaction, presented, roots_sha256, requester)
@@ -189,13 +189,18 @@ class AuthorityServices:
         authority, seen = await self._writer.write(unit, looks_of_calling(presented))
         call = _call_of(caller, seen.presented.generation, roots_sha256)
         self.news.note(authority, call)
-        return self._next_for(authority, call)
+        return self._next_for(authority, call, self._turns.note_move())
 
-    def _next_for(self, authority: Authority, call: NodeCall) -> CheckAnswer:
-        """What a node is to trust and to do, once it is on record what it said."""
+    def _next_for(self, authority: Authority, call: NodeCall, pause: int) -> CheckAnswer:
+        """What a node is to trust and to do, once it is on record what it said.
+
+        Args:
+            pause: in how many seconds it should ask again if it waits for others.
+        """
         self.contacts[call.node] = unix_seconds(self._store.clock)
         wait = self._turns.wait_for(call.node) if must_renew(authority, call.generation) else None
-        pause = self._turns.pause if authority.rotation is not None else 0
+        if authority.rotation is None:
+            pause = 0
         return check_answer(authority, renew=wait == 0, retry_after=pause if wait is None else wait)
 
     def _answer(self, issued: _Issued) -> JoinAnswer:

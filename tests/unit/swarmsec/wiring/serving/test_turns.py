@@ -47,8 +47,62 @@ def test_another_phase_asks_as_often_as_there_are_turns() -> None:
     pauses = []
     for nodes in (0, 1, 50, 4700):
         turns.begin(nodes)
-        pauses.append(turns.pause)
+        pauses.append(turns.pause())
     assert pauses == [2, 2, 5, 60]
+
+
+def moved(turns: Turns, clock: Stopped, count: int, *, a_second: int) -> list[int]:
+    """What so many nodes are told, one after another, that do what the others wait for."""
+    told = []
+    for _ in range(count):
+        clock.us += 1_000_000 // a_second
+        told.append(turns.note_move())
+    return told
+
+
+def test_who_waits_asks_again_when_the_others_are_expected_to_be_done() -> None:
+    clock = Stopped()
+    turns = Turns(clock, 10_000)
+    turns.begin(4000)
+
+    told = moved(turns, clock, 1000, a_second=200)
+
+    # Too few tell nothing; then 4,000 at 200 a second are 20 s, and 3,000 of them 15.
+    assert told[:49] == [2] * 49
+    assert set(told[100:]) == {20}
+    assert turns.pause() == 15
+    moved(turns, clock, 2980, a_second=200)
+    assert turns.pause() == 2
+
+
+def test_a_node_that_does_not_come_is_not_asked_for_again_and_again() -> None:
+    clock = Stopped()
+    turns = Turns(clock, 10_000)
+    turns.begin(4000)
+    moved(turns, clock, 3999, a_second=200)
+    told = []
+    for _ in range(4):
+        clock.us += 20_000_000
+        told.append(turns.pause())
+    assert told == [20, 40, 60, 60]
+
+
+def test_nobody_is_told_to_ask_before_there_are_turns() -> None:
+    clock = Stopped()
+    turns = Turns(clock, 100)
+    turns.begin(3000)
+    assert set(moved(turns, clock, 3000, a_second=1000)) == {30}
+    assert turns.pause() == 30
+
+
+def test_another_phase_has_a_pace_of_its_own() -> None:
+    clock = Stopped()
+    turns = Turns(clock, 10_000)
+    turns.begin(4000)
+    moved(turns, clock, 1000, a_second=200)
+    turns.begin(4000)
+    assert turns.pause() == 2
+    assert moved(turns, clock, 1, a_second=200) == [2]
 
 
 @given(st.integers(1, 10_000), st.lists(st.integers(0, 3_000_000), min_size=1, max_size=80))
