@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from tests.peers.cfssl import (
     build_sign_request,
     describe_certificate,
 )
-from tests.peers.processes import wait_for
+from tests.peers.errors import PeerProblem
 
 SPKI = PublicFormat.SubjectPublicKeyInfo
 SIGN = ("POST", "/api/v1/cfssl/sign")
@@ -276,24 +275,22 @@ def test_two_nodes_shake_hands_both_ways(version: str, leader: Leader, tmp_path:
 
 
 def _shake_hands(server: Bearer, client: Bearer, host: str, roots: Path, version: str) -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     flags = ["-CAfile", str(roots), "-x509_strict", "-verify_return_error", version]
     expects = ["-servername", host, "-verify_hostname", host]
     listening = subprocess.Popen(
-        ["openssl", "s_server", "-accept", str(port), "-Verify", "1", "-naccept", "1", *flags, *_files(server)],
+        ["openssl", "s_server", "-accept", "127.0.0.1:0", "-Verify", "1", "-naccept", "1", *flags, *_files(server)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     try:
-        _wait_accepting(listening.stdout)
+        address = _wait_accepting(listening.stdout)
         done = subprocess.run(
-            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-verify", "1", *flags, *expects, *_files(client)],
+            ["openssl", "s_client", "-connect", address, "-verify", "1", *flags, *expects, *_files(client)],
             input=b"Q\n",
             capture_output=True,
             check=False,
-            timeout=20,
+            timeout=60,
         )
         return done.stdout.decode(errors="replace")
     finally:
@@ -305,9 +302,14 @@ def _files(bearer: Bearer) -> list[str]:
     return ["-cert", str(bearer.file), "-key", str(bearer.file)]
 
 
-def _wait_accepting(output: IO[bytes] | None) -> None:
+def _wait_accepting(output: IO[bytes] | None) -> str:
+    """Wait until it listens at a port that it picked; gives the address."""
     assert output is not None
-    wait_for(lambda: b"ACCEPT" in output.readline(), timeout=20, what="s_server to accept")
+    for line in output:
+        word, _, address = line.decode().strip().partition(" ")
+        if word == "ACCEPT":
+            return address
+    raise PeerProblem("expected s_server to accept")
 
 
 def test_while_another_process_holds_the_store_managers_are_told_to_come_again(leader: Leader) -> None:
