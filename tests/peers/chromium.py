@@ -45,6 +45,8 @@ class Chromium:
         self._buffer = b""
         self.requested: list[str] = []
         """Every address that the page asked for, its own included."""
+        self._loaded: set[str] = set()
+        """The documents that are whole, by their loaders: an event may come before the answer that tells its loader."""
 
     def __enter__(self) -> Self:
         theirs_in, self._out = os.pipe()
@@ -63,6 +65,7 @@ class Chromium:
         self._session = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         for domain in ("Page", "Runtime", "Network"):
             self._call(f"{domain}.enable")
+        self._call("Page.setLifecycleEventsEnabled", {"enabled": True})
         return self
 
     def __exit__(
@@ -83,8 +86,9 @@ class Chromium:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         media = {"media": "print" if printing else "screen", "features": [scheme]}
         self._call("Emulation.setEmulatedMedia", media)
-        self._call("Page.navigate", {"url": page.as_uri()})
-        self._wait_for_event("Page.loadEventFired")
+        loader = self._call("Page.navigate", {"url": page.as_uri()})["loaderId"]
+        while loader not in self._loaded:
+            self._read()
 
     def switch_scripts(self, *, on: bool) -> None:
         """Let pages that are opened from now on run scripts, or not."""
@@ -129,10 +133,6 @@ class Chromium:
                 result: dict[str, Any] = answer["result"]
                 return result
 
-    def _wait_for_event(self, name: str) -> None:
-        while self._read().get("method") != name:
-            pass
-
     def _read(self) -> dict[str, Any]:
         end = time.monotonic() + SECONDS
         while b"\0" not in self._buffer:
@@ -146,4 +146,6 @@ class Chromium:
         message: dict[str, Any] = json.loads(line)
         if message.get("method") == "Network.requestWillBeSent":
             self.requested.append(message["params"]["request"]["url"])
+        if message.get("method") == "Page.lifecycleEvent" and message["params"]["name"] == "load":
+            self._loaded.add(message["params"]["loaderId"])
         return message

@@ -6,12 +6,13 @@ hierarchy per controller below ``/sys/fs/cgroup``, version 2 has one in all.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from tests.peers import run_names
 from tests.peers.errors import PeerProblem
-from tests.peers.processes import wait_for
+from tests.peers.processes import END_SECONDS, wait_for
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
@@ -28,16 +29,25 @@ def remove(name: str) -> None:
         PeerProblem: a process is still in one of them.
     """
     try:
-        wait_for(lambda: _try_remove(name), timeout=5, what=f"control group {name} to be empty")
+        wait_for(lambda: _try_remove(name), timeout=END_SECONDS, what=f"control group {name} to be empty")
     except PeerProblem as error:
         raise PeerProblem(f"{error}: {', '.join(map(str, find(name)))}") from None
 
 
 def remove_abandoned() -> None:
-    """Remove control groups of test runs that were killed before they could."""
-    for path in (*CONTROL_GROUPS.iterdir(), *CONTROL_GROUPS.glob("*/*")):
-        if path.is_dir() and run_names.is_abandoned(path.name):
-            remove(path.name)
+    """Remove control groups of test runs that were killed before they could.
+
+    One whose processes the kernel has not yet ended is left to the next run.
+    """
+    for name in {name for name in _names() if run_names.is_abandoned(name)}:
+        _try_remove(name)
+
+
+def _names() -> Iterator[str]:
+    """The names of all top-level control groups; other runs make and remove theirs meanwhile."""
+    for path in (CONTROL_GROUPS, *CONTROL_GROUPS.iterdir()):
+        with suppress(OSError):
+            yield from (below.name for below in path.iterdir())
 
 
 def _try_remove(name: str) -> bool:

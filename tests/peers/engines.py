@@ -21,6 +21,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +30,7 @@ from tests.peers import control_groups, unix_http
 from tests.peers.errors import PeerProblem
 from tests.peers.images import build_busybox_layer
 from tests.peers.namespaces import Host
-from tests.peers.processes import HeldNamespace, ManagedProcess, ProcessIdentity, child_pids, wait_for
+from tests.peers.processes import END_SECONDS, HeldNamespace, ManagedProcess, ProcessIdentity, child_pids, wait_for
 from tests.peers.swarm_files import NodeFiles, load_node_files
 
 SEARCH_PATH = "/usr/bin:/usr/sbin:/bin:/sbin:/usr/local/bin:/usr/local/sbin"
@@ -159,9 +160,10 @@ class Engine:
         self.start()
         self.wait_ready()
 
-    def log_tail(self) -> str:
-        """The end of the engine's log."""
-        return self._process.log_tail()
+    def has_said(self, *words: str) -> bool:
+        """Whether its log has any of these since its last start."""
+        said = self._process.said()
+        return any(word in said for word in words)
 
     def docker(
         self, *arguments: str, stdin: bytes | None = None, check: bool = True, timeout: float = 60
@@ -201,13 +203,24 @@ class Engine:
     def swarm_join(self, manager: Engine, *, role: str = "worker") -> None:
         """Join the swarm of ``manager`` as ``worker`` or ``manager``."""
         token = manager.docker("swarm", "join-token", "--quiet", role).stdout.strip()
-        self.docker("swarm", "join", "--advertise-addr", self.address, "--token", token, f"{manager.address}:2377")
+        join = ("swarm", "join", "--advertise-addr", self.address, "--token", token, f"{manager.address}:2377")
+        done = self.docker(*join, check=False)
+        # An engine waits 20 seconds, which a busy machine may take, and goes on by itself.
+        if done.returncode != 0 and "will continue in the background" not in done.stderr:
+            raise PeerProblem(f"docker swarm join: {done.stderr.strip()}")
+
+    def swarm(self) -> Any:
+        """The Swarm's description, by this manager: nobody gives one while there is no leader, after its end or a
+        vote.
+        """
+        answer = wait_for(lambda: _good(self.api("GET", "/swarm")), timeout=END_SECONDS, what="a Swarm with a leader")
+        return answer.json()
 
     def node_states(self) -> dict[str, str]:
         """Host name to state (``ready``, ``down`` …) of all nodes, as this manager sees them."""
-        nodes = self.api("GET", "/nodes").json()
+        answer = wait_for(lambda: _good(self.api("GET", "/nodes")), timeout=END_SECONDS, what="a Swarm with a leader")
         # A node that is still joining has not described itself yet.
-        return {node["Description"].get("Hostname", node["ID"]): node["Status"]["State"] for node in nodes}
+        return {node["Description"].get("Hostname", node["ID"]): node["Status"]["State"] for node in answer.json()}
 
     def wait_for_nodes(self, *names: str, timeout: float = 30) -> None:
         """Wait until exactly these nodes, by host name, are in the swarm and ready."""
@@ -215,8 +228,14 @@ class Engine:
         wait_for(lambda: self.node_states() == wanted, timeout=timeout, what=f"ready nodes {', '.join(names)}")
 
     def node_certificate(self) -> NodeFiles:
-        """The node's certificate, key and roots, as its files say now."""
-        return load_node_files(self.data_root)
+        """The node's certificate, key and roots, as its files say now, or once it has written all of them."""
+        return wait_for(self._whole_files, timeout=END_SECONDS, what=f"the files of node {self.host.name}")
+
+    def _whole_files(self) -> NodeFiles | None:
+        try:
+            return load_node_files(self.data_root)
+        except (OSError, ValueError):
+            return None
 
     def import_busybox_image(self, name: str = "busybox:local", *, command: Sequence[str] = SLEEP_UNTIL_STOPPED) -> str:
         """Make an image of the machine's static busybox, which sleeps until it is stopped if not told otherwise.
@@ -272,7 +291,7 @@ class Engine:
             self._process_namespace = None
             with namespace:
                 what = f"no process of engine {self.host.name}"
-                wait_for(lambda: not namespace.members(), timeout=5, what=what)
+                wait_for(lambda: not namespace.members(), timeout=END_SECONDS, what=what)
         control_groups.remove(self._control_group)
         self.socket.unlink(missing_ok=True)
 
@@ -291,6 +310,10 @@ def kill_engines(engines: Sequence[Engine]) -> None:
         engine._process.kill()
     for engine in engines:
         engine._verify_gone()
+
+
+def _good(answer: unix_http.Answer) -> unix_http.Answer | None:
+    return answer if answer.status == HTTPStatus.OK else None
 
 
 def _program(name: str) -> str:

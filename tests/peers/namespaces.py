@@ -140,6 +140,6 @@ def _existing_namespaces() -> list[str]:
 
 
 def _ip(*arguments: str) -> None:
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode != 0:
         raise PeerProblem(f"ip {' '.join(arguments)}: {done.stderr.strip()}")

@@ -25,7 +25,7 @@ from tests.peers.processes import ManagedProcess, ProcessIdentity
 
 SUPERUSER = "swarmsec"
 INSTALLATIONS = Path("/usr/lib/postgresql")
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 class PostgresServer:
@@ -111,7 +111,7 @@ class PostgresServer:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
-            host=str(self.directory), user=SUPERUSER, dbname="postgres", autocommit=True, connect_timeout=5
+            host=str(self.directory), user=SUPERUSER, dbname="postgres", autocommit=True, connect_timeout=60
         )
 
     def _execute(self, statement: sql.Composed) -> None:
@@ -133,7 +133,7 @@ class PostgresServer:
             *(str(self._programs / "initdb"), "--pgdata", str(self._data), "--username", SUPERUSER),
             *("--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--data-checksums", "--no-sync"),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=self.directory)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=self.directory)
         if done.returncode != 0:
             raise PeerProblem(f"initdb: {done.stderr.strip()}")
 

@@ -23,10 +23,12 @@ from tests.peers.errors import PeerProblem
 T = TypeVar("T")
 
 POLL_SECONDS = 0.05
+END_SECONDS = 60.0
+"""Bound of every wait for what was killed: the kernel takes its time on a machine whose cores are all busy."""
 LOG_TAIL_BYTES = 4000
 
 
-def wait_for(probe: Callable[[], T], *, timeout: float, what: str, interval: float = POLL_SECONDS) -> T:
+def wait_for(probe: Callable[[], T | None], *, timeout: float, what: str, interval: float = POLL_SECONDS) -> T:
     """Ask until the answer is truthy.
 
     Args:
@@ -98,6 +100,7 @@ class ManagedProcess:
         self._forks_once = forks_once
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -125,6 +128,7 @@ class ManagedProcess:
         if self.is_running:
             raise PeerProblem(f"expected one start, process {self.pid} is running")
         with self._log.open("ab") as log:
+            self._said_before = log.tell()
             self._process = subprocess.Popen(
                 self._argv,
                 stdin=subprocess.DEVNULL,
@@ -173,13 +177,19 @@ class ManagedProcess:
         if self._process is None:
             return
         kill_family(family | self.family())
-        self._process.wait(10)
+        self._process.wait(END_SECONDS)
 
     def log_tail(self) -> str:
         """The end of what it wrote."""
         if not self._log.exists():
             return ""
         return self._log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+
+    def said(self) -> str:
+        """All that it wrote since its last start."""
+        with self._log.open("rb") as log:
+            log.seek(self._said_before)
+            return log.read().decode(errors="replace")
 
     def _signal_leader(self) -> None:
         """Signal the program itself: a database or an engine tells its own children what to do."""
@@ -218,7 +228,7 @@ def kill_family(family: frozenset[ProcessIdentity]) -> None:
     """
     for process in living(family):
         _send(process.pid, signal.SIGKILL)
-    wait_for(lambda: not living(family), timeout=10, what=f"processes to end: {sorted(living(family))}")
+    wait_for(lambda: not living(family), timeout=END_SECONDS, what=f"processes to end: {sorted(living(family))}")
 
 
 class HeldNamespace:

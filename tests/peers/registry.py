@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from tests.peers.processes import ManagedProcess
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
+_LISTENS = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 _PROBE = """
 import sys, urllib.error, urllib.request
 try:
@@ -41,7 +42,7 @@ class Registry:
     ) -> None:
         self._inside = inside
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = 0
         config = directory / "config.yml"
         config.write_text(json.dumps(self._config(directory, htpasswd)))
         log = directory / "registry.log"
@@ -81,15 +82,20 @@ class Registry:
         return skopeo(*arguments, inside=self._inside)
 
     def _answers(self) -> bool:
+        listens = _LISTENS.search(self._process.said())
+        if listens is None:
+            return False
+        self.port = int(listens[1])
         ask = self._inside([sys.executable, "-c", _PROBE, f"http://{self.host}/v2/"])
         return subprocess.run(ask, capture_output=True, check=False, timeout=START_SECONDS).returncode == 0
 
     def _config(self, directory: Path, htpasswd: Path | None) -> dict[str, Any]:
         config: dict[str, Any] = {
             "version": 0.1,
-            "log": {"level": "warn"},
+            "log": {"level": "info"},
             "storage": {"filesystem": {"rootdirectory": str(directory / "storage")}, "delete": {"enabled": True}},
-            "http": {"addr": self.host},
+            # It picks a port that is free and says which.
+            "http": {"addr": "127.0.0.1:0"},
         }
         if htpasswd is not None:
             config["auth"] = {"htpasswd": {"realm": "registry", "path": str(htpasswd)}}
@@ -101,10 +107,3 @@ def skopeo(*arguments: str, inside: Callable[[Sequence[str]], list[str]] = list)
     done = subprocess.run(inside(["skopeo", *arguments]), capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+LOCKED = b"ENCRYPTED PRIVATE KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +57,22 @@ def load_node_files(data_root: Path) -> NodeFiles:
     """
     directory = certificates_directory(data_root)
     leaf, *intermediates = _load_certificates(directory / "swarm-node.crt")
+    key_pem = strip_pem_headers((directory / "swarm-node.key").read_bytes())
+    _verify_pair(leaf, key_pem)
     return NodeFiles(
         leaf=leaf,
         intermediates=tuple(intermediates),
         roots=tuple(_load_certificates(directory / "swarm-root-ca.crt")),
-        key_pem=strip_pem_headers((directory / "swarm-node.key").read_bytes()),
+        key_pem=key_pem,
     )
+
+
+def _verify_pair(leaf: x509.Certificate, key_pem: bytes) -> None:
+    """An engine replaces the key first and then the certificate; a locked manager's key tells nothing."""
+    if LOCKED in key_pem:
+        return
+    if serialization.load_pem_private_key(key_pem, password=None).public_key() != leaf.public_key():
+        raise ValueError("expected a certificate and its key, got those of two")
 
 
 def strip_pem_headers(pem: bytes) -> bytes:

@@ -79,13 +79,25 @@ def verify_with_openssl(root: Path, engine: Engine) -> None:
 
 
 def verify_all_ours(every: list[Engine], authority: SwarmsecHost) -> None:
-    """Every engine has a certificate of the present root, by our word, the node's and openssl's."""
-    root, seen = root_of(authority), status_of(authority)
+    """Every engine has a certificate of the present root, by our word, the node's and openssl's.
+
+    One that asks twice while the Swarm moves has the second one a moment after it was issued.
+    """
+    root = root_of(authority)
     for engine in every:
         verify_with_openssl(root, engine)
-        serial = f"{engine.node_certificate().leaf.serial_number:x}"
-        node = seen[engine.host.name]
-        assert (node["source"], node["serial"], node["converged"]) == ("issued", serial, True)
+    what = "the certificates that were issued to be those that the nodes have"
+    wait_for(lambda: _are_those_issued(every, authority), timeout=SETTLED_SECONDS, what=what)
+
+
+def _are_those_issued(every: list[Engine], authority: SwarmsecHost) -> bool:
+    seen = status_of(authority)
+    told = {engine: seen[engine.host.name] for engine in every}
+    return all(
+        (node["source"], node["serial"], node["converged"])
+        == ("issued", f"{engine.node_certificate().leaf.serial_number:x}", True)
+        for engine, node in told.items()
+    )
 
 
 def root_of(authority: SwarmsecHost) -> Path:
@@ -118,7 +130,7 @@ def down(node: str, manager: Engine) -> bool:
 
 def is_rotating(manager: Engine) -> bool:
     """Whether the Swarm's root is being rotated."""
-    return manager.api("GET", "/swarm").json()["RootRotationInProgress"] is True
+    return manager.swarm()["RootRotationInProgress"] is True
 
 
 def post_signing_request(authority: SwarmsecHost, directory: Path, body: object) -> str:

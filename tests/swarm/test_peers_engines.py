@@ -15,7 +15,7 @@ from tests.peers import control_groups
 from tests.peers.engines import Engine, StartEngines
 from tests.peers.errors import PeerProblem
 from tests.peers.namespaces import NAMESPACES, Site
-from tests.peers.processes import HeldNamespace, ManagedProcess, family_of, living, wait_for
+from tests.peers.processes import END_SECONDS, HeldNamespace, ManagedProcess, family_of, living, wait_for
 
 ABANDON_A_SITE = """
 import sys, time
@@ -91,7 +91,7 @@ def test_a_program_that_ends_early_is_reported_with_its_log(tmp_path: Path) -> N
 def test_a_program_that_ignores_the_stop_signal_is_killed_with_its_children(tmp_path: Path) -> None:
     script = "trap '' TERM; setsid sh -c \"trap '' TERM; sleep 600 & wait\" & echo up; wait; wait"
     with ManagedProcess(["sh", "-c", script], log=tmp_path / "log") as process:
-        wait_for(lambda: len(process.family()) == 3, timeout=10, what="a shell, its child and a sleep")
+        wait_for(lambda: len(process.family()) == 3, timeout=60, what="a shell, its child and a sleep")
         family = process.family()
         process.stop(grace=0.2)
     assert not living(family)
@@ -107,7 +107,7 @@ def test_a_swarm_of_two_engines(engines: StartEngines) -> None:
 
     first, second = manager.node_certificate(), worker.node_certificate()
     assert (first.role, second.role) == ("swarm-manager", "swarm-worker")
-    assert first.cluster_id == second.cluster_id == manager.api("GET", "/swarm").json()["ID"]
+    assert first.cluster_id == second.cluster_id == manager.swarm()["ID"]
     assert second.node_id == worker.api("GET", "/info").json()["Swarm"]["NodeID"]
     second.leaf.verify_directly_issued_by(second.roots[0])
     key = serialization.load_pem_private_key(first.key_pem, password=None)
@@ -120,13 +120,13 @@ def test_tasks_run_and_an_engine_comes_back_after_a_power_cut(engines: StartEngi
     image = engine.import_busybox_image()
     assert image.startswith("sha256:")
     engine.docker("service", "create", "--detach", "--no-resolve-image", "--name", "shop", "busybox:local")
-    wait_for(lambda: running_tasks(engine) == 1, timeout=30, what="a running task")
+    wait_for(lambda: running_tasks(engine) == 1, timeout=90, what="a running task")
 
     node_id = engine.node_certificate().node_id
     engine.kill()
     engine.start()
     engine.wait_ready()
-    wait_for(lambda: running_tasks(engine) == 1, timeout=30, what="a running task after the power cut")
+    wait_for(lambda: running_tasks(engine) == 1, timeout=90, what="a running task after the power cut")
     assert engine.node_certificate().node_id == node_id
 
 
@@ -169,7 +169,7 @@ def test_killing_the_test_run_kills_the_engine(site: Site, peer_directory: Path)
         family = family_of(engine_pid)
         assert len(family) >= 2, "dockerd and containerd"
         run.kill()
-    wait_for(lambda: not living(family), timeout=10, what="the engine to end with the run that started it")
+    wait_for(lambda: not living(family), timeout=END_SECONDS, what="the engine to end with the run that started it")
     control_groups.remove(host.namespace)
 
 

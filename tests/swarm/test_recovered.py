@@ -45,11 +45,12 @@ def test_a_dead_swarm_with_locked_managers_comes_back(engines: StartEngines, aut
     start_authority(authority, SHORT)
     adopt(authority, m1.url)
     authority.run("swarm", "autolock", "on")
-    before = {engine.host.name: load_node_files(engine.data_root).node_id for engine in every}
+    before = {engine.host.name: engine.node_certificate().node_id for engine in every}
     # Switching autolock on gives the managers another certificate; after this there is no newer one.
     wait_for(lambda: all(_is_locked(manager) for manager in (m1, m2)), timeout=SETTLED_SECONDS, what="locked keys")
-    last = max(load_node_files(engine.data_root).leaf.not_valid_after_utc for engine in every)
     stop(*every)
+    # Read when none can renew any more.
+    last = max(load_node_files(engine.data_root).leaf.not_valid_after_utc for engine in every)
     authority.stop()
     settings = authority.home / "swarmsec.toml"
     settings.write_text(settings.read_text().removesuffix(SHORT))

@@ -9,16 +9,19 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from tests.peers.engines import Engine, StartEngines
 from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
+from tests.peers.running_trees import contents_below
 from tests.peers.secret_driver import DriverProcess
 from tests.peers.swarmsec_host import SwarmsecHost
 from tests.swarm.test_secret_driver import (
     DOCKER_NAME,
+    GIVES_UP,
     LABEL,
     MARKER,
     NAME,
@@ -36,6 +39,7 @@ SOAK = os.environ.get("SWARMSEC_SOAK") == "1"
 TASKS = 200 if SOAK else 60
 CERTIFICATE = "pki/shop/api"
 DOCKER_CERTIFICATE = "pki.shop.api"
+WRITES = 10
 LONGEST_WRITE_RATIO = 5.0
 """Writes of the Swarm while the server hangs, beside the same before: what a held lock costs is far more than this."""
 
@@ -100,9 +104,8 @@ def test_tasks_on_two_engines_get_their_secret_whoever_leads(
         second.docker("service", "rm", "shop_api", "shop_late")
     (authority.directory / "value").unlink()
     for root in (first.data_root / "swarm", second.data_root / "swarm", authority.home):
-        for file in root.rglob("*"):
-            if file.is_file():
-                assert MARKER.encode() not in file.read_bytes(), file
+        for file, content in contents_below(root):
+            assert MARKER.encode() not in content, file
 
 
 def leads(engine: Engine) -> bool:
@@ -118,26 +121,26 @@ def test_every_denial_has_its_reason_and_a_hanging_server_holds_nobody_up(
     manager.import_busybox_image()
     with DriverProcess(authority, manager, is_remote=True) as driver:
         manager.docker("secret", "create", "--driver", "swarmsec", "--label", LABEL, DOCKER_NAME)
-        make_service(manager, "stranger")
+        make_service(manager, "stranger", *GIVES_UP)
         denied(authority, manager, "stranger", "no rule allows it")
 
         apply(authority, POLICY.replace('images: ["busybox"]', 'images: ["registry.example/*"]'))
-        make_service(manager, "shop_image")
+        make_service(manager, "shop_image", *GIVES_UP)
         denied(authority, manager, "shop_image", "no rule allows it")
 
         apply(authority, POLICY.replace("requireAttached: false", "requireAttached: false, requireTrustedImage: true"))
-        make_service(manager, "shop_unpinned")
+        make_service(manager, "shop_unpinned", *GIVES_UP)
         denied(authority, manager, "shop_unpinned", "unpinned")
 
         apply(authority, POLICY)
         make_service(manager, "shop_good")
         running(manager, "shop_good", 1)
 
-        before = usual_write_seconds(manager)
+        before = usual_write_cost(manager)
         os.kill(authority.pid, signal.SIGSTOP)
         try:
-            make_service(manager, "shop_hanging")
-            hanging = write_seconds(manager)
+            make_service(manager, "shop_hanging", *GIVES_UP)
+            hanging = write_cost(manager)
             wait_for(lambda: errors_of(manager, "shop_hanging"), timeout=SECONDS, what="a task without its secret")
         finally:
             os.kill(authority.pid, signal.SIGCONT)
@@ -146,7 +149,7 @@ def test_every_denial_has_its_reason_and_a_hanging_server_holds_nobody_up(
         assert hanging < before * LONGEST_WRITE_RATIO, (before, hanging)
 
         authority.stop()
-        make_service(manager, "shop_away")
+        make_service(manager, "shop_away", *GIVES_UP)
         wait_for(lambda: errors_of(manager, "shop_away"), timeout=SECONDS, what="a task without its secret")
         assert "could not be asked" in driver.log
         authority.serve()
@@ -187,7 +190,7 @@ def test_each_task_gets_a_certificate_of_its_own(
         verify_certificate(authority, second, peer_directory, "shop_api")
         assert key_of(first) != key_of(second)
 
-        make_service(manager, "stranger", docker_secret=DOCKER_CERTIFICATE)
+        make_service(manager, "stranger", *GIVES_UP, docker_secret=DOCKER_CERTIFICATE)
         denied(authority, manager, "stranger", "no rule allows it")
         issued = [item for item in authority.json("ca", "list") if item["role"] == "server"]
         tasks = {task["ID"] for task in tasks_of(manager, "shop_api")}
@@ -195,9 +198,7 @@ def test_each_task_gets_a_certificate_of_its_own(
         assert len(authority.run("secrets", "events", CERTIFICATE).stdout.splitlines()) >= 1 + len(issued)
         said = authority.log + driver.log + authority.run("audit", "log").stdout
     for root in (manager.data_root / "swarm", authority.directory):
-        for file in root.rglob("*"):
-            if file.is_file():
-                said += file.read_bytes().decode("latin-1")
+        said += "".join(content.decode("latin-1") for _, content in contents_below(root))
     assert not [pem for pem in (first, second) if key_of(pem) in said]
 
 
@@ -215,23 +216,33 @@ def apply(authority: SwarmsecHost, text: str) -> None:
 def denied(authority: SwarmsecHost, manager: Engine, service: str, reason: str) -> None:
     errors = wait_for(lambda: errors_of(manager, service), timeout=SECONDS, what=f"a task of {service} without it")
     assert all("unable to get secret from secret store" in error for error in errors)
-    assert any(reason in found for found in reasons(authority, service)), reasons(authority, service)
+    # On a busy machine the first denial may be that of a decision that came too late.
+    is_told = lambda: any(reason in found for found in reasons(authority, service))  # noqa: E731
+    wait_for(is_told, timeout=SECONDS, what=f"{reason!r} of {service}")
     assert "running" not in states(manager, service)
 
 
-def usual_write_seconds(manager: Engine, count: int = 10, rounds: int = 3) -> float:
-    """What so many writes take at most while tasks start that ask no driver for anything."""
+def usual_write_cost(manager: Engine, rounds: int = 3) -> float:
+    """What writes cost at most while tasks start that ask no driver for anything."""
     taken = []
     for _ in range(rounds):
         manager.docker("service", "create", "--detach", "--no-resolve-image", "--name", "plain", "busybox:local")
-        taken.append(write_seconds(manager, count))
+        taken.append(write_cost(manager))
         manager.docker("service", "rm", "plain")
     return max(taken)
 
 
-def write_seconds(manager: Engine, count: int = 10) -> float:
-    """What so many writes of the Swarm take."""
-    began = time.monotonic()
-    for number in range(count):
-        manager.docker("config", "create", f"c{time.monotonic_ns()}-{number}", "-", stdin=b"x")
-    return time.monotonic() - began
+def write_cost(manager: Engine) -> float:
+    """How many times as long as a question that needs nothing of the store a write of the Swarm takes; the median.
+
+    Each write is held against a question of the same moment, for how long either takes goes with what else the machine
+    does.
+    """
+    costs = []
+    for _ in range(WRITES):
+        asked = time.monotonic()
+        manager.docker("version")
+        began = time.monotonic()
+        manager.docker("config", "create", f"c{time.monotonic_ns()}", "-", stdin=b"x")
+        costs.append((time.monotonic() - began) / (began - asked))
+    return median(costs)

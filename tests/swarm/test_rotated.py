@@ -61,7 +61,7 @@ def _go_step_by_step_and_back(every: list[Engine], authority: SwarmsecHost) -> N
         goes_back = lambda: authority.json("swarm", "status")["root_rotation"]["goes_back"]  # noqa: E731
         wait_for(goes_back, timeout=SETTLED_SECONDS, what="the way to be turned")
     assert work.wait(END_SECONDS) == 0
-    assert root_of(authority).read_text() == before == m1.api("GET", "/swarm").json()["TLSInfo"]["TrustRoot"]
+    assert root_of(authority).read_text() == before == m1.swarm()["TLSInfo"]["TrustRoot"]
     verify_all_ours(every, authority)
     for option in ("--abort", "--follow"):
         again = authority.run("ca", "rotate", option, check=False)
@@ -142,5 +142,5 @@ def _leave_a_dead_node_out(every: list[Engine], authority: SwarmsecHost) -> None
     verify_all_ours(every[:-1], authority)
     w1.start()
     w1.wait_ready()
-    wait_for(lambda: any(word in w1.log_tail() for word in REFUSALS), timeout=SETTLED_SECONDS, what="the refusal")
+    wait_for(lambda: w1.has_said(*REFUSALS), timeout=SETTLED_SECONDS, what="the refusal")
     assert "w1" not in m1.node_states()

@@ -79,7 +79,7 @@ def is_turned(authority: SwarmsecHost) -> bool:
 
 
 def _verify_back(every: list[Engine], authority: SwarmsecHost, root: str) -> None:
-    assert root_of(authority).read_text() == root == every[0].api("GET", "/swarm").json()["TLSInfo"]["TrustRoot"]
+    assert root_of(authority).read_text() == root == every[0].swarm()["TLSInfo"]["TrustRoot"]
     assert leading(authority) is None
     verify_all_ours(every, authority)
 

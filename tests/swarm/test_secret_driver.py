@@ -13,12 +13,14 @@ import pytest
 from tests.peers.engines import Engine, StartEngines
 from tests.peers.namespaces import Site
 from tests.peers.processes import wait_for
+from tests.peers.running_trees import contents_below
 from tests.peers.secret_driver import DriverProcess
 from tests.peers.swarmsec_host import SwarmsecHost
 
 MARKER = "marker-8c1f0e-value"
 NAME = "team/app/db"
 DOCKER_NAME = "team.app.db"
+LATE = "did not answer in time"
 LABEL = f"io.swarmsec.name={NAME}"
 POLICY = """
 apiVersion: swarmsec.dev/v1
@@ -53,13 +55,17 @@ def manager(engines: StartEngines) -> Engine:
     return engine
 
 
+GIVES_UP = ("--restart-max-attempts", "3")
+"""For a service that is to be refused. Any other is tried until it runs: on a busy machine a delivery may be late."""
+
+
 def make_service(
     engine: Engine, name: str, *options: str, image: str = "busybox:local", docker_secret: str = DOCKER_NAME
 ) -> None:
     """A service that wants the secret in a file of mode 0400."""
     secret = f"source={docker_secret},target=db,mode=0400"
-    limits = ("--detach", "--no-resolve-image", "--restart-max-attempts", "1", "--restart-delay", "100ms")
-    engine.docker("service", "create", *limits, "--name", name, "--secret", secret, *options, image)
+    quick = ("--detach", "--no-resolve-image", "--restart-delay", "100ms")
+    engine.docker("service", "create", *quick, "--name", name, "--secret", secret, *options, image)
 
 
 def tasks_of(engine: Engine, name: str) -> list[dict[str, Any]]:
@@ -87,22 +93,22 @@ def test_a_task_gets_its_secret_and_everybody_else_a_reason(
         manager.docker("secret", "create", "--driver", "swarmsec", "--label", LABEL, DOCKER_NAME)
 
         make_service(manager, "shop_api")
-        wait_for(lambda: "running" in states(manager, "shop_api"), timeout=30, what="a task with its secret")
+        wait_for(lambda: "running" in states(manager, "shop_api"), timeout=60, what="a task with its secret")
         assert in_container(manager, "shop_api", "cat", "/run/secrets/db") == MARKER
         assert in_container(manager, "shop_api", "stat", "-c", "%a %u:%g", "/run/secrets/db").strip() == "400 0:0"
 
-        make_service(manager, "stranger")
-        errors = wait_for(lambda: errors_of(manager, "stranger"), timeout=30, what="a task without it")
+        make_service(manager, "stranger", *GIVES_UP)
+        wait_for(lambda: "no rule allows it" in driver.log, timeout=60, what="a task without it")
+        errors = wait_for(lambda: errors_of(manager, "stranger"), timeout=60, what="what Docker says of it")
         assert all("unable to get secret from secret store" in error for error in errors)
-        assert "no rule allows it" in driver.log
 
         entries = [json.loads(line) for line in authority.run("--json", "audit", "log").stdout.splitlines()]
         delivered = [entry for entry in entries if entry["action"] == "secret.deliver"]
         given = [entry for entry in delivered if entry["outcome"] == "success"]
         assert {entry["fields"]["service_name"] for entry in given} == {"shop_api"}
-        refused = [entry for entry in delivered if entry["outcome"] == "denied"]
+        refused = [entry for entry in delivered if entry["outcome"] == "denied" and LATE not in entry["reason"]]
         assert {entry["fields"]["service_name"] for entry in refused} == {"stranger"}
-        assert all(entry["reason"] == "no rule allows it" for entry in refused)
+        assert {entry["reason"] for entry in refused} == {"no rule allows it"}
 
     # The value is where it belongs and nowhere else: not in raft, not in what Docker shows, not in our files.
     manager.docker("service", "rm", "shop_api", "stranger")
@@ -110,9 +116,8 @@ def test_a_task_gets_its_secret_and_everybody_else_a_reason(
     assert MARKER not in shown + driver.log + authority.run("audit", "log").stdout
     (authority.directory / "value").unlink()
     for root in (manager.data_root / "swarm", authority.home):
-        for file in root.rglob("*"):
-            if file.is_file():
-                assert MARKER.encode() not in file.read_bytes(), file
+        for file, content in contents_below(root):
+            assert MARKER.encode() not in content, file
 
 
 ATTACHED = POLICY.replace("requireAttached: false, ", "")

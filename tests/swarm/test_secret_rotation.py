@@ -83,18 +83,23 @@ def docker_secrets(engine: Engine) -> set[str]:
 
 @contextmanager
 def watching(engine: Engine) -> Iterator[list[tuple[set[str], set[str]]]]:
-    """Look again and again what the tasks of the services read, and which Docker secrets there are just after."""
+    """Look again and again which Docker secrets there are, and what the tasks of the services read just after.
+
+    In this order: a task that reads a value is there before, and so is its secret. Looks once more after the end.
+    """
     seen: list[tuple[set[str], set[str]]] = []
     is_over = threading.Event()
 
     def look() -> None:
-        while not is_over.is_set():
-            read = {value for service in SERVICES for value in values(engine, service)}
-            seen.append((read, docker_secrets(engine)))
-            time.sleep(0.2)
+        is_last = False
+        while not is_last:
+            is_last = is_over.wait(0.2)
+            there = docker_secrets(engine)
+            seen.append(({value for service in SERVICES for value in values(engine, service)}, there))
 
     thread = threading.Thread(target=look)
     thread.start()
+    wait_for(lambda: seen, timeout=60, what="a first look")
     try:
         yield seen
     finally:
@@ -170,7 +175,7 @@ def verify_killed(authority: SwarmsecHost, manager: Engine) -> None:
         attaching = ("secrets", "attach", NAME, name, *mode, *docker)
         authority.kill_when_it_says("of 2 tasks run with it", *attaching)
         authority.run(*attaching)
-        read = wait_for(partial(two_values, manager, name), timeout=30, what=f"two tasks of {name}")
+        read = wait_for(partial(two_values, manager, name), timeout=90, what=f"two tasks of {name}")
         assert set(read) == {"after a kill"}
         authority.run("secrets", "detach", NAME, name, *docker)
         manager.docker("service", "rm", name)
@@ -182,7 +187,7 @@ def verify_killed(authority: SwarmsecHost, manager: Engine) -> None:
 def verify_values(engine: Engine, value: str) -> None:
     """Every task reads this value."""
     for name in SERVICES:
-        read = wait_for(partial(two_values, engine, name), timeout=30, what=f"two tasks of {name}")
+        read = wait_for(partial(two_values, engine, name), timeout=90, what=f"two tasks of {name}")
         assert set(read) == {value}
 
 
