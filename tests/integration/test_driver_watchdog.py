@@ -21,7 +21,7 @@ import pytest
 from tests.peers import unix_http
 from tests.peers.processes import ManagedProcess, wait_for
 
-WATCHDOG_SECONDS = 2.0
+WATCHDOG_SECONDS = 5.0
 PATIENCE = 30.0
 REQUEST = {
     "SecretName": "team.app.db",

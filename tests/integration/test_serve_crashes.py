@@ -37,10 +37,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedHome
 
 
 class Storm:
-    """Clients that join without pause, each on its own connection, until the server ends it."""
+    """Clients that join without pause, each on its own connection, until the server ends it.
 
-    def __init__(self, served: ServedHome) -> None:
+    Args:
+        served: whom they ask.
+        joins: how many times in all, unless it is over before.
+    """
+
+    def __init__(self, served: ServedHome, joins: int = JOINS) -> None:
         self._served = served
+        self._joins = joins
+        self._is_over = threading.Event()
         self._token = served.token()
         self._lock = threading.Lock()
         self.serials: list[str] = []
@@ -54,6 +61,7 @@ class Storm:
         try:
             yield
         finally:
+            self._is_over.set()
             for thread in threads:
                 thread.join(SECONDS)
 
@@ -63,7 +71,9 @@ class Storm:
     def _join_on(self) -> None:
         try:
             with self._served.connect() as connection:
-                for _ in range(JOINS // CLIENTS + 1):
+                for _ in range(self._joins // CLIENTS + 1):
+                    if self._is_over.is_set():
+                        return
                     self._join(connection)
         except (OSError, http.client.HTTPException):
             return

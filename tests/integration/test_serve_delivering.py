@@ -54,6 +54,7 @@ TASK = CheckedTask(
     node_id="node1",
     hostname="m1",
 )
+LATE = b"the manager or the store did not answer in time"
 T = TypeVar("T")
 PATIENT_SECONDS = 30.0
 HANGS_SECONDS = 5.0
@@ -95,16 +96,18 @@ def asking(
     served: ServedHome, identity: Path, work: Callable[[RemoteDecisions], Coroutine[Any, Any, T]]
 ) -> tuple[T, list[str]]:
     said: list[str] = []
+    return asyncio.run(_asked(served, identity, work, said)), said
 
-    async def opened() -> T:
-        decisions = RemoteDecisions(served.url, identity, said.append)
-        await decisions.open()
-        try:
-            return await work(decisions)
-        finally:
-            await decisions.close()
 
-    return asyncio.run(opened()), said
+async def _asked(
+    served: ServedHome, identity: Path, work: Callable[[RemoteDecisions], Coroutine[Any, Any, T]], said: list[str]
+) -> T:
+    decisions = RemoteDecisions(served.url, identity, said.append)
+    await decisions.open()
+    try:
+        return await work(decisions)
+    finally:
+        await decisions.close()
 
 
 async def deliver(decisions: RemoteDecisions, task: CheckedTask = TASK) -> SecretBytes:
@@ -142,19 +145,23 @@ def test_a_refusal_is_on_record_with_its_kind_and_counts_against_nobody(served: 
         assert (await deliver(decisions)).reveal() == MARKER.encode()
         return caught.value
 
+    before = counted(served, 'swarmsec_secret_deliveries_total{result="policy"}')
     refused, _ = asking(served, identity, work)
 
     assert (str(refused), refused.refusal) == ("no rule allows it", RefusalKind.POLICY)
     assert [entry["reason"] for entry in entries(served)[-2:]] == ["no rule allows it", None]
-    metrics = served.ask("GET", "/metrics").body.decode()
-    assert 'swarmsec_secret_deliveries_total{result="policy"} 30' in metrics.replace(".0\n", "\n")
+    assert counted(served, 'swarmsec_secret_deliveries_total{result="policy"}') - before == 30
+
+
+def counted(served: ServedHome, name: str, words: str = "") -> float:
+    """What the server's metrics of a name, with these words among their labels, add up to."""
+    lines = served.ask("GET", "/metrics").body.decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name) and words in line)
 
 
 def requests_for_deliveries(served: ServedHome) -> float:
     """How many the server has answered."""
-    lines = served.ask("GET", "/metrics").body.decode().splitlines()
-    counts = [line for line in lines if line.startswith("swarmsec_http_requests_total") and "secrets.deliver" in line]
-    return sum(float(line.rpartition(" ")[2]) for line in counts)
+    return counted(served, "swarmsec_http_requests_total", "secrets.deliver")
 
 
 def test_what_waits_together_is_asked_together_and_each_gets_their_own_answer(
@@ -230,12 +237,16 @@ def test_a_server_that_hangs_costs_half_a_second_and_no_record(served: ServedHom
         finally:
             os.kill(served.process.pid, signal.SIGCONT)
         given = await driver.answer(body)
+        ends = time.monotonic() + PATIENT_SECONDS
+        while LATE in given and time.monotonic() < ends:
+            # On a busy machine what comes right after may be late as well; a task is started anew then.
+            given = await driver.answer(body)
         await driver.close()
         return refused, took, given
 
     (refused, took, given), _ = asking(served, identity, work)
 
-    assert json.loads(refused) == {"Err": "swarmsec: the manager or the store did not answer in time"}
+    assert json.loads(refused) == {"Err": f"swarmsec: {LATE.decode()}"}
     assert took < HANGS_SECONDS
     assert base64.b64decode(json.loads(given)["Value"]) == MARKER.encode()
     wait_for(
@@ -280,14 +291,20 @@ def test_a_renewed_identity_is_taken_up_while_the_driver_runs(served: ServedHome
 
 
 def test_an_identity_that_does_not_fit_is_said_once_and_the_former_goes_on(served: ServedHome, identity: Path) -> None:
+    said: list[str] = []
+
     async def work(decisions: RemoteDecisions) -> bytes:
         upkeep = asyncio.create_task(decisions.keep_fresh())
-        (identity / "swarmsec.crt").write_text("no certificate")
-        await asyncio.sleep(3.5)
+        # In one step: what it finds half written it would say, too.
+        (identity / "other").write_text("no certificate")
+        (identity / "other").rename(identity / "swarmsec.crt")
+        while not said:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2.5)
         upkeep.cancel()
         return (await deliver(decisions)).reveal()
 
-    value, said = asking(served, identity, work)
+    value = asyncio.run(_asked(served, identity, work, said))
 
     assert value == MARKER.encode()
     assert len([line for line in said if "cannot be taken up" in line]) == 1

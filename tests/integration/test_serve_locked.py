@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,10 +36,12 @@ print(len(answer))
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedHome]:
-    monkeypatch.setenv("SWARMSEC_STATE", str(tmp_path / "state"))
-    with ServedHome(tmp_path) as made:
-        yield made.create(seal="passphrase")
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedHome]:
+    """In a directory with none above it that is another test's too: one test here opens them all to everybody."""
+    with tempfile.TemporaryDirectory(prefix="ss-", dir="/tmp") as path:
+        monkeypatch.setenv("SWARMSEC_STATE", f"{path}/state")
+        with ServedHome(Path(path)) as made:
+            yield made.create(seal="passphrase")
 
 
 def _passphrase_file(home: ServedHome, text: bytes) -> str:
@@ -123,16 +126,10 @@ def test_another_user_is_refused_even_where_the_file_system_lets_them(home: Serv
     path = home.home / SOCKET_NAME
 
     assert _ask_for_root(path, NOBODY).returncode != 0
-    modes = {place: stat.S_IMODE(place.stat().st_mode) for place in (path, *path.parents[:-2])}
-    for place in modes:
+    for place in (path, home.home, home.directory):
         place.chmod(0o777)
-    try:
-        assert _ask_for_root(path, NOBODY).stdout.strip() == "0"
-        assert _ask_for_root(path).stdout.strip() == str(4 + len("root ") + 32)
-    finally:
-        # All of them: other tests look at who may write above their own directories.
-        for place, mode in modes.items():
-            place.chmod(mode)
+    assert _ask_for_root(path, NOBODY).stdout.strip() == "0"
+    assert _ask_for_root(path).stdout.strip() == str(4 + len("root ") + 32)
 
 
 def _ask_for_root(path: Path, wrapper: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

@@ -110,7 +110,7 @@ def test_an_outage_of_the_database_is_503_and_passes(home: ServedHome, postgres:
 
 def test_a_database_that_was_killed_is_503_and_passes(home: ServedHome, postgres: PostgresServer) -> None:
     home.serve()
-    storm = Storm(home)
+    storm = Storm(home, joins=1_000_000)
     with storm.blowing():
         storm.wait_for_answers(20)
         postgres.kill()

@@ -125,7 +125,7 @@ def test_nodes_follow_by_themselves_and_the_old_root_is_worth_nothing(served: Se
         # What was open under the old root is closed, and nothing of it opens again.
         assert asked(kept) in {None, 401}
     for bearer in (former, alice):
-        assert served.status("GET", "/api/v1/whoami", bearer) is None
+        served.wait_status(None, "GET", "/api/v1/whoami", bearer)
     assert served.name_of(bearer_of(nodes[0])) == "a"
     refused = run("node", "join", "--server", served.url, "--token", old_token, "--dir", str(tmp_path / "late"))
     assert (refused.returncode, "does not match the token" in refused.stderr) == (1, True)
@@ -238,6 +238,7 @@ def test_who_never_calls_is_named_left_out_and_refused(served: ServedHome, tmp_p
     with daemons(served, node):
         waited = served.run("ca", "rotate", "--timeout", "4s")
         assert (waited.returncode, "manager gone" in waited.stderr) == (3, True)
+        wait_for(lambda: status_of(served).counts.get("acknowledged") == 1, timeout=SECONDS, what="the other's word")
         status = json.loads(served.run("ca", "status", "--json").stdout)["rotation"]
         assert (status["phase"], status["served"]) == ("distributing", True)
         assert [blocker["node_id"] for blocker in status["blockers"] if not blocker["last_seen"]] == ["gone"]
@@ -247,7 +248,7 @@ def test_who_never_calls_is_named_left_out_and_refused(served: ServedHome, tmp_p
 
     assert rotated(done)["left_out"] == ["gone"]
     assert "manager gone is left out" in done.stderr
-    assert served.status("GET", "/api/v1/whoami", former) is None
+    served.wait_status(None, "GET", "/api/v1/whoami", former)
     refused = follow(served, away)
     assert (refused.returncode, "joins again" in refused.stderr) == (1, True)
 
