@@ -26,17 +26,23 @@ def directory() -> Iterator[Path]:
         yield Path(path)
 
 
+def is_answering(path: Path) -> bool:
+    """Whether somebody listens: a socket is there before that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @pytest.fixture
 def manager(directory: Path) -> Iterator[str]:
     path = directory / "manager.sock"
     with subprocess.Popen([sys.executable, "-m", "tests.peers.one_service_manager", str(path)]) as process:
-        wait_for(path.exists, timeout=30, what="the manager")
+        wait_for(lambda: is_answering(path), timeout=60, what="the manager")
         yield str(path)
         process.kill()
 
 
 def test_objects_are_read_over_one_connection_which_may_end_meanwhile(manager: str) -> None:
-    reader = SocketReader(manager, 5.0)
+    reader = SocketReader(manager, 30.0)
     found = [task for task in reader.find_tasks({"t1", "t2"}).values() if isinstance(task, TaskState)]
     assert {(task.id, task.service_id) for task in found} == {("t1", SERVICE), ("t2", SERVICE)}
     service = reader.find_services({SERVICE})[SERVICE]
@@ -94,7 +100,7 @@ def test_whatever_else_answers_ends_in_a_reason(answer: bytes, reason: str, dire
         ended = threading.Event()
         thread = threading.Thread(target=serve)
         thread.start()
-        reader = SocketReader(path, 0.3)
+        reader = SocketReader(path, 30.0 if answer else 0.3)
         try:
             with pytest.raises(SwarmsecError, match=reason):
                 reader.find_tasks({"t1"})

@@ -143,7 +143,9 @@ def test_no_more_questions_are_under_way_than_connections_and_the_next_one_takes
         waiting = []
         for number in range(4):
             waiting.append(asyncio.create_task(words(questions, [f"{GATED}{number}"])))
-            await asyncio.sleep(0.05)
+            while len(manager.questions) < min(number + 1, 2):
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)
         assert len(manager.questions) == 2
         manager.gate.set()
         return await asyncio.gather(*waiting)
