@@ -29,10 +29,11 @@ from swarmsec.server.ports import AccessDecision, Identities, Readiness, Refusal
 from swarmsec.server.protocol import HttpConnection
 from swarmsec.server.refusals import WINDOW_SECONDS, RefusalRecorder
 from swarmsec.server.rendering import WRITTEN, render, render_plain, write
-from swarmsec.server.request_ids import RandomParts, build_request_id
+from swarmsec.server.request_ids import RequestIds
 from swarmsec.server.routes import RouteTable
 from swarmsec.server.settings import ServerSettings
 from swarmsec.server.tls import build_context, removes_roots
+from swarmsec.server.whole_requests import WholeRequest
 
 SECONDS_TO_DIE = 1.0
 """For a handler that was cancelled to let go."""
@@ -68,7 +69,7 @@ class Server:
         self._settings = settings
         self._parts = parts
         self._is_stopping = False
-        self._random = RandomParts(os.urandom)
+        self._request_ids = RequestIds(os.urandom)
         self._at_work: set[asyncio.Task[object]] = set()
         self._connections = Connections(
             limit=settings.max_connections,
@@ -208,23 +209,33 @@ class Server:
             settings=self._settings,
             connection=connection,
             connections=self._connections,
+            on_whole=self._handle_whole,
             on_malformed=self._handle_malformed,
         )
 
     def _begin(self, connection: Connection, method: str) -> Exchange:
         return Exchange(
-            request_id=build_request_id(time.time_ns() // 1_000_000, self._random.take()),
+            request_id=self._request_ids.make(time.time_ns() // 1_000_000),
             started=self._parts.monotonic(),
             connection=connection,
             method=method,
         )
 
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, the writing of the answer included, so that a slow reader is bounded as well."""
+        """Answer a request that aiohttp's own loop hands over, in a task of its own."""
         protocol = cast(HttpConnection, raw.protocol)
+        return await self._serve(protocol, raw, cast("asyncio.Task[object]", asyncio.current_task()))
+
+    def _handle_whole(self, protocol: HttpConnection, whole: WholeRequest) -> Awaitable[web.StreamResponse]:
+        return self._serve(protocol, whole, protocol.task)
+
+    async def _serve(
+        self, protocol: HttpConnection, raw: web.BaseRequest | WholeRequest, task: asyncio.Task[object]
+    ) -> web.StreamResponse:
+        """Answer one request, the writing of the answer included, so that a slow reader is bounded as well."""
         connection = protocol.connection
-        self._connections.mark(connection, State.BUSY)
-        task = cast("asyncio.Task[object]", asyncio.current_task())
+        if connection.state is not State.BUSY:
+            self._connections.mark(connection, State.BUSY)
         self._at_work.add(task)
         try:
             exchange = self._begin(connection, raw.method)
@@ -235,7 +246,8 @@ class Server:
                 if octets is not None:
                     protocol.send(octets, raw)
                 if octets is None or protocol.writing_paused:
-                    await self._write(outgoing, response.body, raw, connection)
+                    general = protocol.general(raw) if isinstance(raw, WholeRequest) else raw
+                    await self._write(outgoing, response.body, general, connection)
             finally:
                 self._dispatcher.finish(exchange, response.status)
             return outgoing
@@ -252,7 +264,9 @@ class Server:
     def _render(self, response: Response, exchange: Exchange) -> web.StreamResponse:
         return render(response, exchange.request_id, closes=exchange.closes or self._is_stopping)
 
-    def _render_plain(self, response: Response, exchange: Exchange, raw: web.BaseRequest) -> bytes | None:
+    def _render_plain(
+        self, response: Response, exchange: Exchange, raw: web.BaseRequest | WholeRequest
+    ) -> bytes | None:
         if exchange.closes or self._is_stopping:
             return None
         return render_plain(response, exchange.request_id, raw, int(time.time()))

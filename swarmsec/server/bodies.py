@@ -14,8 +14,21 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from swarmsec.server.errors import HttpProblem
+from swarmsec.server.whole_requests import WholeRequest
 
 WITHOUT_BODY = frozenset({"GET", "HEAD"})
+
+
+def take_body(request: WholeRequest, *, limit: int) -> bytes:
+    """Take the body of a request that came whole.
+
+    Args:
+        limit: bytes that the route takes; 0 takes no body.
+
+    Raises:
+        HttpProblem: 413 too large.
+    """
+    return _bounded(request.body, 0 if request.method in WITHOUT_BODY else limit)
 
 
 async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> bytes:

@@ -92,9 +92,8 @@ class Connections:
         self._limit = limit
         self._patience = patience
         self._clock = clock
-        # Ordered by the last change of state: the longest waiting comes first.
         self._open: dict[Connection, None] = {}
-        # Of these, in the same order, those without a request at work.
+        # Of these those without a request at work, ordered by the last change of state: the longest waiting first.
         self._strangers: dict[Connection, None] = {}
         self._known: dict[Connection, None] = {}
         self._changed = asyncio.Event()
@@ -112,11 +111,12 @@ class Connections:
         if len(self._open) >= self._limit and not self._make_room():
             return None
         connection = Connection(address=address, since=self._clock(), abort=abort)
-        self._line_up(connection)
+        self._open[connection] = self._strangers[connection] = None
         return connection
 
     def establish(self, connection: Connection, certificate_der: bytes | None, abort: Callable[[], object]) -> None:
         """Note a finished handshake: the peer's certificate, and how the connection is ended from now on."""
+        self._strangers.pop(connection, None)
         connection.abort = abort
         connection.certificate_der = certificate_der
         connection.certificate_sha256 = sha256(certificate_der).hexdigest() if certificate_der else ""
@@ -126,16 +126,19 @@ class Connections:
         """Note a change of state."""
         if connection not in self._open:
             return
+        line = self._known if connection.certificate_sha256 else self._strangers
+        line.pop(connection, None)
+        if state is not State.BUSY:
+            line[connection] = None
         connection.state = state
         connection.since = self._clock()
-        self._leave(connection)
-        self._line_up(connection)
         if self._watchers:
             self._changed.set()
 
     def forget(self, connection: Connection) -> None:
         """Note that a connection is gone."""
-        self._leave(connection)
+        for line in (self._open, self._strangers, self._known):
+            line.pop(connection, None)
         self._changed.set()
 
     def close_for(self, certificate_sha256: str) -> int:
@@ -180,16 +183,6 @@ class Connections:
             place = self._pick(count - count // RECENT_PART)
             self._end(next(islice(self._known, place, None)))
         return True
-
-    def _line_up(self, connection: Connection) -> None:
-        self._open[connection] = None
-        if connection.state is not State.BUSY:
-            line = self._known if connection.certificate_sha256 else self._strangers
-            line[connection] = None
-
-    def _leave(self, connection: Connection) -> None:
-        for line in (self._open, self._strangers, self._known):
-            line.pop(connection, None)
 
     def _end(self, connection: Connection) -> None:
         self.forget(connection)

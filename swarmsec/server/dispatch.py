@@ -11,7 +11,7 @@ certificate, or the address of an anonymous one), and against the route's own ke
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NoReturn
@@ -22,7 +22,7 @@ from aiohttp.http_exceptions import LineTooLong
 from swarmsec.errors import Denied, TooManyAttempts, Unauthenticated, Unavailable
 from swarmsec.http import Caller, Request, Response, RoleKind, Route, no_attempt_keys
 from swarmsec.server.addresses import site_of
-from swarmsec.server.bodies import read_body
+from swarmsec.server.bodies import read_body, take_body
 from swarmsec.server.connections import Connection
 from swarmsec.server.errors import HttpProblem, build_error_response, is_defect
 from swarmsec.server.identify import identify_peer
@@ -33,6 +33,7 @@ from swarmsec.server.ports import AccessDecision, Identities, Refusal
 from swarmsec.server.refusals import RefusalRecorder
 from swarmsec.server.routes import RouteTable
 from swarmsec.server.targets import parse_target
+from swarmsec.server.whole_requests import WholeRequest
 
 CREDENTIAL_FAILURES = frozenset({400, 401, 403, 404})
 FAILURES = frozenset({401, 403})
@@ -54,7 +55,7 @@ class Exchange:
     method: str
     route: Route | None = None
     caller: Caller | None = None
-    attempt_keys: list[str] = field(default_factory=list)
+    request: Request | None = None
     closes: bool = False
     """Whether the connection ends with the answer."""
 
@@ -78,7 +79,7 @@ class Dispatcher:
     body_timeout: float
     monotonic: Callable[[], float]
 
-    async def answer(self, exchange: Exchange, raw: web.BaseRequest) -> Response:
+    async def answer(self, exchange: Exchange, raw: web.BaseRequest | WholeRequest) -> Response:
         """Answer one request; whatever goes wrong has an answer too.
 
         Raises:
@@ -87,7 +88,7 @@ class Dispatcher:
         try:
             response = await self._proceed(exchange, raw)
         except Exception as error:  # the edge words every error, known or not
-            if raw.transport is None and isinstance(error, ConnectionError):
+            if isinstance(error, ConnectionError) and isinstance(raw, web.BaseRequest) and raw.transport is None:
                 raise  # the peer went away while its body was read
             response = self._explain(exchange, error)
         # NOTE: whoever leaves before the answer has tried all the same.
@@ -120,50 +121,54 @@ class Dispatcher:
             address=exchange.connection.address,
         )
 
-    async def _proceed(self, exchange: Exchange, raw: web.BaseRequest) -> Response:
-        caller = await self._identify(exchange)
+    async def _proceed(self, exchange: Exchange, raw: web.BaseRequest | WholeRequest) -> Response:
+        try:
+            found = identify_peer(self.identities, exchange.connection)
+            caller = exchange.caller = found if isinstance(found, Caller) else await found
+        except Unauthenticated as error:
+            exchange.closes = True
+            await self._refuse(exchange, "unauthenticated", str(error))
+            raise
         target = parse_target(raw.raw_path)
         match = self.routes.match(raw.method, target)
         route = exchange.route = match.route
-        await self._verify_attempts(exchange, [_caller_key(route, caller)])
+        # Where nobody has failed lately, nothing is to be looked at.
+        if len(self.limiter):
+            await self._verify_attempts(exchange)
         reason = self.access.refusal(route.name, caller)
         if reason is not None:
             await self._deny(exchange, route, caller, reason)
-        request = Request(
+        if isinstance(raw, WholeRequest):
+            body = take_body(raw, limit=route.body_limit)
+        else:
+            body = await read_body(raw, limit=route.body_limit, seconds=self.body_timeout)
+        request = exchange.request = Request(
             method=raw.method,
             path=target.path,
             caller=caller,
             request_id=exchange.request_id,
             began=exchange.started,
             query=target.query,
-            body=await read_body(raw, limit=route.body_limit, seconds=self.body_timeout),
+            body=body,
             path_values=match.values,
         )
-        await self._verify_attempts(exchange, [f"key|{key}" for key in route.attempt_keys(request)])
+        if len(self.limiter):
+            await self._verify_attempts(exchange)
         if route.name in UNQUEUED:
             return await route.handler(request)
-        await self.admission.take()
+        if not self.admission.take_free():
+            await self.admission.wait()
         try:
             return await route.handler(request)
         finally:
             self.admission.give_back()
 
-    async def _identify(self, exchange: Exchange) -> Caller:
+    async def _verify_attempts(self, exchange: Exchange) -> None:
         try:
-            exchange.caller = await identify_peer(self.identities, exchange.connection)
-        except Unauthenticated as error:
-            exchange.closes = True
-            await self._refuse(exchange, "unauthenticated", str(error))
-            raise
-        return exchange.caller
-
-    async def _verify_attempts(self, exchange: Exchange, keys: list[str]) -> None:
-        try:
-            self.limiter.verify_allowed(keys)
+            self.limiter.verify_allowed(_attempt_keys(exchange))
         except TooManyAttempts as error:
             await self._refuse(exchange, "limited", str(error))
             raise
-        exchange.attempt_keys += keys
 
     async def _deny(self, exchange: Exchange, route: Route, caller: Caller, reason: str) -> NoReturn:
         await self._refuse(exchange, "denied", reason)
@@ -199,11 +204,11 @@ class Dispatcher:
         return build_error_response(error, exchange.request_id)
 
     def _count_attempt(self, exchange: Exchange, status: int) -> None:
-        if exchange.route is None or not exchange.attempt_keys:
+        if exchange.route is None or status not in CREDENTIAL_FAILURES:
             return
         takes_credential = exchange.route.attempt_keys is not no_attempt_keys
-        if status in (CREDENTIAL_FAILURES if takes_credential else FAILURES):
-            self.limiter.count_failure(exchange.attempt_keys)
+        if takes_credential or status in FAILURES:
+            self.limiter.count_failure(_attempt_keys(exchange))
 
 
 def _too_long() -> HttpProblem:
@@ -222,6 +227,13 @@ def _malformed() -> HttpProblem:
         code="malformed",
         hint="send it as an HTTP/1.1 client does (RFC 9112)",
     )
+
+
+def _attempt_keys(exchange: Exchange) -> list[str]:
+    """What an attempt counts against, as far as it is known: the caller, then what the request names."""
+    route, caller, request = exchange.route, exchange.caller, exchange.request
+    keys = [_caller_key(route, caller)] if route and caller else []
+    return keys + [f"key|{key}" for key in route.attempt_keys(request)] if route and request else keys
 
 
 def _caller_key(route: Route, caller: Caller) -> str:

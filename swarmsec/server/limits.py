@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -107,35 +107,54 @@ class Admission:
     """
 
     def __init__(self, *, max_running: int, max_waiting: int, max_wait: float, jitter: Callable[[int], int]) -> None:
-        self._places = asyncio.Semaphore(max_running)
+        self._free = max_running
+        self._line: deque[asyncio.Future[None]] = deque()
         self._max_waiting = max_waiting
         self._max_wait = max_wait
         self._jitter = jitter
-        self._waiting = 0
+
+    def take_free(self) -> bool:
+        """Take a place, which is to be given back, and say so; False where none is free."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
 
     def give_back(self) -> None:
-        """Let go of a place that was taken."""
-        self._places.release()
+        """Let go of a place that was taken: whoever has waited longest has it, so none is free while somebody waits."""
+        while self._line:
+            place = self._line.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
 
-    async def take(self) -> None:
-        """Take a place, which is to be given back; no context manager, since that takes several times as long.
+    async def wait(self) -> None:
+        """Wait for a place, which is to be given back, where none was free.
 
         Raises:
             Overloaded: as many wait already as may, or no place came free in time.
         """
-        if not self._places.locked():
-            await self._places.acquire()
-            return
-        if self._waiting >= self._max_waiting:
+        if len(self._line) >= self._max_waiting:
             raise self._overloaded()
-        self._waiting += 1
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(place)
         try:
             async with asyncio.timeout(self._max_wait):
-                await self._places.acquire()
+                await place
         except TimeoutError:
+            self._leave(place)
             raise self._overloaded() from None
-        finally:
-            self._waiting -= 1
+        except asyncio.CancelledError:
+            self._leave(place)
+            raise
+
+    def _leave(self, place: asyncio.Future[None]) -> None:
+        """Wait no more; a place that was given in the same moment goes to the next."""
+        if place in self._line:
+            self._line.remove(place)
+        elif not place.cancelled():
+            self.give_back()
 
     def _overloaded(self) -> Overloaded:
         return Overloaded("the server is busy", retry_after=1 + self._jitter(3))

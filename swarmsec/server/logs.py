@@ -58,15 +58,18 @@ class Lines:
         self._stream = stream
         self._lines: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        # The loop's thread is not the only one that has something to say.
+        # The loop's thread is not the only one that has something to say; only one of them takes lines out.
         self._lock = threading.Lock()
 
-    def take(self, line: str, *, at_once: bool) -> None:
-        """Keep a line until the loop comes round, or write it where no loop runs."""
-        with self._lock:
-            self._lines.append(line)
-        loop = _running_loop()
-        if loop is None or at_once:
+    def take(self, line: str, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Keep a line until a loop comes round, or write it at once.
+
+        Args:
+            loop: the one that runs in this thread, where the line may wait for it.
+        """
+        # One call that no other thread comes between, as in ``flush``: a lock for each line would cost more.
+        self._lines.append(line)
+        if loop is None:
             self.flush()
         elif self._loop is not loop:
             self._loop = loop
@@ -76,7 +79,11 @@ class Lines:
         """Write what is kept."""
         # A log that cannot be written stops nobody.
         with self._lock, suppress(OSError, ValueError):
-            lines, self._lines, self._loop = self._lines, [], None
+            # Lines that come from now on ask for another flush, or find themselves among those of this one.
+            self._loop = None
+            count = len(self._lines)
+            lines = self._lines[:count]
+            del self._lines[:count]
             if lines:
                 self._stream.write("".join(lines))
             self._stream.flush()
@@ -110,8 +117,9 @@ def log_event(level: int, event: str, **fields: object) -> None:
     """
     if _written_to:
         line = build_line(level, event, fields)
+        loop = None if level > logging.INFO else _running_loop()
         for lines in _written_to:
-            lines.take(line, at_once=level > logging.INFO)
+            lines.take(line, loop)
 
 
 def log_request(
@@ -134,8 +142,9 @@ def log_request(
             f'{{"time":"{rfc3339(time.time_ns() // 1_000_000)[:-1]}+00:00","level":"info","event":"request",'
             f'"request_id":"{request_id}",{asked},"duration_ms":{round(seconds * 1000, 3)},{asking}}}\n'
         )
+        loop = _running_loop()
         for lines in _written_to:
-            lines.take(line, at_once=False)
+            lines.take(line, loop)
 
 
 @lru_cache(maxsize=4096)

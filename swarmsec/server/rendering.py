@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import HttpVersion11, hdrs, web
 
 from swarmsec.http import Response
+from swarmsec.server.whole_requests import WholeRequest
 
 SERVER_NAME = "swarmsec"
 PIECE = 64 * 1024
@@ -44,7 +45,7 @@ WRITTEN: Final = WrittenAnswer()
 """There is nothing in it that one request could leave to another."""
 
 
-def render_plain(response: Response, request_id: str, raw: web.BaseRequest, unix: int) -> bytes | None:
+def render_plain(response: Response, request_id: str, raw: web.BaseRequest | WholeRequest, unix: int) -> bytes | None:
     """Render an answer as octets, head and body, or return None where it is not of the commonest kind.
 
     Args:
@@ -56,11 +57,15 @@ def render_plain(response: Response, request_id: str, raw: web.BaseRequest, unix
     body = response.body
     if response.status != 200 or not 0 < len(body) <= MAX_PLAIN or not response.headers.keys() <= _PLAIN_HEADERS:
         return None
-    if raw.version != HttpVersion11 or raw.method == hdrs.METH_HEAD or not raw.keep_alive:
+    if not isinstance(raw, WholeRequest) and not _takes_plain(raw):
         return None
     own = tuple(response.headers.items()) if response.headers else ()
     parts = (_plain_head(response.content_type, own), _date(unix), request_id.encode("ascii"))
     return b"%b%b\r\nX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (*parts, len(body), body)
+
+
+def _takes_plain(raw: web.BaseRequest) -> bool:
+    return raw.version == HttpVersion11 and raw.method != hdrs.METH_HEAD and raw.keep_alive
 
 
 @lru_cache(maxsize=256)

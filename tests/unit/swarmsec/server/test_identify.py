@@ -37,7 +37,13 @@ def ask(answer: Caller, certificate: bytes | None, *, waits: bool = False) -> Ca
     connection = Connection(address="192.0.2.1", since=0, abort=lambda: None)
     if certificate is not None:
         connection.certificate_der, connection.certificate_sha256 = certificate, sha256(certificate).hexdigest()
-    return asyncio.run(identify_peer(Table(answer, waits=waits), connection))
+
+    async def main() -> Caller:
+        found = identify_peer(Table(answer, waits=waits), connection)
+        assert isinstance(found, Caller) is not waits
+        return found if isinstance(found, Caller) else await found
+
+    return asyncio.run(main())
 
 
 @pytest.mark.parametrize("waits", [False, True])

@@ -106,7 +106,8 @@ def admission(*, running: int = 1, waiting: int = 1, wait: float = 30.0) -> Admi
 
 
 async def hold(places: Admission, entered: asyncio.Event, release: asyncio.Event) -> None:
-    await places.take()
+    if not places.take_free():
+        await places.wait()
     try:
         entered.set()
         await release.wait()
@@ -142,5 +143,47 @@ def test_waiting_ends_in_a_refusal() -> None:
             await hold(places, asyncio.Event(), release)
         release.set()
         await task
+
+    asyncio.run(main())
+
+
+def test_places_go_to_those_who_wait_in_their_order_and_never_to_more_than_there_are() -> None:
+    async def main() -> None:
+        places, order = admission(running=2, waiting=100), list[int]()
+        running = most = 0
+
+        async def work(number: int) -> None:
+            nonlocal running, most
+            if not places.take_free():
+                await places.wait()
+            running += 1
+            most = max(most, running)
+            order.append(number)
+            await asyncio.sleep(0)
+            running -= 1
+            places.give_back()
+
+        await asyncio.gather(*(work(number) for number in range(50)))
+        assert order == list(range(50))
+        assert most == 2
+
+    asyncio.run(main())
+
+
+def test_a_place_that_is_given_to_one_who_leaves_goes_to_the_next() -> None:
+    async def main() -> None:
+        places = admission(waiting=3)
+        assert places.take_free()
+        leaving, early, staying = (asyncio.create_task(places.wait()) for _ in range(3))
+        await asyncio.sleep(0)
+        early.cancel()
+        places.give_back()
+        leaving.cancel()
+        async with asyncio.timeout(20):
+            await staying
+        assert leaving.cancelled()
+        assert not places.take_free()
+        places.give_back()
+        assert places.take_free()
 
     asyncio.run(main())

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from swarmsec.server.request_ids import RANDOM_BYTES, RandomParts, build_request_id
+from swarmsec.server.request_ids import RequestIds, build_request_id
 
 
 def test_it_is_the_example_of_rfc_9562() -> None:
@@ -38,8 +38,10 @@ def test_random_parts_are_drawn_together_and_given_once() -> None:
         draws.append(os.urandom(count))
         return draws[-1]
 
-    parts = RandomParts(draw)
-    taken = [parts.take() for _ in range(100)]
+    ids = RequestIds(draw)
+    made = [ids.make(number) for number in range(100)]
     assert len(draws) == 2
-    assert b"".join(draws).startswith(b"".join(taken))
-    assert {len(part) for part in taken} == {RANDOM_BYTES}
+    assert [uuid.UUID(each).bytes[:6] for each in made] == [number.to_bytes(6) for number in range(100)]
+    drawn = [octets[start : start + 10] for octets in draws for start in range(0, len(octets), 10)]
+    assert set(made) <= {build_request_id(number, part) for number in range(100) for part in drawn}
+    assert len({each[14:] for each in made}) == 100
