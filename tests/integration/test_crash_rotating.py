@@ -25,6 +25,7 @@ from tests.integration.fulldisk import fill, small_disk
 from tests.integration.rotating_nodes import daemons, join, status_of, wait_ended, wait_roots
 from tests.integration.serve_world import ServedHome
 from tests.integration.storefixtures import Place, make_home, opened, verify_whole
+from tests.peers.ports import lasting_port
 from tests.peers.processes import wait_for
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import new_key, request_of, spki_of
@@ -187,20 +188,19 @@ def test_a_server_killed_at_a_commit_goes_on_when_it_is_back(
     injection = ("-e", "trace=fdatasync", "-e", f"inject=fdatasync:signal=KILL:when={at}")
     kill = ("strace", "-f", "-qq", "-o", "/dev/null", *injection)
     with ServedHome(tmp_path) as plain:
-        plain.create().serve()
+        listen = f"127.0.0.1:{lasting_port()}"
+        plain.create().serve(listen=listen)
         nodes = [join(plain, tmp_path, name) for name in ("a", "b")]
-        port = plain.port
         plain.stop()
         assert plain.run("ca", "rotate", "--detach").returncode == 0
         with ServedHome(tmp_path, wrapper=kill) as doomed, daemons(plain, *nodes):
-            doomed.launch(listen=f"127.0.0.1:{port}")
-            wait_for(
-                lambda: not doomed.process.is_running or status_of(plain).is_over, timeout=40, what="a crash or the end"
-            )
+            doomed.launch(listen=listen)
+            is_over = lambda: not doomed.process.is_running or status_of(plain).is_over  # noqa: E731
+            wait_for(is_over, timeout=120, what="a crash or the end")
             # A server that is killed later than it has work to do was not killed; only the long run goes that far.
             assert SOAKING or not doomed.process.is_running
             doomed.stop()
-            plain.serve(listen=f"127.0.0.1:{port}")
+            plain.serve(listen=listen)
             wait_ended(plain)
             assert status_of(plain).record.phase == "retired"
             roots = plain.roots

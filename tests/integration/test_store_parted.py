@@ -138,7 +138,7 @@ KINDS = st.tuples(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(KINDS, max_size=8))
 def test_a_group_leaves_what_one_after_the_other_leaves(
     database: Database, store: Store, kinds: list[tuple[str, str, str]]

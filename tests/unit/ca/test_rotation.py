@@ -371,7 +371,7 @@ def next_step(state: Rotation, node: str) -> Event:
     return Reissued(node=node) if node in state.acknowledged else Converged(node=node)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestAnyOrder = AnyOrder.TestCase
 
 

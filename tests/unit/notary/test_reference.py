@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notary.errors import InvalidDigest, InvalidReference
@@ -20,7 +20,6 @@ from notary.reference import (
     parse_tag,
 )
 
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SHA256 = "sha256:" + "0a" * 32
 SHA512 = "sha512:" + "0a" * 64
 
@@ -152,7 +151,6 @@ def test_long_values_are_shortened_in_messages() -> None:
     assert len(str(caught.value)) < 200
 
 
-@UNTIMED
 @given(
     st.text(max_size=80)
     | st.text("ab0.:/@_-[]AZ", max_size=40)
@@ -173,7 +171,6 @@ def test_arbitrary_text_parses_or_is_refused(text: str) -> None:
     assert message.isprintable()
 
 
-@UNTIMED
 @given(st.text(max_size=80))
 def test_arbitrary_text_is_a_digest_or_a_layout_or_refused(text: str) -> None:
     for parse in (Digest.parse, parse_layout_reference):

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import HealthCheck, settings
-
 from policies.documents import Document
 from policies.loading import load_documents
-
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""Property tests do not judge a busy machine."""
 
 
 def document(kind: str, spec: dict[str, object], *, name: str = "one") -> dict[str, object]:

@@ -13,7 +13,6 @@ from policies.bundled_files import bundled
 from policies.decisions import Allowed, DenialCode, Denied
 from policies.errors import InvalidDocument
 from swarmsec.http import RoleKind
-from tests.unit.policies.builders import UNTIMED
 
 EVERYBODY = frozenset(RoleWord)
 KNOWN = EVERYBODY - {RoleWord.ANONYMOUS, RoleWord.SWARM_MANAGER}
@@ -105,7 +104,6 @@ def test_a_table_that_is_not_exactly_one_is_refused(text: bytes, message: str) -
         load_access_table(text)
 
 
-@UNTIMED
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused_in_our_words(text: bytes) -> None:
     with pytest.raises(InvalidDocument):

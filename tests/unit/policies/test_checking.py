@@ -12,7 +12,7 @@ from policies.decisions import DenialCode, Denied
 from policies.errors import AmbiguousPolicy, PolicyError
 from policies.secret_access import SecretRequestFacts, decide_secret_access
 from policies.trust import decide_trust_scope
-from tests.unit.policies.builders import UNTIMED, secret_policy, trust_policy
+from tests.unit.policies.builders import secret_policy, trust_policy
 
 DENY: dict[str, object] = {"effect": "deny"}
 
@@ -107,7 +107,7 @@ RULE = st.fixed_dictionaries(
 NAME = st.sampled_from(["a", "b", "ab", "a/b", "a/a", "b/b", "a/a/b", "c"])
 
 
-@settings(UNTIMED, max_examples=300)
+@settings(max_examples=300)
 @given(
     first=st.lists(RULE, min_size=1, max_size=3),
     second=st.lists(RULE, min_size=1, max_size=3),
@@ -131,7 +131,7 @@ SCOPE = st.fixed_dictionaries(
 )
 
 
-@settings(UNTIMED, max_examples=200)
+@settings(max_examples=200)
 @given(first=SCOPE, second=SCOPE, image=NAME)
 def test_scopes_that_pass_the_check_are_never_ambiguous(
     first: dict[str, object], second: dict[str, object], image: str

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from policies.explaining import Outcome, explain
 from policies.secret_access import SecretRequestFacts, decide_secret_access
 from policies.trust import decide_trust_scope
-from tests.unit.policies.builders import UNTIMED, secret_policy, trust_policy
+from tests.unit.policies.builders import secret_policy, trust_policy
 
 DOCUMENTS = [
     secret_policy(
@@ -49,7 +49,6 @@ def test_an_image_shows_every_scope() -> None:
     assert explain(DOCUMENTS, "other.example/app").steps[0].detail == "enforce, 1 signer, signatures of the last 90 d"
 
 
-@UNTIMED
 @given(
     secret=st.sampled_from(["team/app/db", "team/x", "other", ""]),
     service=st.none() | st.sampled_from(["shop_api", "web"]),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from policies.errors import InvalidDocument, PolicyError
 from policies.fixtures import Expectation, load_cases, run_cases
 from policies.secret_access import SecretRequestFacts
-from tests.unit.policies.builders import UNTIMED, document, secret_policy, text_of, trust_policy
+from tests.unit.policies.builders import document, secret_policy, text_of, trust_policy
 
 TABLE = b"""
 apiVersion: swarmsec.dev/v1
@@ -83,7 +83,6 @@ def test_a_case_that_cannot_be_meant_is_refused(request_: object, expect: str, m
         load_cases(text_of(document("PolicyTest", {"cases": [row]})), source="x")
 
 
-@UNTIMED
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused_in_our_words(text: bytes) -> None:
     with pytest.raises(PolicyError):

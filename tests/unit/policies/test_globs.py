@@ -12,7 +12,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policies.globs import ANY, MAX_NAME_LENGTH, MAX_PATTERN_LENGTH, Glob
-from tests.unit.policies.builders import UNTIMED
 
 PATTERNS = st.from_regex(r"([ab/]|\*{1,2}(?!\*)){1,8}", fullmatch=True)
 NAMES = st.text("ab/", max_size=8)
@@ -30,7 +29,6 @@ def naive(pattern: str, name: str) -> bool:
     return name[:1] == pattern[0] and naive(pattern[1:], name[1:])
 
 
-@UNTIMED
 @given(pattern=PATTERNS, name=NAMES)
 @example(pattern="a/**/b", name="a//b")
 @example(pattern="*", name="")
@@ -38,14 +36,13 @@ def test_matching_agrees_with_the_definition(pattern: str, name: str) -> None:
     assert Glob.parse(pattern).matches(name) is naive(pattern, name)
 
 
-@UNTIMED
 @given(first=PATTERNS, second=PATTERNS, name=NAMES)
 def test_a_name_that_both_match_is_an_overlap(first: str, second: str, name: str) -> None:
     if naive(first, name) and naive(second, name):
         assert Glob.parse(first).overlaps(Glob.parse(second))
 
 
-@settings(UNTIMED, max_examples=40)
+@settings(max_examples=40)
 @given(
     first=st.from_regex(r"([ab/]|\*{1,2}(?!\*)){1,3}", fullmatch=True),
     second=st.from_regex(r"([ab/]|\*{1,2}(?!\*)){1,3}", fullmatch=True),
@@ -56,7 +53,6 @@ def test_an_overlap_has_a_name_that_both_match(first: str, second: str) -> None:
     assert Glob.parse(first).overlaps(Glob.parse(second)) is found
 
 
-@UNTIMED
 @given(first=PATTERNS, second=PATTERNS)
 def test_overlap_is_symmetric(first: str, second: str) -> None:
     a, b = Glob.parse(first), Glob.parse(second)
@@ -104,7 +100,6 @@ def test_specificity_is_ordered_as_documented() -> None:
     assert Glob.parse("**").specificity == Glob.parse("*").specificity == ANY
 
 
-@UNTIMED
 @given(pattern=PATTERNS, name=NAMES.filter(bool))
 def test_no_pattern_is_more_specific_than_the_exact_name(pattern: str, name: str) -> None:
     glob = Glob.parse(pattern)

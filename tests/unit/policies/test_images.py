@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from notary.errors import InvalidReference
 from notary.reference import ImageReference
 from policies.images import is_repository, parse_image_pattern
-from tests.unit.policies.builders import UNTIMED
 
 
 @pytest.mark.parametrize(
@@ -43,7 +42,6 @@ def test_tags_digests_and_capitals_are_refused(text: str) -> None:
         parse_image_pattern(text)
 
 
-@UNTIMED
 @given(st.from_regex(r"([a-z]{1,4}[.:/]?){1,4}[a-z]", fullmatch=True))
 def test_exact_patterns_agree_with_the_reference_parser(text: str) -> None:
     try:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from policies.documents import Effect, Kind, Level, SecretAccessPolicy, TrustPolicy
 from policies.errors import AmbiguousPolicy, InvalidDocument, PolicyError
 from policies.loading import load_documents
-from tests.unit.policies.builders import UNTIMED, document, text_of
+from tests.unit.policies.builders import document, text_of
 
 CONTRACT = b"""
 apiVersion: swarmsec.dev/v1
@@ -131,7 +131,6 @@ def test_documents_of_one_text_must_go_together() -> None:
         load_documents(text_of(audit, audit), source="x")
 
 
-@UNTIMED
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused_in_our_words(text: bytes) -> None:
     with pytest.raises(PolicyError):
@@ -170,7 +169,6 @@ VALUES = st.recursive(
 )
 
 
-@UNTIMED
 @given(kind=st.sampled_from(list(Kind)), rule=st.dictionaries(WORDS, VALUES, max_size=5), spec=VALUES)
 def test_almost_documents_load_or_are_refused_in_our_words(kind: Kind, rule: object, spec: object) -> None:
     for body in ({"rules": [rule]}, {"scopes": [rule]}, spec):

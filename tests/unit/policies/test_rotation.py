@@ -13,7 +13,7 @@ from policies.explaining import Outcome, explain
 from policies.fixtures import load_cases, run_cases
 from policies.loading import load_documents
 from policies.rotation import RotationQuestion, RotationRequirement, decide_rotation, is_within, judge_age
-from tests.unit.policies.builders import UNTIMED, document, rotation_policy, text_of
+from tests.unit.policies.builders import document, rotation_policy, text_of
 
 HOUR, DAY = 3600, 86_400
 DOCUMENTS = [
@@ -99,7 +99,6 @@ def test_a_window_over_midnight_is_open_on_both_sides() -> None:
     assert is_within(None, 0)
 
 
-@UNTIMED
 @given(begin=st.integers(0, 1439), end=st.integers(0, 1439), now=st.integers(0, 2**33))
 def test_a_window_and_its_opposite_never_open_together(begin: int, end: int, now: int) -> None:
     if begin != end:

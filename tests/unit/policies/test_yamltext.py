@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from policies.errors import InvalidDocument
 from policies.yamltext import MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES, MAX_TEXT_BYTES, parse_trees
-from tests.unit.policies.builders import UNTIMED
 
 
 @pytest.mark.parametrize(
@@ -115,7 +114,6 @@ def test_deep_nesting_is_refused_before_the_rest_is_read() -> None:
         parse_trees(b"[" * MAX_TEXT_BYTES, source="x")
 
 
-@UNTIMED
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_arbitrary_bytes_end_in_a_tree_or_a_refusal(text: bytes) -> None:
     refusal = ""
@@ -126,7 +124,7 @@ def test_arbitrary_bytes_end_in_a_tree_or_a_refusal(text: bytes) -> None:
     assert refusal.isprintable()
 
 
-@settings(UNTIMED, max_examples=300)
+@settings(max_examples=300)
 @given(st.text("ab:-[]{},&*!|>'\"%@`#?~ \n\t\\0x.U1", max_size=60).map(str.encode))
 def test_almost_yaml_ends_in_a_tree_or_a_refusal(text: bytes) -> None:
     try:
@@ -143,7 +141,6 @@ JSON = st.recursive(
 )
 
 
-@UNTIMED
 @given(JSON)
 def test_json_is_read_as_json(value: object) -> None:
     (tree,) = parse_trees(json.dumps(value, ensure_ascii=False).encode(), source="fuzz")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmsec.audit.entry import leaf_hash
@@ -72,7 +72,6 @@ def test_every_consistency_proof_of_small_trees_is_the_recursion_and_verifies(ne
         assert tlog_checker.roots_from_proof(old, new, proof, old_root) == (old_root, new_root)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 70_000), st.data())
 def test_proofs_out_of_tiles_verify_and_nothing_else_does(size: int, data: st.DataObject) -> None:
     log = LARGE

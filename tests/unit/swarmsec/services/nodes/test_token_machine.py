@@ -136,9 +136,7 @@ class Tokens(RuleBasedStateMachine):
 def test_tokens_and_approvals_give_away_nothing_more_than_the_model() -> None:
     run_state_machine_as_test(
         Tokens,
-        settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=20, deadline=None, database=None, phases=[Phase.generate]
-        ),
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=20, phases=[Phase.generate]),
     )
 
 

@@ -310,6 +310,6 @@ def test_the_store_is_what_a_plain_list_is(desk: Desk) -> None:
         pass
 
     Model.desk = desk
-    bounds = settings(max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+    bounds = settings(max_examples=15, stateful_step_count=12, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Model, settings=bounds)
     verify_store(desk.home.store)
