@@ -75,7 +75,7 @@ class ServeSettings:
 
     listen: str = "127.0.0.1:8443"
     names: tuple[str, ...] = ()
-    max_connections: int = 4096
+    max_connections: int = 8192
     max_concurrent_requests: int = 256
     failed_attempts_per_minute: int = 30
 

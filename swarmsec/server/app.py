@@ -77,7 +77,6 @@ class Server:
                 handshake=settings.handshake_timeout, headers=settings.header_timeout, idle=settings.idle_timeout
             ),
             clock=parts.monotonic,
-            pick=secrets.randbelow,
         )
         self._refusals = RefusalRecorder(
             parts.refusal_log,

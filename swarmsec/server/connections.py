@@ -4,9 +4,10 @@ A connection is counted from the moment it is accepted, so handshakes and half-s
 ones. When the cap is reached, a connection without a request at work makes room; if all are at work the newcomer is
 refused. Those without a client certificate, half-done handshakes among them, make room first as soon as they hold more
 than a quarter of the places, and the longest waiting of them goes: a flood of strangers cannot take the rest, and nodes
-that keep their connections cannot keep others from shaking hands. Of those with one any may go that is not among the
-last to have asked: nodes come one after another and again, and if the longest waiting went each time, it would always
-be the one that comes next, and nobody would find theirs.
+that keep their connections cannot keep others from shaking hands. Of those with one the last goes that is not among
+those who have just asked: nodes come one after another and again, so it is the one that comes back latest. If the
+longest waiting went each time, it would always be the one that comes next, and nobody would find theirs. It also keeps
+the places of others from whoever opens one connection after another: those are the last.
 
 A connection stays authenticated by TLS for as long as it is open. Whoever revokes a certificate closes its
 connections here (``close_for``), whatever they are doing.
@@ -26,6 +27,8 @@ STRANGERS_PART: Final = 4
 """Strangers that wait may hold one place in so many before they make room first."""
 RECENT_PART: Final = 16
 """Of known callers that wait, the last in so many to have asked may be about to ask again, and stay."""
+LEAST_RECENT: Final = 8
+"""And so many of them in any case."""
 
 
 class State(Enum):
@@ -82,13 +85,9 @@ class Connections:
         limit: most connections open at the same time.
         patience: how long each state may last.
         clock: monotonic seconds.
-        pick: draws from 0 to below its argument, by chance.
     """
 
-    def __init__(
-        self, *, limit: int, patience: Patience, clock: Callable[[], float], pick: Callable[[int], int]
-    ) -> None:
-        self._pick = pick
+    def __init__(self, *, limit: int, patience: Patience, clock: Callable[[], float]) -> None:
         self._limit = limit
         self._patience = patience
         self._clock = clock
@@ -180,8 +179,8 @@ class Connections:
             self._end(next(iter(self._strangers)))
         else:
             count = len(self._known)
-            place = self._pick(count - count // RECENT_PART)
-            self._end(next(islice(self._known, place, None)))
+            recent = min(max(count // RECENT_PART, LEAST_RECENT), count - 1)
+            self._end(next(islice(reversed(self._known), recent, None)))
         return True
 
     def _end(self, connection: Connection) -> None:

@@ -170,7 +170,7 @@ class Listener:
 
     async def _shake_hands(self, peer: socket.socket, connection: Connection, context: ssl.SSLContext) -> bool:
         try:
-            await self._loop.connect_accepted_socket(
+            transport, _ = await self._loop.connect_accepted_socket(
                 lambda: self._protocol(connection),
                 peer,
                 ssl=context,
@@ -179,6 +179,7 @@ class Listener:
             )
         except OSError:  # among them SSLError, ConnectionError and TimeoutError
             return False
+        _forget_details(transport)
         return True
 
     def _settle(self, task: asyncio.Task[bool], peer: socket.socket, connection: Connection) -> None:
@@ -193,3 +194,10 @@ class Listener:
         self._connections.forget(connection)
         peer.close()
         self._on_handshake("failed")
+
+
+def _forget_details(transport: asyncio.BaseTransport) -> None:
+    """Let go of what the loop has taken the peer's certificate apart into: some 2 KB a connection, read by nobody."""
+    details = transport.get_extra_info("peercert")
+    if details:
+        details.clear()

@@ -22,7 +22,7 @@ class ServerSettings:
     backlog: int = 1024
     reuse_port: bool = False
 
-    max_connections: int = 4096
+    max_connections: int = 8192
     handshake_timeout: float = 10.0
     header_timeout: float = 10.0
     """From the first byte of a request to the end of its headers."""

@@ -31,7 +31,7 @@ def _many_files() -> Iterator[None]:
 def test_a_node_joins_beside_a_thousand_idle_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWARMSEC_STATE", str(tmp_path / "state"))
     # The server starts with fewer open files than it will need, as many systems have it.
-    with ServedHome(tmp_path, wrapper=["prlimit", "--nofile=256:8192", "--"]) as home, _many_files():
+    with ServedHome(tmp_path, wrapper=["prlimit", "--nofile=256:16384", "--"]) as home, _many_files():
         home.create().serve()
         worker = home.joined(NodeRole.WORKER)
 

@@ -9,8 +9,8 @@ goes: the standing ones are made anew, and those with limits end, since only the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -63,9 +63,9 @@ def abandon_root(transaction: Transaction, keys: Keys, rotation: RotationRecord,
 def _give_up(
     transaction: Transaction, keys: Keys, root: AuthorityRecord, state: RootState, requester: Requester
 ) -> None:
-    issued = [record for record in transaction.certificates.all() if record.generation == root.generation]
-    _revoke(transaction, issued, root, requester)
-    published = _last_list(transaction, keys, root, issued)
+    left = _left_of(transaction, root)
+    _revoke(transaction, left.valid, root, requester)
+    published = _last_list(transaction, keys, root, left)
     transaction.rotations.add_list(published)
     end_lists(transaction, root.generation, last_number=published.number)
     transaction.authorities.change_state(root, state)
@@ -79,12 +79,41 @@ def _give_up(
     transaction.log(requester.event(Action.CA_ROOT_RETIRE, _reference(transaction, root), fields=fields))
 
 
+@dataclass(slots=True, kw_only=True)
+class _Left:
+    """What a root issued and whose time is not over."""
+
+    valid: list[CertificateRecord] = field(default_factory=list)
+    entries: dict[str, Revocation] = field(default_factory=dict)
+    """Everything as the last list has it, by serial."""
+    last: int
+    """When the last of them ends, in Unix seconds; now, where there is none."""
+
+
+def _left_of(transaction: Transaction, root: AuthorityRecord) -> _Left:
+    """Go through the certificates one by one: thousands that nodes have replaced are not held together."""
+    now, reasons = unix_seconds(transaction.clock), load_reasons(transaction)
+    left = _Left(last=now)
+    for record in transaction.certificates.unexpired(now):
+        if record.generation != root.generation:
+            continue
+        is_revoked = record.status is CertificateStatus.REVOKED
+        left.entries[record.serial] = Revocation(
+            serial=int(record.serial, 16),
+            revoked_at=_moment(record.revoked if is_revoked else now),
+            reason=reasons.of(record) if is_revoked else Reason.SUPERSEDED,
+        )
+        left.last = max(left.last, record.not_after)
+        if record.status is CertificateStatus.VALID:
+            left.valid.append(record)
+    return left
+
+
 def _revoke(
-    transaction: Transaction, issued: Iterable[CertificateRecord], root: AuthorityRecord, requester: Requester
+    transaction: Transaction, valid: Sequence[CertificateRecord], root: AuthorityRecord, requester: Requester
 ) -> None:
     """Revoke what counts; what was superseded already counts no more, since nobody comes in under this root."""
     now = unix_seconds(transaction.clock)
-    valid = [record for record in issued if record.status is CertificateStatus.VALID and record.not_after > now]
     for start in range(0, len(valid), _REVOKED_PER_ENTRY):
         part = valid[start : start + _REVOKED_PER_ENTRY]
         for record in part:
@@ -107,22 +136,9 @@ def _is_of(cross: CrossCertificate, rotation: RotationRecord) -> bool:
     return cross.generation == rotation.old_generation and cross.purpose == "rotation" and not cross.revoked
 
 
-def _last_list(
-    transaction: Transaction, keys: Keys, root: AuthorityRecord, issued: Sequence[CertificateRecord]
-) -> RetiredList:
+def _last_list(transaction: Transaction, keys: Keys, root: AuthorityRecord, left: _Left) -> RetiredList:
     """Everything that this root issued and whose time is not over, as revoked."""
-    now, reasons = unix_seconds(transaction.clock), load_reasons(transaction)
-    entries: dict[str, Revocation] = {}
-    last = now
-    for record in issued:
-        if record.not_after > now:
-            is_revoked = record.status is CertificateStatus.REVOKED
-            entries[record.serial] = Revocation(
-                serial=int(record.serial, 16),
-                revoked_at=_moment(record.revoked if is_revoked else now),
-                reason=reasons.of(record) if is_revoked else Reason.SUPERSEDED,
-            )
-            last = max(last, record.not_after)
+    now, entries, last = unix_seconds(transaction.clock), left.entries, left.last
     for cross in transaction.rotations.crosses():
         if cross.generation == root.generation and cross.not_after > now:
             entries[cross.serial] = Revocation(
