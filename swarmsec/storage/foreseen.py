@@ -44,16 +44,14 @@ class Foreseen:
         Raises:
             StoreCorrupt: a row does not match its digest.
         """
-        values: dict[tuple[Table, str], dict[Any, list[Row]]] = {}
+        wanted: dict[tuple[Table, str], set[Any]] = {}
         for table, column, value in looks:
             # What no row can hold is left to the unit that looks for it.
             if not isinstance(value, str) or (value.isascii() and value.isprintable()):
-                values.setdefault((table, column), {})[value] = []
-        for (table, column), answers in values.items():
-            asked = list(answers)
-            for start in range(0, len(asked), MAX_TOGETHER):
-                for row in self._fetch(table, column, asked[start : start + MAX_TOGETHER]):
-                    answers[row[column]].append(row)
+                wanted.setdefault((table, column), set()).add(value)
+        for (table, column), values in wanted.items():
+            answers: dict[Any, list[Row]] = {value: [] for value in values}
+            answers.update(self._ask(table, column, list(values)))
             place = shape_of(table).columns.index(column)
             self._answers.setdefault(table, []).append((column, place, answers))
 
@@ -65,6 +63,17 @@ class Foreseen:
                 if name == column:
                     return answers.get(value)
         return None
+
+    def among(self, table: Table, column: str, values: Sequence[Any]) -> dict[Any, list[Row]]:
+        """The rows that the database has for these values, by those values that any row has.
+
+        Raises:
+            StoreCorrupt: a row does not match its digest.
+        """
+        known = {value: self.rows(table, {column: value}) for value in values} if table in self._answers else {}
+        found = self._ask(table, column, [value for value in values if known.get(value) is None])
+        found.update((value, rows) for value, rows in known.items() if rows)
+        return found
 
     def forget_content(self, table: Table, content: Sequence[Any]) -> None:
         """Ask anew for what a new row has, its columns in the table's order."""
@@ -79,6 +88,13 @@ class Foreseen:
     def forget_all(self) -> None:
         """Ask anew for everything, because rows were taken back."""
         self._answers.clear()
+
+    def _ask(self, table: Table, column: str, values: Sequence[Any]) -> dict[Any, list[Row]]:
+        found: dict[Any, list[Row]] = {}
+        for start in range(0, len(values), MAX_TOGETHER):
+            for row in self._fetch(table, column, values[start : start + MAX_TOGETHER]):
+                found.setdefault(row[column], []).append(row)
+        return found
 
     def _fetch(self, table: Table, column: str, values: Sequence[Any]) -> list[Row]:
         # Filled up with the last one, so that there are few statements for the drivers to keep.

@@ -1,17 +1,15 @@
-"""Running the units of a group in one transaction, and the work of those in two parts together.
+"""Running the units of a group in one transaction, those together that want the same.
 
-See ``services.parted`` for what keeps units apart that touch the same rows.
+See ``services.grouped`` for what keeps units apart that touch the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import partial
-from types import GeneratorType
+from collections.abc import Callable, Collection, Hashable
 from typing import Any, NamedTuple
 
 from swarmsec.errors import SwarmsecError, Unavailable
-from swarmsec.services.parted import Parted, Parts, PartsWrong, Work, finish
+from swarmsec.services.grouped import Grouped
 from swarmsec.services.ports import Refusal
 from swarmsec.storage.transaction import Transaction
 
@@ -23,106 +21,76 @@ class Outcome(NamedTuple):
     error: BaseException | None = None
 
 
-class _Held(NamedTuple):
-    """A unit between its two parts."""
-
-    place: int
-    transaction: Transaction
-    parts: Parts[Any]
-    work: Work
-
-
 class GroupRun:
     """Runs units one after the other, as far as their order can be told from outside.
 
     Args:
-        begin: makes the transaction that one unit sees.
+        begin: makes the transaction that units see which are done together, or one alone.
     """
 
     def __init__(self, begin: Callable[[], Transaction]) -> None:
         self._begin = begin
         self._outcomes: list[Outcome] = []
-        self._held: list[_Held] = []
+        self._held: list[Grouped[Any]] = []
+        """Units that are to be done together, the newest of the group."""
         self._touched: set[Hashable] = set()
 
-    def run(self, units: Sequence[Callable[[Transaction], Any]]) -> list[Outcome]:
+    def run(self, units: Collection[Callable[[Transaction], Any]]) -> list[Outcome]:
         """Run units and return their outcomes in order; one that was refused before it had written has left nothing.
 
         Raises:
-            what a unit raises otherwise, or its work; then everything is to be undone.
+            what a unit raises otherwise; then everything is to be undone.
             UnloggedChange: a unit changed a logged table and ended without an entry.
-            PartsWrong: a unit does not keep to its parts.
         """
-        self._outcomes = [Outcome()] * len(units)
-        for place, unit in enumerate(units):
-            if isinstance(unit, Parted):
-                self._start(place, unit)
+        self._outcomes = []
+        for unit in units:
+            if isinstance(unit, Grouped):
+                self._hold(unit)
             else:
-                self._settle()
-                self._end(place, self._begin(), unit)
-        self._settle()
+                self._do_held()
+                self._outcomes.append(self._done(unit))
+        self._do_held()
         return self._outcomes
 
-    def _start(self, place: int, unit: Parted[Any]) -> None:
-        """Run a first part; a unit that ends with it has nothing to be done."""
-        if not self._touched.isdisjoint(unit.touches):
-            self._settle()
+    def _hold(self, unit: Grouped[Any]) -> None:
+        """Keep a unit until others that may be done together with it are known."""
+        is_other = self._held and self._held[0].do != unit.do
+        if is_other or not self._touched.isdisjoint(unit.touches):
+            self._do_held()
+        self._held.append(unit)
+        self._touched.update(unit.touches)
 
-        def first(transaction: Transaction) -> Any:
-            parts = unit.begin(transaction)
-            try:
-                work = next(parts)
-            except StopIteration as ended:
-                return ended.value
-            finally:
-                if transaction.has_written:
-                    raise PartsWrong("expected a unit to write nothing before it has handed over its work")
-            self._held.append(_Held(place, transaction, parts, work))
-            self._touched.update(unit.touches)
-            return None
-
-        self._end(place, self._begin(), first)
-
-    def _settle(self) -> None:
-        """Do the work of the units that are held, and let them end in their order."""
+    def _do_held(self) -> None:
+        """Do what is held, which is of one function."""
         held, self._held = self._held, []
         self._touched.clear()
-        results = _done([each.work for each in held])
-        for (place, transaction, parts, _), result in zip(held, results, strict=True):
-            self._end(place, transaction, partial(_finished, parts, result))
+        if not held:
+            return
+        transaction = self._begin()
+        results = held[0].do(transaction, [unit.item for unit in held])
+        for _, result in zip(held, results, strict=True):
+            # Of whoever is refused nothing is written, and so there is nothing to be undone either.
+            transaction.verify_logged()
+            self._outcomes.append(_refused(transaction, result) if isinstance(result, Refusal) else Outcome(result))
 
-    def _end(self, place: int, transaction: Transaction, run: Callable[[Transaction], Any]) -> None:
-        """Run a unit, or a part of one, and keep what came of it."""
+    def _done(self, unit: Callable[[Transaction], Any]) -> Outcome:
+        """Run a unit in one piece."""
+        transaction = self._begin()
         try:
-            value = run(transaction)
-            if isinstance(value, GeneratorType):
-                raise PartsWrong("expected a unit in two parts to be told as such")
+            value = unit(transaction)
             transaction.verify_logged()
         except Refusal as refusal:
             if transaction.has_written:
                 raise
-            transaction.log(refusal.event)
-            self._outcomes[place] = Outcome(error=refusal.error)
+            return _refused(transaction, refusal)
         except SwarmsecError as error:
             # What is unavailable may be the database, and the transaction lost with it.
             if transaction.has_written or isinstance(error, Unavailable):
                 raise
-            self._outcomes[place] = Outcome(error=error)
-        else:
-            self._outcomes[place] = Outcome(value=value)
+            return Outcome(error=error)
+        return Outcome(value)
 
 
-def _finished(parts: Parts[Any], result: Any, _: Transaction) -> Any:
-    return finish(parts, result)
-
-
-def _done(works: Sequence[Work]) -> list[Any]:
-    """The results of works in their order; those for the same function are done in one call."""
-    results: list[Any] = [None] * len(works)
-    places: dict[Callable[[Sequence[Any]], Sequence[Any]], list[int]] = {}
-    for place, work in enumerate(works):
-        places.setdefault(work.do, []).append(place)
-    for do, those in places.items():
-        for place, result in zip(those, do([works[each].item for each in those]), strict=True):
-            results[place] = result
-    return results
+def _refused(transaction: Transaction, refusal: Refusal) -> Outcome:
+    transaction.log(refusal.event)
+    return Outcome(error=refusal.error)

@@ -15,14 +15,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from swarmsec.errors import Changed, KeyUnavailable, Unavailable
 from swarmsec.gathering import Gathering
-from swarmsec.services.parted import Parted
 from swarmsec.storage.errors import DiskHung
 from swarmsec.storage.foreseen import Look
 from swarmsec.storage.grouprun import Outcome
@@ -47,26 +46,37 @@ class _Waiting:
     _claim: threading.Lock = field(default_factory=threading.Lock)
     """Taken once: by the thread that begins the unit, or by those who want it no more."""
 
-    def claimed(self) -> Unit[Any]:
-        """The unit, which is begun only if nobody has withdrawn it; again, where its group is run again."""
-        unit = self.unit
-        if isinstance(unit, Parted):
-            return Parted(self._claiming(unit.begin), unit.touches)
-        return self._claiming(unit)
-
-    def _claiming(self, begin: Unit[Any]) -> Unit[Any]:
-        def run(transaction: Transaction) -> Any:
-            if not self._is_begun:
-                if not self.withdraw():
-                    raise Changed("nobody waits for this any more")
-                self._is_begun = True
-            return begin(transaction)
-
-        return run
+    def begun(self) -> Unit[Any]:
+        """The unit, unless somebody has withdrawn it; from here on nobody can. Again, where its group is run again."""
+        if not self._is_begun:
+            if not self.withdraw():
+                return _unwanted
+            self._is_begun = True
+        return self.unit
 
     def withdraw(self) -> bool:
         """Keep the unit from being begun by anybody else; False where it was begun or withdrawn already."""
         return self._claim.acquire(blocking=False)
+
+
+def _unwanted(_: Transaction) -> NoReturn:
+    raise Changed("nobody waits for this any more")
+
+
+class _Beginning(Collection[Unit[Any]]):
+    """The units of a group, each of which begins when it is taken out."""
+
+    def __init__(self, group: Sequence[_Waiting]) -> None:
+        self._group = group
+
+    def __len__(self) -> int:
+        return len(self._group)
+
+    def __iter__(self) -> Iterator[Unit[Any]]:
+        return (waiting.begun() for waiting in self._group)
+
+    def __contains__(self, unit: object) -> bool:
+        return any(waiting.unit is unit for waiting in self._group)
 
 
 class GroupWriter:
@@ -172,7 +182,7 @@ class GroupWriter:
             if not group:
                 return
             looks = [look for waiting in group for look in waiting.looks]
-            outcomes = self._store.write_group([waiting.claimed() for waiting in group], looks)
+            outcomes = self._store.write_group(_Beginning(group), looks)
             errors = (outcome.error for outcome in outcomes)
             # A key that is away keeps a unit from its end, and says nothing of the store.
             failures = (error for error in errors if not isinstance(error, KeyUnavailable))

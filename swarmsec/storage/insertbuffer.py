@@ -103,6 +103,15 @@ class InsertBuffer:
             known[question] = {_key_of(table, row): row for row in rows}
         return list(known[question].values())[:count]
 
+    def among(self, table: Table, column: str, values: Sequence[Any]) -> dict[Any, list[Row]]:
+        """The rows in key order that have one of these values in a column, by those values that any row has.
+
+        Raises:
+            StoreCorrupt: a row does not match its digest.
+        """
+        self.flush_table(table)
+        return self.foreseen.among(table, column, values)
+
     def forget_row(self, table: Table, row: Row) -> None:
         """Ask the database again for what a row has that is written over or deleted."""
         self.foreseen.forget(table, row)

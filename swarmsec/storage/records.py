@@ -160,6 +160,18 @@ class Certificates:
         rows = self._transaction.find_all(tables.certificates, spki_sha256=spki_sha256)
         return [_certificate(row) for row in rows]
 
+    def by_subjects(self, subject_ids: Sequence[str]) -> Mapping[str, Sequence[CertificateRecord]]:
+        """Certificates of those of these that have any, oldest first."""
+        return self._among("subject_id", subject_ids)
+
+    def by_public_keys(self, sha256s: Sequence[bytes]) -> Mapping[bytes, Sequence[CertificateRecord]]:
+        """Certificates for those of these public keys, by their SHA-256, that have any, oldest first."""
+        return self._among("spki_sha256", sha256s)
+
+    def _among(self, column: str, values: Sequence[Any]) -> dict[Any, list[CertificateRecord]]:
+        found = self._transaction.find_among(tables.certificates, column, values)
+        return {value: [_certificate(row) for row in rows] for value, rows in found.items()}
+
     def revoked(self) -> Iterable[CertificateRecord]:
         """Every revoked certificate, in the order of issue."""
         chosen = tables.certificates.c.status == str(CertificateStatus.REVOKED)

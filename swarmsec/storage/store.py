@@ -4,13 +4,13 @@ Several units can share one transaction (group commit), and nobody's outcome is 
 that is refused leaves no trace in the others. One that has written nothing by then, as most have not, has nothing to be
 undone, and the group goes on. Otherwise the transaction is rolled back and run once more with a savepoint around each
 unit, so that only such groups pay for savepoints. Therefore a unit may run twice and must do nothing but what the
-transaction undoes. A unit that raises ``Refusal`` leaves only the entry that records it. What units in two parts leave
-to their group is done for many together (``storage.grouprun``).
+transaction undoes. A unit that raises ``Refusal`` leaves only the entry that records it. Units that want the same are
+done together (``storage.grouprun``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -97,10 +97,11 @@ class Store:
         value: T = outcome.value
         return value
 
-    def write_group(self, units: Sequence[Unit[Any]], looks: Sequence[Look] = ()) -> list[Outcome]:
+    def write_group(self, units: Collection[Unit[Any]], looks: Sequence[Look] = ()) -> list[Outcome]:
         """Run units in one transaction.
 
         Args:
+            units: taken out one by one while the transaction runs, and once more if it has to be run again.
             looks: what the units will look for, as far as it is known; it is asked for together.
 
         Returns:
@@ -237,7 +238,9 @@ class Store:
             self._engine.dispose()
 
     def _commit(
-        self, units: Sequence[Unit[Any]], run: Callable[[Sequence[Unit[Any]], Connection, LogAppender], list[Outcome]]
+        self,
+        units: Collection[Unit[Any]],
+        run: Callable[[Collection[Unit[Any]], Connection, LogAppender], list[Outcome]],
     ) -> list[Outcome]:
         turn = self.turn
         with turn as connection:
@@ -249,7 +252,7 @@ class Store:
         return outcomes
 
     def _run_together(
-        self, looks: Sequence[Look], units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender
+        self, looks: Sequence[Look], units: Collection[Unit[Any]], connection: Connection, appender: LogAppender
     ) -> list[Outcome]:
         try:
             if len(units) > 1:
@@ -261,7 +264,7 @@ class Store:
         return outcomes
 
     def _run_each_apart(
-        self, units: Sequence[Unit[Any]], connection: Connection, appender: LogAppender
+        self, units: Collection[Unit[Any]], connection: Connection, appender: LogAppender
     ) -> list[Outcome]:
         return [self._run_apart(unit, connection, appender) for unit in units]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,13 @@ class Evictions:
             return None
         row = self._transaction.find(swarm_evictions, node_id=node_id)
         return None if row is None else _eviction(row)
+
+    def among(self, node_ids: Sequence[str]) -> Mapping[str, Eviction]:
+        """The evictions that there are of these nodes."""
+        if self._transaction.is_empty(swarm_evictions):
+            return {}
+        found = self._transaction.find_among(swarm_evictions, "node_id", node_ids)
+        return {node_id: _eviction(row) for node_id, rows in found.items() for row in rows}
 
     def add(self, eviction: Eviction) -> None:
         """Add a node that is not evicted yet."""

@@ -235,6 +235,10 @@ class Transaction:
         self._inserts.flush_matching(table, equals)
         return rows.find_rows(self._connection, table, equals)
 
+    def find_among(self, table: Table, column: str, values: Sequence[Any]) -> dict[Any, list[Row]]:
+        """The rows that have one of these values in a column, by those values that any row has, as ``find_all``."""
+        return self._inserts.among(table, column, values)
+
     def find_some(self, count: int, table: Table, **equals: Any) -> list[Row]:
         """At most so many of the rows with these values, in no order, verified; an index makes it cheap."""
         return self._inserts.some(count, table, equals)

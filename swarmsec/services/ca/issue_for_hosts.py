@@ -12,8 +12,8 @@ from swarmsec.audit.actions import Action
 from swarmsec.http import Role
 from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ca.issued_certificates import reference_of, short_life
-from swarmsec.services.ca.leaves import keep_leaf, order_leaf
-from swarmsec.services.ca.orders import sign_orders
+from swarmsec.services.ca.leaves import keep_leaf
+from swarmsec.services.ca.orders import Order, sign_orders
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Field, Requester
@@ -43,8 +43,7 @@ def issue_for_host(
             x509.NameAttribute(NameOID.COMMON_NAME, name),
         ]
     )
-    order = order_leaf(transaction, authority, profile, subject, hosts, spki_der)
-    (signed,) = sign_orders([order])
+    (signed,) = sign_orders(transaction.clock, authority, [Order(profile, subject, spki_der, hosts)])
     record = keep_leaf(transaction, authority, signed, name=name, role=role)
     fields: Mapping[str, Field] = {
         "profile": record.profile,

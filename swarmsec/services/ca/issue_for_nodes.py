@@ -8,7 +8,7 @@ identity.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.profiles import swarm_node
@@ -20,20 +20,43 @@ from swarmsec.errors import Denied
 from swarmsec.http import Role, RoleKind
 from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ca.issued_certificates import reference_of, short_life
-from swarmsec.services.ca.leaves import digest_of_key, keep_leaf, order_leaf
+from swarmsec.services.ca.leaves import digest_of_key, keep_leaf
 from swarmsec.services.ca.orders import Order, Signed, sign_orders
 from swarmsec.services.ca.revocation_reasons import revoke_record
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Field, Requester
 
+if TYPE_CHECKING:
+    from swarmsec.services.swarm.swarm_records import Eviction
+
+
+class NodeRequest(NamedTuple):
+    """A node's certificate that somebody asks for.
+
+    ``identity`` is who the node is; whoever asks has decided that it may be. ``spki_der`` is its public key. ``via`` is
+    how it proved itself, for the log.
+    """
+
+    identity: NodeIdentity
+    spki_der: bytes
+    requester: Requester
+    via: str
+
 
 class NodeOrder(NamedTuple):
-    """A certificate that a node is to get: what is to be signed, and what the node had before."""
+    """A certificate that a node is to get, and what the node had before."""
 
+    request: NodeRequest
     order: Order
-    identity: NodeIdentity
     formers: Sequence[CertificateRecord]
+
+
+class SignedNode(NamedTuple):
+    """A node's certificate that was made and is not on record yet."""
+
+    ordered: NodeOrder
+    signed: Signed
 
 
 def issue_for_node(
@@ -56,87 +79,107 @@ def issue_for_node(
         Refusal: the key already serves another identity, everything issued for it was revoked, or the node was
             evicted.
     """
-    found = decide_for_node(transaction, authority, identity, spki_der, requester)
-    if isinstance(found, CertificateRecord):
-        return found
-    (signed,) = sign_orders([found.order])
-    return record_for_node(transaction, authority, found, signed, requester, via=via)
+    request = NodeRequest(identity, spki_der, requester, via)
+    (found,) = make_for_nodes(transaction, authority, [request])
+    if isinstance(found, Refusal):
+        raise found
+    return found if isinstance(found, CertificateRecord) else record_for_node(transaction, authority, found)
 
 
-def decide_for_node(
-    transaction: Transaction, authority: Authority, identity: NodeIdentity, spki_der: bytes, requester: Requester
-) -> CertificateRecord | NodeOrder:
-    """The first half of ``issue_for_node``, which writes nothing: the certificate that there is, or the one to make.
+def make_for_nodes(
+    transaction: Transaction, authority: Authority, requests: Sequence[NodeRequest | Refusal]
+) -> list[SignedNode | CertificateRecord | Refusal]:
+    """The first half of ``issue_for_node`` for many, which writes nothing: all are decided, then all signed.
 
-    Raises:
-        Refusal: as ``issue_for_node``.
+    Args:
+        requests: of different nodes and keys, and what was refused already, which stays as it is.
+
+    Returns:
+        in the order of the requests: the certificate that was made, the one that there is, or why there is none.
     """
-    _verify_not_evicted(transaction, identity, requester)
-    known = _known_certificate(transaction, authority, identity, spki_der, requester)
-    if known is not None:
-        return known
-    # Looked for before there is a new one: a group's new certificates are written together.
-    formers = transaction.certificates.by_subject(identity.node_id)
-    order = order_leaf(transaction, authority, swarm_node(identity.role), identity, hosts_of(identity), spki_der)
-    return NodeOrder(order, identity, formers)
+    decided = _decide(transaction, authority, requests)
+    ordered = [each for each in decided if isinstance(each, NodeOrder)]
+    signed = sign_orders(transaction.clock, authority, [each.order for each in ordered]) if ordered else []
+    made = iter(map(SignedNode, ordered, signed))
+    return [next(made) if isinstance(each, NodeOrder) else each for each in decided]
 
 
-def record_for_node(
-    transaction: Transaction,
-    authority: Authority,
-    wanted: NodeOrder,
-    signed: Signed,
-    requester: Requester,
-    *,
-    via: str,
-) -> CertificateRecord:
+def record_for_node(transaction: Transaction, authority: Authority, made: SignedNode) -> CertificateRecord:
     """The second half of ``issue_for_node``: keep what was signed, and retire what the node had before."""
-    _, identity, formers = wanted
+    (request, _, formers), signed = made
+    identity, _, requester, via = request
     kind = RoleKind.SWARM_MANAGER if identity.role is NodeRole.MANAGER else RoleKind.NODE
     role = Role(kind=kind, scope=identity.node_id)
     record = keep_leaf(transaction, authority, signed, name=identity.node_id, role=role)
-    revoked = _retire(transaction, formers, record.role)
     fields: Mapping[str, Field] = {
         "profile": record.profile,
         "via": via,
         "spki_sha256": record.spki_sha256.hex(),
-        "revoked": revoked,
+        "revoked": _retire(transaction, formers, record.role),
         **short_life(record),
     }
     transaction.log(requester.event(Action.CA_ISSUE, reference_of(record), fields=fields))
     return record
 
 
-def _verify_not_evicted(transaction: Transaction, identity: NodeIdentity, requester: Requester) -> None:
-    if transaction.evictions.get(identity.node_id) is not None:
-        why = f"node {identity.node_id} was evicted"
-        target = ObjectRef(type="node", id=identity.node_id)
-        event = requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=why)
-        raise Refusal(Denied(why, hint="let the machine join anew, under another node id"), event)
+class _Known(NamedTuple):
+    """What is on record of some nodes and keys, by ids and by SHA-256, at a time in Unix seconds."""
+
+    evicted: Mapping[str, Eviction]
+    by_key: Mapping[bytes, Sequence[CertificateRecord]]
+    by_node: Mapping[str, Sequence[CertificateRecord]]
+    now: int
 
 
-def _known_certificate(
-    transaction: Transaction, authority: Authority, identity: NodeIdentity, spki_der: bytes, requester: Requester
-) -> CertificateRecord | None:
-    records = transaction.certificates.by_public_key(digest_of_key(spki_der))
-    if not records:
-        return None
-    known, now = None, unix_seconds(transaction.clock)
+def _decide(
+    transaction: Transaction, authority: Authority, requests: Sequence[NodeRequest | Refusal]
+) -> list[NodeOrder | CertificateRecord | Refusal]:
+    asked = [each for each in requests if not isinstance(each, Refusal)]
+    nodes = [each.identity.node_id for each in asked]
+    known = _Known(
+        transaction.evictions.among(nodes),
+        transaction.certificates.by_public_keys([digest_of_key(each.spki_der) for each in asked]),
+        # Looked for before there is a new one: a group's new certificates are written together.
+        transaction.certificates.by_subjects(nodes),
+        unix_seconds(transaction.clock),
+    )
+    return [each if isinstance(each, Refusal) else _decided(authority, each, known) for each in requests]
+
+
+def _decided(authority: Authority, request: NodeRequest, known: _Known) -> NodeOrder | CertificateRecord | Refusal:
+    identity, spki_der, _, _ = request
+    node_id = identity.node_id
+    if node_id in known.evicted:
+        why = f"node {node_id} was evicted"
+        return _refused(why, request, hint="let the machine join anew, under another node id")
+    records = known.by_key.get(digest_of_key(spki_der))
+    found = _certificate_there_is(authority, request, records, known.now) if records else None
+    if found is not None:
+        return found
+    order = Order(swarm_node(identity.role), identity, spki_der, hosts_of(identity))
+    return NodeOrder(request, order, known.by_node.get(node_id, ()))
+
+
+def _certificate_there_is(
+    authority: Authority, request: NodeRequest, records: Sequence[CertificateRecord], now: int
+) -> CertificateRecord | Refusal | None:
+    """What a node gets whose key is on record; None for a new certificate."""
+    identity, known = request.identity, None
     if all(record.status is CertificateStatus.REVOKED for record in records):
-        raise _refused_key("this key was revoked", identity, requester)
+        return _refused("this key was revoked", request)
     for record in records:
         if record.subject_id != identity.node_id or record.cluster_id != identity.cluster_id:
-            raise _refused_key("this key already belongs to another identity", identity, requester)
+            return _refused("this key already belongs to another identity", request)
         same = record.profile == swarm_node(identity.role).value and record.generation == authority.record.generation
         if same and record.status is CertificateStatus.VALID and record.not_after > now:
             known = record
     return known
 
 
-def _refused_key(why: str, identity: NodeIdentity, requester: Requester) -> Refusal:
-    target = ObjectRef(type="node", id=identity.node_id)
-    event = requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=why)
-    return Refusal(Denied(why, hint="make a new key on the node and ask again"), event)
+def _refused(why: str, request: NodeRequest, hint: str = "make a new key on the node and ask again") -> Refusal:
+    target = ObjectRef(type="node", id=request.identity.node_id)
+    event = request.requester.event(Action.CA_ISSUE, target, outcome=Outcome.DENIED, reason=why)
+    return Refusal(Denied(why, hint=hint), event)
 
 
 def _retire(transaction: Transaction, formers: Sequence[CertificateRecord], role: str) -> int:

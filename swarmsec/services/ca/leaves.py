@@ -1,4 +1,4 @@
-"""Certificates of the authority, before and after they are signed: what is ordered, and what is put on record.
+"""Certificates of the authority after they are signed: what is put on record.
 
 Who may have which is decided by ``issue_for_nodes``, ``issue_for_hosts`` and those who call them.
 """
@@ -6,34 +6,13 @@ Who may have which is decided by ``issue_for_nodes``, ``issue_for_hosts`` and th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 
-from cryptography import x509
-
-from ca.identity import NodeIdentity
-from ca.issuing import LeafOrder
-from ca.profiles import Profile
-from swarmsec.clock import unix_seconds
 from swarmsec.http import Role
 from swarmsec.services.ca.authority import Authority
-from swarmsec.services.ca.orders import Order, Signed, unix_of, validity_at
+from swarmsec.services.ca.orders import Signed, unix_of
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
-
-
-def order_leaf(
-    transaction: Transaction,
-    authority: Authority,
-    profile: Profile,
-    subject: NodeIdentity | x509.Name,
-    hosts: Sequence[str],
-    spki_der: bytes,
-) -> Order:
-    """Say what is to be signed: by the root that signs now, from now on, for as long as the settings say."""
-    clock, issuer = transaction.clock, authority.issuer
-    span = validity_at(unix_seconds(clock), authority.lifetime, issuer.not_after)
-    return Order(clock, partial(LeafOrder, issuer, profile, subject, spki_der, hosts, span))
 
 
 def keep_leaf(

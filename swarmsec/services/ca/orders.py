@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
+from cryptography import x509
+
+from ca.identity import NodeIdentity
 from ca.issuing import LeafOrder, issue_leaves, serial_from
-from ca.profiles import BACKDATE, MIN_LIFETIME, Validity, validity
+from ca.profiles import BACKDATE, MIN_LIFETIME, Profile, Validity, validity
 from ca.serials import SERIAL_BYTES
-from swarmsec.clock import Clock
+from swarmsec.clock import Clock, unix_seconds
+from swarmsec.services.ca.authority import Authority
 
 
 class Order(NamedTuple):
-    """A certificate to be made: ``numbered`` gives what is to be signed under a serial number."""
+    """A certificate to be made, as ``ca.leaves.LeafOrder`` has it but for what a group has in common."""
 
-    clock: Clock
-    numbered: Callable[[int], LeafOrder]
+    profile: Profile
+    subject: NodeIdentity | x509.Name
+    spki_der: bytes
+    hosts: Sequence[str]
 
 
 class Signed(NamedTuple):
@@ -27,15 +33,17 @@ class Signed(NamedTuple):
     der: bytes
 
 
-def sign_orders(orders: Sequence[Order]) -> list[Signed]:
-    """Give certificates, at least one, their serial numbers and sign them.
+def sign_orders(clock: Clock, authority: Authority, orders: Sequence[Order]) -> list[Signed]:
+    """Sign certificates by the root that signs now, from now on, for as long as the settings say.
 
     Chance is asked once for all: each system call gives other threads a turn, which costs more than the bytes.
     """
-    drawn = orders[0].clock.random(SERIAL_BYTES * len(orders))
+    issuer = authority.issuer
+    span = validity_at(unix_seconds(clock), authority.lifetime, issuer.not_after)
+    drawn = clock.random(SERIAL_BYTES * len(orders))
     starts = range(0, len(drawn), SERIAL_BYTES)
     leaves = [
-        order.numbered(serial_from(drawn[start : start + SERIAL_BYTES]))
+        LeafOrder(issuer, *order, span, serial_from(drawn[start : start + SERIAL_BYTES]))
         for order, start in zip(orders, starts, strict=True)
     ]
     return [Signed(leaf, der) for leaf, der in zip(leaves, issue_leaves(leaves), strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from swarmsec.secretbytes import SecretBytes
@@ -18,6 +18,7 @@ class EvictionRecords(Protocol):
     """Nodes that get no certificate any more."""
 
     def get(self, node_id: str) -> Eviction | None: ...
+    def among(self, node_ids: Sequence[str]) -> Mapping[str, Eviction]: ...
     def add(self, eviction: Eviction) -> None: ...
     def all(self) -> Sequence[Eviction]: ...
 

@@ -24,13 +24,13 @@ from swarmsec.server.node_api import CheckAnswer, JoinAnswer, WaitAnswer
 from swarmsec.server.ports import Check, Refusal
 from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ca.list_certificates import list_certificates
-from swarmsec.services.ca.sign_for_swarm import rows_of_signing, sign_for_swarm
+from swarmsec.services.ca.sign_for_swarm import SwarmSigning, rows_of_signing, sign_for_swarm
+from swarmsec.services.grouped import Grouped, Results
 from swarmsec.services.nodes.hold_nodes import POLL_SECONDS
 from swarmsec.services.nodes.join_node import JoinRequest, join_node
 from swarmsec.services.nodes.node_records import HeldNode
 from swarmsec.services.nodes.recover_node import RecoveryRequest, recover_node
 from swarmsec.services.nodes.renew_node import renew_node, role_word
-from swarmsec.services.parted import Parted, Parts
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Requester
@@ -229,17 +229,13 @@ class AuthorityServices:
         """Sign for a manager of the Swarm."""
         identity = _manager_identity(caller.cluster_id, caller.role.scope)
         former_root = self._identities.former_root_of(caller)
-        requester = requester_of(caller, request_id)
+        asked = SwarmSigning(identity, request, signing_request, requester_of(caller, request_id), former_root)
+        return await self._writer.write(Grouped(self._sign_all, asked, rows_of_signing(request, signing_request)))
 
-        def parts(transaction: Transaction) -> Parts[bytes]:
-            authority = self._authorities.at(transaction)
-            record = yield from sign_for_swarm(
-                transaction, authority, identity, request, signing_request, requester, former_root=former_root
-            )
-            return authority.chain_pem(record)
-
-        unit = Parted(parts, rows_of_signing(request, signing_request))
-        return await self._writer.write(unit, looks_of_issuing(signing_request, subject_id=request.common_name))
+    def _sign_all(self, transaction: Transaction, asked: Sequence[SwarmSigning]) -> Results[bytes]:
+        authority = self._authorities.at(transaction)
+        for record in sign_for_swarm(transaction, authority, asked):
+            yield authority.chain_pem(record) if isinstance(record, CertificateRecord) else record
 
     async def cross_sign(
         self, caller: Caller, request: CrossSignRequest, root_request: RootRequest, request_id: str

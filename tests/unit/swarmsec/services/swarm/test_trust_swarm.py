@@ -15,8 +15,9 @@ from ca.issuing import issue_root, serial_from
 from ca.swarm_requests import SwarmRequest
 from swarmsec.errors import AlreadyExists, Denied, NotFound, UsageProblem
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
-from swarmsec.services.ca.sign_for_swarm import sign_for_swarm
-from swarmsec.services.parted import run_alone
+from swarmsec.services.ca.sign_for_swarm import SwarmSigning, sign_for_swarm
+from swarmsec.services.grouped import Grouped
+from swarmsec.services.records import CertificateRecord
 from swarmsec.services.swarm.trust_swarm import distrust_swarm, drop_left_roots, trust_swarm
 from tests.unit.ca.authority import KeySigner
 from tests.unit.swarmsec.homes import OPERATOR
@@ -49,11 +50,12 @@ def _sign(desk: Desk, root: str | None, manager: str, node_id: str, *, organizat
         hosts=hosts_of(identity),
         profile="",
     )
-    desk.write(
-        lambda transaction, authority: run_alone(
-            sign_for_swarm(transaction, authority, caller, wanted, request_of(new_key()), OPERATOR, former_root=root)
-        )
+    asked = SwarmSigning(caller, wanted, request_of(new_key()), OPERATOR, root)
+    authority = desk.authority
+    unit: Grouped[CertificateRecord] = Grouped(
+        lambda transaction, items: sign_for_swarm(transaction, authority, items), asked, frozenset()
     )
+    desk.home.store.write(unit)
 
 
 def _drop(desk: Desk, *quiet: str) -> list[str]:
