@@ -39,6 +39,6 @@ def manager(root_pem: str) -> Iterator[SimulatedManager]:
 @pytest.fixture
 def swarm(manager: SimulatedManager) -> Iterator[DockerSwarm]:
     """The client."""
-    api = EngineApi(DockerEndpoint.parse(manager.url), answer_seconds=0.5)
+    api = EngineApi(DockerEndpoint.parse(manager.url))
     yield DockerSwarm(api)
     api.close()

@@ -65,11 +65,13 @@ def test_no_docker(tmp_path: Path) -> None:
     assert error.hint == "check that it runs, or name another one with --docker HOST"
 
 
-def test_an_engine_that_stops_answering_midway(swarm: DockerSwarm, manager: SimulatedManager) -> None:
+def test_an_engine_that_stops_answering_midway(manager: SimulatedManager) -> None:
+    swarm = DockerSwarm(EngineApi(DockerEndpoint.parse(manager.url), answer_seconds=2))
     swarm.info()
     manager.hang.add("/swarm")
     error = caught_from(swarm)
     assert (error.kind, "did not answer in time" in str(error)) == (Kind.UNAVAILABLE, True)
+    swarm._api.close()
 
 
 def test_an_engine_that_went_away(swarm: DockerSwarm, manager: SimulatedManager) -> None:

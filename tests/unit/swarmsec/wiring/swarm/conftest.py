@@ -86,7 +86,7 @@ class World:
     def swarm(self) -> OpenSwarm:
         endpoint = DockerEndpoint.parse(self.manager.url)
         link = self.desk.home.store.read(load_link)
-        return OpenSwarm(engine=DockerSwarm(EngineApi(endpoint, answer_seconds=0.5)), endpoint=endpoint, link=link)
+        return OpenSwarm(engine=DockerSwarm(EngineApi(endpoint)), endpoint=endpoint, link=link)
 
     @property
     def link(self) -> SwarmLink | None:
@@ -108,7 +108,7 @@ class World:
             says=self.said.append,
         )
 
-    def adopt(self, found: Preflight | None = None, timeout: timedelta = timedelta(seconds=5)) -> list[Held]:
+    def adopt(self, found: Preflight | None = None, timeout: timedelta = timedelta(minutes=1)) -> list[Held]:
         """Look and do it."""
         adoption = self.adoption()
         return list(adoption.carry_out(found or adoption.look(), OPERATOR, self.watcher(), timeout))

@@ -147,7 +147,7 @@ def test_a_node_that_never_comes_is_named_and_a_later_call_follows(world: World)
     world.issue_all()
     world.manager.stuck = {"w1"}
     with pytest.raises(Unavailable, match="waiting for w1"):
-        world.adopt(timeout=timedelta(seconds=1))
+        world.adopt(timeout=timedelta(seconds=3))
     assert len(world.manager.writes) == 1
 
     world.manager.stuck = set()
@@ -170,7 +170,7 @@ def test_a_rotation_that_somebody_stopped_is_told(world: World) -> None:
     watch = world.adoption()
     object.__setattr__(watch, "sleep", lambda seconds: stop() if next(calls) == 3 else None)
     with pytest.raises(UsageProblem, match="somebody stopped it"):
-        watch.carry_out(found, OPERATOR, world.watcher(), timedelta(seconds=5))
+        watch.carry_out(found, OPERATOR, world.watcher(), timedelta(minutes=1))
 
 
 def test_a_certificate_that_we_never_issued_is_no_success(world: World) -> None:

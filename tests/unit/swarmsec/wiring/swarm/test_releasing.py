@@ -29,7 +29,7 @@ def look(world: World) -> ReleaseCheck:
     return look_at_release(world.desk.home, world.swarm)
 
 
-def release(world: World, found: ReleaseCheck | None = None, seconds: int = 5) -> None:
+def release(world: World, found: ReleaseCheck | None = None, seconds: int = 60) -> None:
     work = Releasing(home=world.desk.home, swarm=world.swarm, sleep=lambda seconds: None)
     work.carry_out(found or look(world), OPERATOR, world.watcher(), timedelta(seconds=seconds))
 
@@ -99,7 +99,7 @@ def test_an_engine_that_goes_away_leaves_the_work_open_and_repeating_ends_it(ado
 def test_a_rotation_that_goes_on_is_followed(adopted: World) -> None:
     adopted.manager.stuck = {"w1"}
     with pytest.raises(Unavailable, match="waiting for w1"):
-        release(adopted, seconds=1)
+        release(adopted, seconds=3)
     adopted.manager.stuck = set()
     found = look(adopted)
     assert (found.is_under_way, found.blockers) == (True, [])

@@ -58,7 +58,7 @@ def adopted(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def work(world: World, seconds: int = 5) -> SwarmRotation:
+def work(world: World, seconds: int = 60) -> SwarmRotation:
     return SwarmRotation(
         home=world.desk.home,
         keys=world.desk.keys,
@@ -77,7 +77,7 @@ def imported() -> ImportedRoot:
     return ImportedRoot(certificate=certificate, key=SecretBytes(key_der), key_type="p256")
 
 
-def rotate(world: World, *without: str, seconds: int = 5) -> None:
+def rotate(world: World, *without: str, seconds: int = 60) -> None:
     work(world, seconds).carry_out(without)
 
 
@@ -115,7 +115,7 @@ def test_a_node_that_is_down_is_named_and_can_be_left_out(adopted: World) -> Non
 def test_it_goes_on_in_the_first_move(adopted: World) -> None:
     adopted.manager.stuck = {"w1"}
     with pytest.raises(Unavailable, match="waiting for w1"):
-        rotate(adopted, seconds=1)
+        rotate(adopted, seconds=3)
     adopted.manager.stuck = set()
     leaving = adopted.desk.home.store.read(load_swarm_rotation)
     rotate(adopted)
@@ -272,7 +272,7 @@ def test_another_swarm_s_engine_is_refused_and_nothing_is_begun(adopted: World) 
 def test_the_second_move_waits_for_who_follows_by_itself_or_goes_on_without(adopted: World) -> None:
     adopted.desk.issue(NodeRole.WORKER, "agent1", new_key())
     with pytest.raises(StillMoving, match="between the moves, the root's own rotation waits for worker agent1"):
-        rotate(adopted, seconds=1)
+        rotate(adopted, seconds=3)
     assert part(adopted) == "between"
     # Who did the steps so far has the turn for as long.
     adopted.desk.move_clock(timedelta(seconds=LEASE_SECONDS + 1))
@@ -285,7 +285,7 @@ def test_between_the_moves_it_goes_back_as_well(adopted: World) -> None:
     before = adopted.desk.authority.bundle_pem
     adopted.desk.issue(NodeRole.WORKER, "agent1", new_key())
     with pytest.raises(StillMoving, match="agent1"):
-        rotate(adopted, seconds=1)
+        rotate(adopted, seconds=3)
     work(adopted).call_off()
     assert adopted.manager.root_pem.encode() == adopted.desk.authority.bundle_pem == before
 
