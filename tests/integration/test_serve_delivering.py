@@ -20,6 +20,7 @@ from swarmsec.errors import SwarmsecError, Unavailable
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.services.secrets.deliver_secret import DeliveryDenied
 from swarmsec.services.secrets.delivery_records import CheckedTask, RefusalKind, SecretRequest
+from swarmsec.wiring.secrets import remotedeciding
 from swarmsec.wiring.secrets.driving import DriverParts, SecretDriver
 from swarmsec.wiring.secrets.remotedeciding import RemoteDecisions
 from tests.integration.serve_world import ServedHome
@@ -83,6 +84,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHome]:
         assert home.run("secrets", "create", NAME, "--file", str(directory / "value")).returncode == 0
         assert home.run("policy", "apply", str(directory / "policy.yaml")).returncode == 0
         yield home.serve()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of a machine under load is no server that hangs."""
+    for name in ("ASK_SECONDS", "REFUSE_SECONDS"):
+        monkeypatch.setattr(remotedeciding, name, PATIENT_SECONDS)
 
 
 @pytest.fixture

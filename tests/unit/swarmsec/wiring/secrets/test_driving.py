@@ -103,6 +103,7 @@ def answers(world: World, checker: Checker, bodies: list[bytes], *, writer: Any 
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine under load refuses nothing for being slow, unless a test is about that."""
     monkeypatch.setattr(driving, "ANSWER_SECONDS", 30.0)
+    monkeypatch.setattr(driving, "RECORD_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -253,9 +254,8 @@ def late_answer(world: World, writer: GroupWriter, go_on: Callable[[], None]) ->
 
 @pytest.fixture
 def group(attached: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[GroupWriter]:
-    """A writer behind a driver with little patience to answer and much to put its refusals on record."""
+    """A writer behind a driver with little patience to answer."""
     monkeypatch.setattr(driving, "ANSWER_SECONDS", 3.0)
-    monkeypatch.setattr(driving, "RECORD_SECONDS", 60.0)
     writer = GroupWriter(attached.home.store)
     writer.start()
     yield writer
