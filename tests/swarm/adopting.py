@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.peers.engines import Engine
+from tests.peers.errors import PeerProblem
 from tests.peers.processes import wait_for
 from tests.peers.swarm_files import certificates_directory
 from tests.peers.swarmsec_host import PROGRAM, SwarmsecHost
@@ -118,9 +119,26 @@ def frozen(engine: Engine) -> Iterator[None]:
 
 
 def begin(authority: SwarmsecHost, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a command and leave it to itself."""
+    """Start a command and leave it to itself; what it says is in a file beside the home."""
     command = authority.host.command([*PROGRAM, "--home", str(authority.home), *arguments])
-    return subprocess.Popen(command, env=authority.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with _said_by_begun(authority).open("wb") as said:
+        return subprocess.Popen(command, env=authority.environment, stdout=subprocess.DEVNULL, stderr=said)
+
+
+def _said_by_begun(authority: SwarmsecHost) -> Path:
+    return authority.directory / "begun.log"
+
+
+def wait_moving(manager: Engine, work: subprocess.Popen[bytes], authority: SwarmsecHost, what: str) -> None:
+    """Wait until a command that was begun has the Swarm's root rotated.
+
+    Raises:
+        PeerProblem: it ended before that, with what it said.
+    """
+    wait_for(lambda: is_rotating(manager) or work.poll() is not None, timeout=SETTLED_SECONDS, what=what)
+    if work.poll() is not None:
+        said = _said_by_begun(authority).read_text()
+        raise PeerProblem(f"expected {what}, the command ended with {work.returncode}: {said}")
 
 
 def down(node: str, manager: Engine) -> bool:

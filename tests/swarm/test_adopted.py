@@ -21,7 +21,6 @@ from tests.swarm.adopting import (
     adopt,
     begin,
     form_swarm,
-    is_rotating,
     post_signing_request,
     root_of,
     start_authority,
@@ -29,6 +28,7 @@ from tests.swarm.adopting import (
     tasks,
     verify_all_ours,
     verify_with_openssl,
+    wait_moving,
 )
 
 COMMANDS = (
@@ -211,7 +211,7 @@ def test_an_adoption_that_everything_interrupts_is_taken_up(engines: StartEngine
     form_swarm(m1, (m2, "manager"), (w1, "worker"))
     start_authority(authority)
     work = begin(authority, "swarm", "adopt", "--docker", m1.url, "--url", authority.url, "--yes")
-    wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the rotation to begin")
+    wait_moving(m1, work, authority, "the rotation to begin")
 
     work.send_signal(signal.SIGKILL)
     work.wait()
@@ -239,7 +239,7 @@ def _verify_released_and_adopted_again(m1: Engine, every: list[Engine], authorit
     assert "unable to generate a cross-signed certificate" in by_hand.stderr
     assert "nothing was changed" in authority.typed("swarmsec swarm release --dry-run").stderr
     work = begin(authority, "swarm", "release", "--yes")
-    wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the release to begin")
+    wait_moving(m1, work, authority, "the release to begin")
     work.send_signal(signal.SIGKILL)
     work.wait()
     authority.typed("swarmsec swarm release", {}, "--yes")

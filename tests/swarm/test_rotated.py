@@ -24,6 +24,7 @@ from tests.swarm.adopting import (
     start_authority,
     tasks,
     verify_all_ours,
+    wait_moving,
 )
 
 AWAY_SECONDS = 60 if SOAK else 11
@@ -44,9 +45,9 @@ def test_a_rotation_outlives_its_leader_its_endpoint_and_a_node(engines: StartEn
     _go_step_by_step_and_back(every, authority)
     _take_the_endpoint_away(every, authority)
     assert tasks(every) == before, "no task was started anew"
+    _kill_the_leader(every, authority)
     # Docker's own again, so that nobody waits long for a node that is dead.
     m1.docker("swarm", "update", "--dispatcher-heartbeat", "5s")
-    _kill_the_leader(every, authority)
     _leave_a_dead_node_out(every, authority)
     authority.run("audit", "verify")
 
@@ -74,7 +75,7 @@ def _take_the_endpoint_away(every: list[Engine], authority: SwarmsecHost) -> Non
     before = root_of(authority).read_text()
     with frozen(w1):
         work = begin(authority, "ca", "rotate")
-        wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the first move")
+        wait_moving(m1, work, authority, "the first move")
         authority.kill()
     assert work.wait(END_SECONDS) == 3, "the second move needs the server"
     assert not is_rotating(m1)
@@ -99,7 +100,7 @@ def _kill_the_leader(every: list[Engine], authority: SwarmsecHost) -> None:
     leader = _leader(every)
     with frozen(w1):
         work = begin(authority, *_words_of("swarmsec ca rotate"))
-        wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the first move")
+        wait_moving(m1, work, authority, "the first move")
         leader.kill()
     leader.start()
     leader.wait_ready()
@@ -125,7 +126,7 @@ def _leave_a_dead_node_out(every: list[Engine], authority: SwarmsecHost) -> None
     m1, w1 = every[0], every[-1]
     before = root_of(authority).read_text()
     w1.kill()
-    wait_for(lambda: down("w1", m1), timeout=SETTLED_SECONDS, what="the node to be given up")
+    wait_for(lambda: down("w1", m1), timeout=END_SECONDS, what="the node to be given up")
     refused = authority.run("ca", "rotate", check=False)
     assert (refused.returncode, "w1 is not ready" in refused.stderr, "--finish-without" in refused.stderr) == (
         1,
@@ -133,7 +134,7 @@ def _leave_a_dead_node_out(every: list[Engine], authority: SwarmsecHost) -> None
         True,
     )
     work = begin(authority, *_words_of("swarmsec ca rotate --timeout 5m --finish-without w3", w3="w1"))
-    wait_for(lambda: is_rotating(m1), timeout=SETTLED_SECONDS, what="the first move")
+    wait_moving(m1, work, authority, "the first move")
     work.send_signal(signal.SIGKILL)
     work.wait()
     authority.typed("swarmsec ca rotate --follow")

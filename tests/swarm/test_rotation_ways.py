@@ -26,12 +26,12 @@ from tests.swarm.adopting import (
     begin,
     form_swarm,
     frozen,
-    is_rotating,
     root_of,
     start_authority,
     tasks,
     verify_all_ours,
     verify_with_openssl,
+    wait_moving,
 )
 
 END_SECONDS = 120.0
@@ -162,7 +162,7 @@ def _out_of_it_to_an_imported_root_by_the_server_alone(
     certificate, key = authority.directory / "next.pem", authority.directory / "next.key"
     _make_root(certificate, key)
     work = begin(authority, "ca", "rotate", "--import-cert", str(certificate), "--import-key", str(key))
-    wait_for(lambda: is_rotating(every[0]), timeout=SETTLED_SECONDS, what="the first move")
+    wait_moving(every[0], work, authority, "the first move")
     work.kill()
     work.wait()
     key.unlink()
