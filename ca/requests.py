@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 from cryptography import x509
 
@@ -34,6 +34,7 @@ _PEM_START = b"-----BEGIN"
 
 T = TypeVar("T")
 V = TypeVar("V")
+W = TypeVar("W")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +78,9 @@ def parse_signing_requests(datas: Sequence[bytes]) -> list[SigningRequest | Inva
         for each a checked request; or the refusal of anything else, of a key or an algorithm that is not accepted, and
         of a signature that is not the key's.
     """
-    read = [_attempt(_read, data) for data in datas]
-    claims = [_attempt(_claim_of, each) if isinstance(each, PlainRequest) else each for each in read]
-    proven = [_attempt(_proven, each) if isinstance(each, _Claim) else each for each in claims]
+    read: list[PlainRequest | RootRequest | InvalidRequest] = _take_step(_read, bytes, datas)
+    claims: list[_Claim | RootRequest | InvalidRequest] = _take_step(_claim_of, PlainRequest, read)
+    proven: list[SigningRequest | RootRequest | InvalidRequest] = _take_step(_proven, _Claim, claims)
     return [each.key if isinstance(each, RootRequest) else each for each in proven]
 
 
@@ -105,20 +106,25 @@ def parse_root_request(data: bytes) -> RootRequest:
     Raises:
         InvalidRequest: as ``parse_signing_request``.
     """
-    read = _accepted(_attempt(_read, data))
+    found: list[PlainRequest | RootRequest | InvalidRequest] = _take_step(_read, bytes, [data])
+    read = _accepted(found[0])
     # One of the plain form has no subject, and so is no root's.
     return read if isinstance(read, RootRequest) else RootRequest(key=parse_signing_request(data), subject_der=NO_NAME)
 
 
-def _attempt(step: Callable[[T], V], value: T) -> V | InvalidRequest:
-    try:
-        return step(value)
-    except InvalidRequest as error:
-        return error
-    except PARSE_ERRORS as error:
-        refusal = InvalidRequest("expected one certificate signing request in PEM or DER")
-        refusal.__cause__ = error
-        return refusal
+def _take_step(step: Callable[[T], V], kind: type[T], values: Sequence[T | W]) -> list[V | W | InvalidRequest]:
+    """Take those of a kind through a step; in the place of one that it refuses comes the refusal."""
+    taken: list[V | W | InvalidRequest] = []
+    for value in values:
+        try:
+            taken.append(step(value) if isinstance(value, kind) else cast(W, value))
+        except InvalidRequest as error:
+            taken.append(error)
+        except PARSE_ERRORS as error:
+            refusal = InvalidRequest("expected one certificate signing request in PEM or DER")
+            refusal.__cause__ = error
+            taken.append(refusal)
+    return taken
 
 
 def _accepted(found: V | InvalidRequest) -> V:

@@ -72,6 +72,10 @@ class Caller:
     certificate_der: bytes = b""
     cluster_id: str = ""
 
+    def __hash__(self) -> int:
+        """By what differs between callers: what is worded once for each is looked for on every request."""
+        return hash((self.certificate_sha256, self.address))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -58,8 +58,8 @@ def build_sign_route(sign: Sign, cross_sign: CrossSign, refuse: Refuse, check: C
 
     async def answer(request: Request) -> bytes:
         try:
-            document = _object(_parse(request.body), "the request")
-            root = parse_cross_sign_request(document)
+            document = _parse(request.body)
+            root = None if isinstance(document, _ForNode) else parse_cross_sign_request(document)
             if root is not None:
                 work = cross_sign(request.caller, *root, request.request_id)
             else:
@@ -87,10 +87,43 @@ def parse_sign_request(body: bytes) -> tuple[SwarmRequest, bytes]:
     Raises:
         UsageProblem: not the JSON that managers send.
     """
-    return _node_request(_object(_parse(body), "the request"))
+    return _node_request(_parse(body))
 
 
-def _node_request(document: dict[str, Any]) -> tuple[SwarmRequest, bytes]:
+class _Name(msgspec.Struct):
+    organization: str = msgspec.field(default="", name="O")
+    organizational_unit: str = msgspec.field(default="", name="OU")
+
+
+class _Subject(msgspec.Struct):
+    names: Annotated[list[_Name], msgspec.Meta(min_length=1, max_length=1)]
+    common_name: str = msgspec.field(default="", name="CN")
+
+
+class _ForNode(msgspec.Struct):
+    """A request for a node as managers send it: what is used of it, each member of its kind and within its bounds."""
+
+    subject: _Subject
+    hosts: Annotated[list[str], msgspec.Meta(max_length=MAX_HOSTS)]
+    certificate_request: str = ""
+    profile: Annotated[str, msgspec.Meta(max_length=0)] = ""
+
+    def taken(self) -> tuple[SwarmRequest, bytes]:
+        """What is asked for, and the certificate request."""
+        (name,) = self.subject.names
+        wanted = SwarmRequest(
+            common_name=self.subject.common_name,
+            organization=name.organization,
+            organizational_unit=name.organizational_unit,
+            hosts=self.hosts,
+            profile=self.profile,
+        )
+        return wanted, self.certificate_request.encode()
+
+
+def _node_request(document: _ForNode | dict[str, Any]) -> tuple[SwarmRequest, bytes]:
+    if isinstance(document, _ForNode):
+        return document.taken()
     subject = _object(document.get("subject"), "subject")
     names = subject.get("names")
     if not isinstance(names, list) or len(names) != 1:
@@ -160,26 +193,27 @@ def _extension(item: object) -> RequestedExtension:
     raise UsageProblem("expected an extension with id, critical and value")
 
 
-def _parse(body: bytes) -> object:
+def _parse(body: bytes) -> _ForNode | dict[str, Any]:
     try:
-        return _read_quickly(body) or _decoder.decode(body.decode())
+        return _read_quickly(body) or _object(_decoder.decode(body.decode()), "the request")
     except (ValueError, RecursionError):
         raise UsageProblem("expected a signing request in JSON, each member once") from None
 
 
-def _read_quickly(body: bytes) -> object:
-    """Read JSON as managers word it; None for any other, which may be as good.
+def _read_quickly(body: bytes) -> _ForNode | None:
+    """Read a request for a node as managers word it; None for any other, which may be as good.
 
     The quick decoder takes the last of several members of one name. Written again, what it read is the same octets only
     where it has left nothing out, and where every octet means what it has understood.
     """
     try:
         document = msgspec.json.decode(body)
-        is_whole = msgspec.json.encode(document) == body
+        if msgspec.json.encode(document) != body:
+            return None
+        return msgspec.convert(document, _ForNode)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
         # Depth and size of numbers have other bounds here; the general decoder says what is refused.
         return None
-    return document if is_whole else None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

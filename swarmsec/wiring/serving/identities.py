@@ -14,7 +14,7 @@ from cryptography import x509
 
 from ca.errors import CaError
 from ca.identity import NodeIdentity, NodeRole, identity_of
-from swarmsec.clock import Clock, unix_seconds
+from swarmsec.clock import Clock
 from swarmsec.errors import Unauthenticated
 from swarmsec.http import ANONYMOUS, Caller, Role, RoleKind
 from swarmsec.services.nodes.renew_node import renews_itself
@@ -247,7 +247,7 @@ class IssuedIdentities:
         )
 
     def _verify_usable(self, known: Known) -> None:
-        now = unix_seconds(self._clock)
+        now = self._clock.unix_ms() // 1000
         if known.is_revoked:
             raise Unauthenticated("the client certificate is revoked", hint="enrol again with a new key")
         if known.generation and known.generation not in self._generations:

@@ -21,18 +21,19 @@ class RequestChecks:
     def __init__(self) -> None:
         self._gathering: Gathering[_Waiting] = Gathering(_check_all, most=MAX_TOGETHER, seconds=GATHER_SECONDS)
 
-    async def check(self, data: bytes) -> SigningRequest:
+    def check(self, data: bytes) -> asyncio.Future[SigningRequest]:
         """Read a signing request and verify its proof of possession.
 
         Args:
             data: as of ``ca.requests.parse_signing_requests``.
 
-        Raises:
-            ca.errors.InvalidRequest: the refusal that ``ca.requests.parse_signing_requests`` gives.
+        Returns:
+            what is to be awaited; it raises ``ca.errors.InvalidRequest``, the refusal that
+            ``ca.requests.parse_signing_requests`` gives.
         """
         future: asyncio.Future[SigningRequest] = asyncio.get_running_loop().create_future()
         self._gathering.add((data, future))
-        return await future
+        return future
 
 
 def _check_all(waiting: Sequence[_Waiting]) -> None:

@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ca.cross_requests import CrossSignRequest
 from ca.errors import CaError
@@ -150,8 +152,37 @@ def test_a_refusal_that_cannot_be_logged_is_not_answered() -> None:
 def test_what_managers_send_is_read_the_quick_way(generation: DockerGeneration) -> None:
     body = _body(generation)
 
-    assert external_ca._read_quickly(body) == json.loads(body)
+    read = external_ca._read_quickly(body)
+
+    assert read is not None
+    assert read.taken() == external_ca._node_request(json.loads(body))
     assert external_ca._read_quickly(json.dumps(json.loads(body)).encode()) is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "CA", "n1", "\u00e9", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=MAX_HOSTS + 2) | st.dictionaries(st.sampled_from(["O", "OU", "a"]), inner),
+    max_leaves=20,
+)
+
+
+@given(
+    members=st.dictionaries(st.sampled_from(["hosts", "subject", "profile", "certificate_request", "a"]), VALUES),
+    subject=st.dictionaries(st.sampled_from(["CN", "names", "a"]), VALUES),
+    is_whole=st.booleans(),
+)
+def test_the_quick_way_reads_nothing_that_the_general_way_does_not(
+    members: dict[str, object], subject: dict[str, object], is_whole: bool
+) -> None:
+    sent = json.loads(_body())
+    sent = sent | members if is_whole else sent | {"subject": sent["subject"] | subject}
+    body = json.dumps(sent, separators=(",", ":")).encode()
+
+    read = external_ca._read_quickly(body)
+
+    if read is not None:
+        assert external_ca.parse_cross_sign_request(sent) is None
+        assert read.taken() == external_ca._node_request(sent)
 
 
 @pytest.mark.parametrize("value", [b"[" * 900 + b"]" * 900, b"%d" % 10**40, b"-%d" % 2**64, b"1e999", b"NaN", b"1.0"])
