@@ -44,7 +44,7 @@ COMMANDS = (
 OTHERS_LIMIT = 7
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_swarm_is_adopted_watched_locked_and_cleaned_up(engines: StartEngines, authority: SwarmsecHost) -> None:
     m1, m2, w1, w2 = engines("m1", "m2", "w1", "w2")
     form_swarm(m1, (m2, "manager"), (w1, "worker"))
@@ -205,7 +205,7 @@ def _run_each(
         return list(zip(commands, done, strict=True))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_an_adoption_that_everything_interrupts_is_taken_up(engines: StartEngines, authority: SwarmsecHost) -> None:
     m1, m2, w1 = engines("m1", "m2", "w1")
     form_swarm(m1, (m2, "manager"), (w1, "worker"))

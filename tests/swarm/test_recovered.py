@@ -38,7 +38,7 @@ def restart(*engines: Engine) -> None:
         engine.wait_ready()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_dead_swarm_with_locked_managers_comes_back(engines: StartEngines, authority: SwarmsecHost) -> None:
     m1, m2, w1 = every = engines("m1", "m2", "w1")
     form_swarm(m1, (m2, "manager"), (w1, "worker"))

@@ -34,7 +34,7 @@ REFUSALS = ("certificate signed by unknown authority", "was removed from swarm")
 """What an engine says whose node was left out: it trusts the old root, or it is told that it was removed."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_rotation_outlives_its_leader_its_endpoint_and_a_node(engines: StartEngines, authority: SwarmsecHost) -> None:
     m1, m2, w1 = every = engines("m1", "m2", "w1")
     form_swarm(m1, (m2, "manager"), (w1, "worker"))

@@ -37,7 +37,7 @@ from tests.swarm.adopting import (
 END_SECONDS = 120.0
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_rotation_goes_back_from_where_it_can_and_on_by_itself(
     engines: StartEngines, authority: SwarmsecHost
 ) -> None:

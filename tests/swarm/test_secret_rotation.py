@@ -107,7 +107,7 @@ def watching(engine: Engine) -> Iterator[list[tuple[set[str], set[str]]]]:
         thread.join()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_services_get_new_values_and_a_bad_one_goes_away(authority: SwarmsecHost, manager: Engine) -> None:
     for name in SERVICES:
         make_service(manager, name)
