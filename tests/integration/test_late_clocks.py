@@ -23,7 +23,8 @@ from swarmsec.wiring.serving.identities import IssuedIdentities
 from tests.integration.serve_world import ServedHome, ShiftedClock
 from tests.integration.test_serve_renewing import joined
 
-NEARLY, BEYOND = timedelta(minutes=59), timedelta(minutes=61)
+NEARLY, BEYOND = timedelta(minutes=59), timedelta(minutes=75)
+"""Certificates begin an hour before their issue, rounded down to the minute, and were issued some while ago here."""
 
 
 @pytest.fixture(scope="module")

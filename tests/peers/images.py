@@ -22,7 +22,7 @@ def build_busybox_layer(busybox: str, users: bytes = ROOT_ALONE) -> bytes:
     Returns:
         a tar archive, the same for the same busybox.
     """
-    listing = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True, timeout=10)
+    listing = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True, timeout=60)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         _add_file(archive, "bin/busybox", Path(busybox).read_bytes(), mode=EXECUTABLE)
