@@ -63,7 +63,7 @@ def build_sign_route(sign: Sign, cross_sign: CrossSign, refuse: Refuse, check: C
             if root is not None:
                 work = cross_sign(request.caller, *root, request.request_id)
             else:
-                wanted, asked = _node_request(document)
+                wanted, asked = document.taken() if isinstance(document, _ForNode) else _node_request(document)
                 work = sign(request.caller, wanted, await check(asked), request.request_id)
         except (UsageProblem, CaError) as error:
             await refuse(request.caller, str(error), request.request_id)
@@ -87,7 +87,8 @@ def parse_sign_request(body: bytes) -> tuple[SwarmRequest, bytes]:
     Raises:
         UsageProblem: not the JSON that managers send.
     """
-    return _node_request(_parse(body))
+    document = _parse(body)
+    return document.taken() if isinstance(document, _ForNode) else _node_request(document)
 
 
 class _Name(msgspec.Struct):
@@ -121,9 +122,7 @@ class _ForNode(msgspec.Struct):
         return wanted, self.certificate_request.encode()
 
 
-def _node_request(document: _ForNode | dict[str, Any]) -> tuple[SwarmRequest, bytes]:
-    if isinstance(document, _ForNode):
-        return document.taken()
+def _node_request(document: dict[str, Any]) -> tuple[SwarmRequest, bytes]:
     subject = _object(document.get("subject"), "subject")
     names = subject.get("names")
     if not isinstance(names, list) or len(names) != 1:

@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import time
+from asyncio import current_task
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -70,7 +71,7 @@ class Server:
         self._parts = parts
         self._is_stopping = False
         self._request_ids = RequestIds(os.urandom)
-        self._at_work: set[asyncio.Task[object]] = set()
+        self._at_work: set[asyncio.Task[None]] = set()
         self._connections = Connections(
             limit=settings.max_connections,
             patience=Patience(
@@ -208,7 +209,7 @@ class Server:
             settings=self._settings,
             connection=connection,
             connections=self._connections,
-            on_whole=self._handle_whole,
+            on_whole=self._serve,
             on_malformed=self._handle_malformed,
         )
 
@@ -222,14 +223,10 @@ class Server:
 
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer a request that aiohttp's own loop hands over, in a task of its own."""
-        protocol = cast(HttpConnection, raw.protocol)
-        return await self._serve(protocol, raw, cast("asyncio.Task[object]", asyncio.current_task()))
-
-    def _handle_whole(self, protocol: HttpConnection, whole: WholeRequest) -> Awaitable[web.StreamResponse]:
-        return self._serve(protocol, whole, protocol.task)
+        return await self._serve(cast(HttpConnection, raw.protocol), raw, cast("asyncio.Task[None]", current_task()))
 
     async def _serve(
-        self, protocol: HttpConnection, raw: web.BaseRequest | WholeRequest, task: asyncio.Task[object]
+        self, protocol: HttpConnection, raw: web.BaseRequest | WholeRequest, task: asyncio.Task[None]
     ) -> web.StreamResponse:
         """Answer one request, the writing of the answer included, so that a slow reader is bounded as well."""
         connection = protocol.connection

@@ -28,7 +28,10 @@ def take_body(request: WholeRequest, *, limit: int) -> bytes:
     Raises:
         HttpProblem: 413 too large.
     """
-    return _bounded(request.body, 0 if request.method in WITHOUT_BODY else limit)
+    allowed = 0 if request.method in WITHOUT_BODY else limit
+    if len(request.body) > allowed:
+        raise _too_large(allowed)
+    return request.body
 
 
 async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> bytes:

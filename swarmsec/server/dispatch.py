@@ -92,7 +92,8 @@ class Dispatcher:
                 raise  # the peer went away while its body was read
             response = self._explain(exchange, error)
         # NOTE: whoever leaves before the answer has tried all the same.
-        self._count_attempt(exchange, response.status)
+        if response.status in CREDENTIAL_FAILURES:
+            self._count_attempt(exchange, response.status)
         return response
 
     def answer_malformed(self, exchange: Exchange, error: BaseException | None) -> Response:
@@ -204,7 +205,7 @@ class Dispatcher:
         return build_error_response(error, exchange.request_id)
 
     def _count_attempt(self, exchange: Exchange, status: int) -> None:
-        if exchange.route is None or status not in CREDENTIAL_FAILURES:
+        if exchange.route is None:
             return
         takes_credential = exchange.route.attempt_keys is not no_attempt_keys
         if takes_credential or status in FAILURES:

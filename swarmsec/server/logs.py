@@ -136,8 +136,7 @@ def log_request(
         role, name, address: who asked.
     """
     if _written_to:
-        asked = _members(route=route, method=method, status=status)
-        asking = _members(role=role, name=name, address=address)
+        asked, asking = _asked(route, method, status), _asking(role, name, address)
         line = (
             f'{{"time":"{rfc3339(time.time_ns() // 1_000_000)[:-1]}+00:00","level":"info","event":"request",'
             f'"request_id":"{request_id}",{asked},"duration_ms":{round(seconds * 1000, 3)},{asking}}}\n'
@@ -148,9 +147,14 @@ def log_request(
 
 
 @lru_cache(maxsize=4096)
-def _members(**members: object) -> str:
+def _asked(route: str, method: str, status: int) -> str:
     """Members of a line, worded, without the braces around them."""
-    return _printable(members)[1:-1]
+    return _printable({"route": route, "method": method, "status": status})[1:-1]
+
+
+@lru_cache(maxsize=4096)
+def _asking(role: str, name: str, address: str) -> str:
+    return _printable({"role": role, "name": name, "address": address})[1:-1]
 
 
 def build_line(level: int, event: str, fields: Mapping[str, object]) -> str:

@@ -15,10 +15,12 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage, StreamWriter
 
 from swarmsec.server.connections import Connection, Connections, State
+from swarmsec.server.rendering import WRITTEN
 from swarmsec.server.settings import ServerSettings
 from swarmsec.server.whole_requests import WholeRequest, take_whole
 
-AnswerWhole = Callable[["HttpConnection", WholeRequest], Awaitable[web.StreamResponse]]
+AnswerWhole = Callable[["HttpConnection", WholeRequest, "asyncio.Task[None]"], Awaitable[web.StreamResponse]]
+"""Answers such a request in the task that it is given, which is the one that runs."""
 AnswerMalformed = Callable[["HttpConnection", BaseException | None], web.StreamResponse]
 
 LINGERING_SECONDS = 2.0
@@ -28,7 +30,7 @@ LINGERING_SECONDS = 2.0
 class HttpConnection(web.RequestHandler):
     """One connection after its handshake."""
 
-    __slots__ = ("_connections", "_on_malformed", "_on_whole", "connection", "task")
+    __slots__ = ("_connections", "_on_malformed", "_on_whole", "connection")
 
     def __init__(
         self,
@@ -84,7 +86,6 @@ class HttpConnection(web.RequestHandler):
         looking after bodies that are still to come. It depends on what aiohttp does not promise to keep, its queue of
         messages and what wakes it; ``tests/integration/test_server_whole.py`` holds both.
         """
-        self.task = cast("asyncio.Task[object]", asyncio.current_task())
         while (whole := await self._next_whole()) is not None:
             if not await self._answer(whole):
                 self.close()
@@ -111,8 +112,9 @@ class HttpConnection(web.RequestHandler):
 
     async def _answer(self, whole: WholeRequest) -> bool:
         """Answer a request; whether the connection stays for another one."""
+        # NOTE: aiohttp forgets the task when the connection ends. Kept by us or in a frame, each would keep the other.
         try:
-            answer = await self._on_whole(self, whole)
+            answer = await self._on_whole(self, whole, self._task_handler or _this_task())
         except ConnectionError:
             return False
         except Exception as error:  # noqa: BLE001  # the edge words every error, known or not
@@ -122,13 +124,13 @@ class HttpConnection(web.RequestHandler):
         except BaseException:
             self.force_close()
             raise
-        return bool(answer.keep_alive) and not self._close and not self._force_close
+        return (answer is WRITTEN or bool(answer.keep_alive)) and not self._close and not self._force_close
 
     def general(self, whole: WholeRequest) -> web.BaseRequest:
         """A request as aiohttp's answers want it."""
         whole.is_answered = True
-        writer, task = StreamWriter(self, self._loop), cast("asyncio.Task[None]", self.task)
-        return web.BaseRequest(whole.message, whole.payload, self, writer, task, self._loop)
+        writer = StreamWriter(self, self._loop)
+        return web.BaseRequest(whole.message, whole.payload, self, writer, _this_task(), self._loop)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Go on reading, where reading was paused at all: aiohttp asks for it at the end of every body."""
@@ -166,3 +168,7 @@ class HttpConnection(web.RequestHandler):
 
     def log_exception(self, *args: object, **kw: object) -> None:
         """Keep aiohttp from logging requests in its own words; our handler lets nothing escape."""
+
+
+def _this_task() -> asyncio.Task[None]:
+    return cast("asyncio.Task[None]", asyncio.current_task())

@@ -7,12 +7,14 @@ of it may be filled.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 
 import pytest
 
 from swarmsec.http import Request, Response, Route
 from swarmsec.server.connections import State
+from swarmsec.server.protocol import HttpConnection
 from swarmsec.server.settings import ServerSettings
 from tests.integration.server_world import OPERATION, SECONDS, WHO, Client, run, serving, until
 
@@ -225,5 +227,26 @@ def test_requests_behind_one_at_work_wait_and_keep_the_connection_busy() -> None
             # The third was begun and never ended.
             assert await client.until_closed() == b""
             await client.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_polite", [True, False])
+def test_a_connection_that_ended_is_gone_without_a_search_for_cycles(is_polite: bool) -> None:
+    async def main() -> None:
+        async with serving(TASK) as world:
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(10):
+                    client = await world.connect()
+                    assert (await client.ask("POST /task", b"abc")).status == 200
+                    if is_polite:
+                        await client.close()
+                    else:
+                        client.writer.transport.abort()
+                await until(lambda: not any(isinstance(each, HttpConnection) for each in gc.get_objects()))
+            finally:
+                gc.enable()
 
     run(main)
