@@ -109,7 +109,9 @@ class InsertBuffer:
         Raises:
             StoreCorrupt: a row does not match its digest.
         """
-        self.flush_table(table)
+        if table in self._rows:
+            for value in values:
+                self.flush_matching(table, {column: value})
         return self.foreseen.among(table, column, values)
 
     def forget_row(self, table: Table, row: Row) -> None:

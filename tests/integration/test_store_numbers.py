@@ -189,6 +189,13 @@ def test_what_units_look_for_is_asked_for_together_and_stays_true_while_they_wri
             row for number in numbers for row in transaction.certificates.by_subject(certificate(number).subject_id)
         ]
         assert {row.id for row in found} == {row.id for row in by_holder}
+        together = transaction.certificates.by_public_keys([bytes([number]) * 32 for number in numbers])
+        assert [row for rows_of_key in together.values() for row in rows_of_key] == found
+        holders = [certificate(number).subject_id for number in numbers]
+        of_holders = transaction.certificates.by_subjects(holders)
+        assert {holder: [*of_holders.get(holder, ())] for holder in holders} == {
+            holder: [*transaction.certificates.by_subject(holder)] for holder in holders
+        }
         return [(row.id, str(row.status)) for row in found]
 
     looks = [look for number in range(1, 6) for look in _looks_of(number)]
@@ -224,6 +231,8 @@ def test_a_group_asks_once_for_each_column_and_its_units_ask_no_more(
         def unit(transaction: Transaction) -> int:
             assert transaction.certificates.by_public_key(bytes([number]) * 32) == []
             assert transaction.certificates.by_subject(f"nobody-{number}") == []
+            assert transaction.certificates.by_public_keys([bytes([number]) * 32]) == {}
+            assert transaction.certificates.by_subjects([f"nobody-{number}"]) == {}
             return issue(number)(transaction)
 
         return unit
@@ -232,6 +241,35 @@ def test_a_group_asks_once_for_each_column_and_its_units_ask_no_more(
     looks = [look for number in numbers for look in (_looks_of(number)[0], _nobody(number))]
     assert [outcome.value for outcome in store.write_group([look_and_issue(n) for n in numbers], looks)] == [*numbers]
     assert asked == [tables.certificates] * 2
+
+
+def test_a_look_at_many_leaves_new_rows_unwritten_that_are_not_among_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = insertbuffer.InsertBuffer.write
+
+    def counted(buffer: insertbuffer.InsertBuffer, table: Table, values: Sequence[Sequence[Any]]) -> None:
+        if table is tables.certificates:
+            written.append(len(values))
+        write(buffer, table, values)
+
+    monkeypatch.setattr(insertbuffer.InsertBuffer, "write", counted)
+
+    def look_and_issue(number: int) -> Callable[[Transaction], int]:
+        def unit(transaction: Transaction) -> int:
+            assert transaction.certificates.by_public_keys([bytes([number]) * 32, b"\xff" * 32]) == {}
+            return issue(number)(transaction)
+
+        return unit
+
+    store.write_group([look_and_issue(number) for number in range(1, 8)])
+    assert written == [7]
+    found = store.write(lambda transaction: transaction.certificates.by_public_keys([b"\x01" * 32, b"\x07" * 32]))
+    assert {key: [row.id for row in rows_of_key] for key, rows_of_key in found.items()} == {
+        b"\x01" * 32: [1],
+        b"\x07" * 32: [7],
+    }
 
 
 def _nobody(number: int) -> Look:
