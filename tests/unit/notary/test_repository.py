@@ -57,6 +57,8 @@ def test_python_tuf_takes_every_role_and_finds_the_digest() -> None:
     versions = {"targets": 1, REVOCATIONS: 1, REPOSITORY: 1}
     revoked = {"revoked/00": revocation_target(DIGEST, size=0, reason="x", references=[], revoked=NOW)}
     trusted = TrustedMetadataSet(RING.root().encode(), EnvelopeType.METADATA)
+    # Else it would go by today's date, on which all of this may have expired.
+    trusted.reference_time = NOW
     trusted.update_timestamp(timestamp(1).encode())
     trusted.update_snapshot(snapshot(versions).encode())
     trusted.update_targets(RING.targets().encode())
