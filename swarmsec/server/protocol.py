@@ -86,12 +86,16 @@ class HttpConnection(web.RequestHandler):
         looking after bodies that are still to come. It depends on what aiohttp does not promise to keep, its queue of
         messages and what wakes it; ``tests/integration/test_server_whole.py`` holds both.
         """
-        while (whole := await self._next_whole()) is not None:
-            if not await self._answer(whole):
-                self.close()
-                if self.transport is not None:
-                    self.transport.close()
-                return
+        try:
+            while (whole := await self._next_whole()) is not None:
+                if not await self._answer(whole):
+                    self.close()
+                    if self.transport is not None:
+                        self.transport.close()
+                    return
+        except BaseException:
+            self.force_close()
+            raise
         await super().start()
 
     async def _next_whole(self) -> WholeRequest | None:
@@ -121,9 +125,6 @@ class HttpConnection(web.RequestHandler):
             if not whole.is_answered:
                 await self.finish_response(self.general(whole), self._on_malformed(self, error), None)
             return False
-        except BaseException:
-            self.force_close()
-            raise
         return (answer is WRITTEN or bool(answer.keep_alive)) and not self._close and not self._force_close
 
     def general(self, whole: WholeRequest) -> web.BaseRequest:
