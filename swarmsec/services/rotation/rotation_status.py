@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ca.rotation_progress import Blocker, blockers, steps_left
-from ca.rotation_state import NODE_SETS
+from ca.rotation_state import NODE_SETS, Phase
 from swarmsec.clock import rfc3339_seconds, unix_seconds
 from swarmsec.services.ca.issue_certificate import SERVER_NAME
 from swarmsec.services.ca.show_authority import is_token_key_name
@@ -84,11 +84,12 @@ class RotationStatus:
         }
 
 
-def rotation_status(transaction: Transaction, record: RotationRecord) -> RotationStatus:
+def rotation_status(transaction: Transaction, record: RotationRecord, *, named: int = MAX_NAMED) -> RotationStatus:
     """See how far a rotation is.
 
     Args:
         record: of the rotation; it is read anew.
+        named: how many of those who hold it up are looked up and named at most.
     """
     present = next((each for each in transaction.rotations.all() if each.id == record.id), record)
     counts = transaction.rotations.counts(present.id)
@@ -96,17 +97,18 @@ def rotation_status(transaction: Transaction, record: RotationRecord) -> Rotatio
     contacts: Mapping[str, int] = {}
     waiting = 0
     if not present.ended:
-        # Looked at twice a second, so only those who are named are read.
-        state = load_longest_unheard(transaction, present, MAX_NAMED)
+        waiting = sum(counts.get(step, 0) for step in steps_left(Phase(present.phase)))
+    if waiting and named:
+        # Only those who are named are read.
+        state = load_longest_unheard(transaction, present, named)
         contacts = transaction.rotations.contacts(state.nodes)
         last_seen = {node: datetime.fromtimestamp(moment, UTC) for node, moment in contacts.items()}
         found = blockers(state, last_seen=last_seen)
-        waiting = sum(counts.get(step, 0) for step in steps_left(state.phase))
     return RotationStatus(
         record=present,
         counts={step: counts.get(step, 0) for step in NODE_SETS},
         waiting=waiting,
-        blockers=[_named(transaction, blocker, contacts) for blocker in found[:MAX_NAMED]],
+        blockers=[_named(transaction, blocker, contacts) for blocker in found[:named]],
         is_served=transaction.leases.holder(SERVED) is not None,
         former_key=_former_key(transaction, present),
     )

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from swarmsec.services.rotation.rotation_status import MAX_NAMED
+from dataclasses import replace
+
+from swarmsec.services.rotation.rotation_status import MAX_NAMED, rotation_status
 from tests.unit.swarmsec.services.desk import Desk
-from tests.unit.swarmsec.services.rotation.rotating import add_nodes, begin, carry_on, enrol, instructions, status
+from tests.unit.swarmsec.services.rotation.rotating import (
+    add_nodes,
+    begin,
+    carry_on,
+    enrol,
+    instructions,
+    newest,
+    status,
+)
 
 
 def test_a_call_costs_the_database_the_same_among_ten_nodes_and_among_five_hundred(desk: Desk) -> None:
@@ -37,3 +47,17 @@ def test_of_many_who_hold_it_up_those_unheard_of_for_longest_are_named(desk: Des
     assert named == [*never, "n1", *(f"x{number:04d}" for number in range(MAX_NAMED - 11))]
     assert {blocker.awaits for blocker in seen.blockers} == {"reissued", "acknowledged"}
     assert follower.calls == 0
+
+
+def test_a_look_that_names_nobody_counts_everybody(desk: Desk) -> None:
+    enrol(desk, "n1")
+    begin(desk)
+    carry_on(desk)
+    add_nodes(desk, 20)
+
+    record = newest(desk)
+    counted = desk.home.store.read(lambda transaction: rotation_status(transaction, record, named=0))
+
+    named = status(desk)
+    assert len(named.blockers) == 21
+    assert counted == replace(named, blockers=[])
