@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import lru_cache
 
 from cryptography import x509
 
@@ -41,32 +41,32 @@ class Authority:
     """The new root signed by the old one, from the moment that nodes are given both."""
     rotation: RotationRecord | None = None
     """The rotation under way, or called off and not yet settled."""
+    # Written once: each call of each node is answered with them.
+    bundle_pem: bytes = field(init=False, repr=False)
+    """The exact root bundle that tokens digest."""
+    trusted_pem: bytes = field(init=False, repr=False)
+    """The exact root bundle that nodes store."""
+    trusted_sha256: bytes = field(init=False, repr=False)
+    """Of that bundle."""
+    cross_signed_pem: bytes = field(init=False, repr=False)
+    """The cross-certificate, or nothing."""
 
-    @property
-    def bundle_pem(self) -> bytes:
-        """The exact root bundle that tokens digest."""
-        return _bundle_of((self.public,))
-
-    @property
-    def trusted_pem(self) -> bytes:
-        """The exact root bundle that nodes store."""
-        return _bundle_of(self.trusted)
-
-    @property
-    def cross_signed_pem(self) -> bytes:
-        """The cross-certificate, or nothing."""
-        return b"" if self.cross_signed is None else _bundle_of((self.cross_signed,))
+    def __post_init__(self) -> None:
+        """Write what is derived."""
+        trusted = write_bundle(self.trusted)
+        written = {
+            "bundle_pem": write_bundle((self.public,)),
+            "trusted_pem": trusted,
+            "trusted_sha256": hashlib.sha256(trusted).digest(),
+            "cross_signed_pem": b"" if self.cross_signed is None else write_bundle((self.cross_signed,)),
+        }
+        for name, value in written.items():
+            object.__setattr__(self, name, value)
 
     def chain_pem(self, record: CertificateRecord) -> bytes:
         """A certificate with what somebody needs to verify it who trusts the old root alone."""
         is_new = self.rotation is not None and record.generation == self.rotation.new_generation
         return certificate_pem(record) + (self.cross_signed_pem if is_new else b"")
-
-
-@lru_cache(maxsize=16)
-def _bundle_of(certificates: tuple[x509.Certificate, ...]) -> bytes:
-    """Written once: each call of each node is answered with it."""
-    return write_bundle(certificates)
 
 
 def load_authority(transaction: Transaction, keys: Keys, lifetime: timedelta) -> Authority:

@@ -8,7 +8,6 @@ it trusts both roots it may say untruly, and then meets certificates that it can
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from ca.rotation import BundleAcknowledged, Converged, Enrolled, FinishWithout, Phase, Reissued, Returned
@@ -27,7 +26,6 @@ from swarmsec.services.rotation.rotation_roots import running_rotation
 from swarmsec.services.rotation.rotation_steps import load_around, take_event
 
 _ISSUING_NEW = frozenset({Phase.REISSUING, Phase.CONVERGING})
-_MOST_EVENTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +73,15 @@ def note_call(transaction: Transaction, authority: Authority, seen: Seen, reques
         authority: as it is in this transaction.
     """
     record = authority.rotation
-    for _ in range(_MOST_EVENTS):
-        if record is None:
-            return
+    while record is not None:
         known = transaction.rotations.node(record.id, seen.node)
         event = _event(authority, record, seen, "" if known is None else known.step)
         if event is None:
             return
         record = _take(transaction, record, event, known, requester)
+        if not isinstance(event, Enrolled):
+            # Whatever else it says was said before, and a phase that this ended asks it for nothing that it has done.
+            return
 
 
 def note_issued(
@@ -142,7 +141,7 @@ def may_advance(authority: Authority, record: RotationRecord, generation: int, r
         return not is_on_new
     if phase in _ISSUING_NEW:
         return is_on_new
-    return phase is Phase.DISTRIBUTING and roots_sha256 == hashlib.sha256(authority.trusted_pem).digest()
+    return phase is Phase.DISTRIBUTING and roots_sha256 == authority.trusted_sha256
 
 
 def _event(authority: Authority, record: RotationRecord, seen: Seen, step: str) -> NodeEvent | Returned | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cryptography import x509
 
@@ -44,6 +44,9 @@ from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.rotationnews import NodeCall, RotationNews
 from swarmsec.wiring.serving.turns import Turns
 from swarmsec.wiring.serving.witnesses import ServedWitnesses
+
+_MOST_ANSWERS: Final = 256
+"""Kept worded; waits in a rotation are of at most a minute."""
 
 
 def requester_of(caller: Caller, request_id: str) -> Requester:
@@ -119,6 +122,8 @@ class AuthorityServices:
         """What nodes have said in the rotation that runs."""
         self.contacts: dict[str, int] = {}
         """When nodes called since somebody wrote it down, in Unix seconds, while a rotation runs."""
+        self._answers: dict[tuple[str, bool, int], CheckAnswer] = {}
+        """By the authority's epoch and what a node is told."""
 
     def root_bundle(self) -> bytes:
         """The exact PEM bundle that join tokens digest."""
@@ -164,21 +169,21 @@ class AuthorityServices:
 
     async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
         """Take up what a node says of itself, and tell it what to trust and whether to renew."""
-        presented = bytes.fromhex(caller.certificate_sha256)
-        requester = requester_of(caller, request_id)
         if self._identities.former_root_of(caller) is not None:
             # A manager under the Swarm's own root counts where it has certificates signed, and nowhere else.
             def refuse(_: Transaction) -> CheckAnswer:
-                raise refusal_of(requester)
+                raise refusal_of(requester_of(caller, request_id))
 
             return await self._writer.write(refuse)
         authority = self._authorities.current
         if authority.rotation is None:
-            return check_answer(authority)
+            return self._answered(authority)
         known = self._identities.known_of(caller)
         call = None if known is None or not known.renews_itself else _call_of(caller, known.generation, roots_sha256)
         if call is not None and self.news.is_none(authority, call):
             return self._next_for(authority, call, self._turns.pause())
+        presented = bytes.fromhex(caller.certificate_sha256)
+        requester = requester_of(caller, request_id)
 
         def unit(transaction: Transaction) -> tuple[Authority, Seen]:
             seen = seen_of(transaction, presented, roots_sha256, requester)
@@ -201,7 +206,17 @@ class AuthorityServices:
         wait = self._turns.wait_for(call.node) if must_renew(authority, call.generation) else None
         if authority.rotation is None:
             pause = 0
-        return check_answer(authority, renew=wait == 0, retry_after=pause if wait is None else wait)
+        return self._answered(authority, renew=wait == 0, retry_after=pause if wait is None else wait)
+
+    def _answered(self, authority: Authority, *, renew: bool = False, retry_after: int = 0) -> CheckAnswer:
+        """The same answer to all who are told the same."""
+        told = (authority.epoch, renew, retry_after)
+        answer = self._answers.get(told)
+        if answer is None:
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            answer = self._answers[told] = check_answer(authority, renew=renew, retry_after=retry_after)
+        return answer
 
     def _answer(self, issued: _Issued) -> JoinAnswer:
         """Hand out a certificate that is on record; its bearer is known from now on."""
