@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from benchmarks.cfssl import SIGN_PATH, CfsslServer, postgres_record, sqlite_record
 from benchmarks.engine import build_request
@@ -34,7 +35,13 @@ ROUNDS = int(os.environ.get("SWARMSEC_BENCH_ROUNDS", "9"))
 SERVER_CORES, _, LOAD_CORES = os.environ.get("SWARMSEC_BENCH_CORES", "0:1").partition(":")
 DATABASE = os.environ.get("SWARMSEC_BENCH_DATABASE", "sqlite")
 _OURS = "" if DATABASE == "sqlite" else ", ours with PostgreSQL"
-_BARE = f"cfssl without record{_OURS}"
+_NAMES = {
+    "sqlite": f"cfssl with SQLite{_OURS}",
+    "postgresql": f"cfssl with PostgreSQL{_OURS}",
+    "bare": f"cfssl without record{_OURS}",
+}
+Record = Callable[[Path], tuple[str, str]]
+"""Makes a record of CFSSL beside a file: driver and data source."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -45,14 +52,21 @@ def run() -> list[Figure]:
         os.environ["SWARMSEC_STATE"] = str(directory / "state")
         postgres = stack.enter_context(PostgresServer())
         conninfo = f"host={postgres.directory} user={SUPERUSER} dbname=postgres sslmode=disable"
-        ours = _Ours(stack, directory, _database_url(postgres, conninfo))
-        peers = {
-            f"cfssl with SQLite{_OURS}": (_Peer(stack, directory / "sqlite", sqlite_record), 5.0),
-            f"cfssl with PostgreSQL{_OURS}": (_Peer(stack, directory / "pg", lambda _: postgres_record(conninfo)), 3.0),
-            _BARE: (_Peer(stack, directory / "bare", None), 0.9),
+        records: dict[str, tuple[Record | None, float]] = {
+            "sqlite": (sqlite_record, 5.0),
+            "postgresql": (lambda _: postgres_record(conninfo), 3.0),
+            "bare": (None, 0.9),
         }
-        figures = [_compare_kept(ours, peer, name, aim) for name, (peer, aim) in peers.items()]
-        return [*figures, _compare_fresh(ours, peers[_BARE][0])]
+        figures = []
+        for kind, (record, aim) in records.items():
+            # Both sides of each comparison begin with nothing on record.
+            with ExitStack() as pair:
+                ours = _Ours(pair, directory / f"ours-{kind}", _database_url(postgres, conninfo, kind))
+                peer = _Peer(pair, directory / kind, record)
+                figures.append(_compare_kept(ours, peer, _NAMES[kind], aim))
+                if record is None:
+                    figures.append(_compare_fresh(ours, peer))
+        return figures
 
 
 def _compare_kept(ours: _Ours, peer: _Peer, name: str, aim: float) -> Figure:
@@ -75,7 +89,7 @@ def _compare_fresh(ours: _Ours, peer: _Peer) -> Figure:
     bodies = ours.files(FRESH_REQUESTS)
     return measure_pairs(
         "signing, a new connection each",
-        _BARE,
+        _NAMES["bare"],
         "certificates/s of the server's processor time",
         ours=lambda: _per_second(ours.pid, lambda: ours.sign(next(bodies), fresh=True)),
         theirs=lambda: _per_second(peer.pid, lambda: peer.sign(ours.newest_file, fresh=True)),
@@ -88,6 +102,7 @@ def _compare_fresh(ours: _Ours, peer: _Peer) -> Figure:
 
 class _Ours:
     def __init__(self, stack: ExitStack, directory: Path, database_url: str) -> None:
+        directory.mkdir()
         self._directory = directory
         self._home = ServedHome(directory, wrapper=("taskset", "--cpu-list", SERVER_CORES))
         self._home.create(database_url=database_url)
@@ -124,7 +139,7 @@ class _Ours:
 
 
 class _Peer:
-    def __init__(self, stack: ExitStack, directory: Path, record: Callable[[Path], tuple[str, str]] | None) -> None:
+    def __init__(self, stack: ExitStack, directory: Path, record: Record | None) -> None:
         directory.mkdir()
         self._database = record(directory / "cfssl.db") if record else None
         self._server = CfsslServer(directory, self._database, cores=SERVER_CORES)
@@ -145,13 +160,13 @@ class _Peer:
         return outcome
 
 
-def _database_url(postgres: PostgresServer, conninfo: str) -> str:
+def _database_url(postgres: PostgresServer, conninfo: str, kind: str) -> str:
     """Where our home is kept: a file of its own, or a database beside CFSSL's."""
     if DATABASE == "sqlite":
         return "sqlite:///state.db"
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE ours")
-    return f"postgresql:///ours?host={postgres.directory}&user={SUPERUSER}&sslmode=disable"
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(f"ours_{kind}")))
+    return f"postgresql:///ours_{kind}?host={postgres.directory}&user={SUPERUSER}&sslmode=disable"
 
 
 def _load(port: int, bodies: Path, roots: Path, identity: Path, *, fresh: bool) -> Load:
