@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Integer, bindparam, select
 
 from swarmsec.audit.decoding import decode_quickly
 from swarmsec.audit.entry import parse_entry
 from swarmsec.storage.errors import translated
+from swarmsec.storage.statements import fetch_all
 from swarmsec.storage.store import Store
 from swarmsec.storage.tables import audit_entries
 
 BATCH = 2000
+_NEW_ENTRIES = (
+    select(audit_entries.c.seq, audit_entries.c.data)
+    .where(audit_entries.c.seq >= bindparam("size"))
+    .order_by(audit_entries.c.seq)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,21 +46,16 @@ class LogFollower:
 
     def poll(self) -> News:
         """At most ``BATCH`` new entries; call again while there are some."""
-        statement = (
-            select(audit_entries.c.seq, audit_entries.c.data)
-            .where(audit_entries.c.seq >= self.size)
-            .order_by(audit_entries.c.seq)
-            .limit(BATCH)
-        )
         news, size = News(), self.size
         with translated(), self._store.reading() as transaction:
-            for row in transaction.connection.execute(statement):
-                if row.data:
-                    # What was pruned since is too old to be news.
-                    entry = _members(row.data)
-                    news.entries.append(entry)
-                    self._note_rows(entry, news)
-                size = row.seq + 1
+            found = fetch_all(transaction.connection, _NEW_ENTRIES, {"size": size, "most": BATCH})
+        for seq, data in found:
+            if data:
+                # What was pruned since is too old to be news.
+                entry = _members(bytes(data))
+                news.entries.append(entry)
+                self._note_rows(entry, news)
+            size = seq + 1
         # Only now: entries that a failing read began to give come again.
         self.size = size
         return news
