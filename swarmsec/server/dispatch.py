@@ -93,7 +93,7 @@ class Dispatcher:
             response = self._explain(exchange, error)
         # NOTE: whoever leaves before the answer has tried all the same.
         if response.status in CREDENTIAL_FAILURES:
-            self._count_attempt(exchange, response.status)
+            self._count_failure(exchange, response.status)
         return response
 
     def answer_malformed(self, exchange: Exchange, error: BaseException | None) -> Response:
@@ -204,7 +204,8 @@ class Dispatcher:
             exchange.closes = True
         return build_error_response(error, exchange.request_id)
 
-    def _count_attempt(self, exchange: Exchange, status: int) -> None:
+    def _count_failure(self, exchange: Exchange, status: int) -> None:
+        """Charge an attempt that failed with one of ``CREDENTIAL_FAILURES``, if that is a failure on its route."""
         if exchange.route is None:
             return
         takes_credential = exchange.route.attempt_keys is not no_attempt_keys
