@@ -38,6 +38,22 @@ def numbered(number: int) -> bytes:
     return b"POST /task HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
+ASK_HELD = b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Held:
+    """A route whose answer waits for ``release``; ``entered`` says that it was asked for."""
+
+    def __init__(self) -> None:
+        self.entered, self.release = asyncio.Event(), asyncio.Event()
+        self.route = Route(name="hold", method="GET", path="/hold", handler=self._hold, operation=OPERATION)
+
+    async def _hold(self, request: Request) -> Response:
+        self.entered.set()
+        await self.release.wait()
+        return Response(body=b"1")
+
+
 async def answers(client: Client, count: int) -> list[tuple[str, str]]:
     return [tuple((await client.answer()).json()) for _ in range(count)]
 
@@ -175,23 +191,16 @@ def test_an_answer_that_cannot_be_worded_is_a_defect_and_ends_the_connection() -
 
 
 def test_who_leaves_while_asking_leaves_nothing_behind() -> None:
-    entered, release = asyncio.Event(), asyncio.Event()
-
-    async def hold(request: Request) -> Response:
-        entered.set()
-        await release.wait()
-        return Response(body=b"1")
-
     async def main() -> None:
-        route = Route(name="hold", method="GET", path="/hold", handler=hold, operation=OPERATION)
-        async with serving(route, WHO) as world:
+        held = Held()
+        async with serving(held.route, WHO) as world:
             client = await world.connect()
-            await client.send(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
-            await entered.wait()
+            await client.send(ASK_HELD)
+            await held.entered.wait()
             assert world.server.connections.count(State.BUSY) == 1
             client.writer.transport.abort()
             await until(lambda: len(world.server.connections) == 0)
-            release.set()
+            held.release.set()
             assert (await world.ask("GET /who")).status == 200
             await until(lambda: _named_tasks("_serve") == 0)
 
@@ -202,26 +211,19 @@ def test_who_leaves_while_asking_leaves_nothing_behind() -> None:
 
 
 def test_requests_behind_one_at_work_wait_and_keep_the_connection_busy() -> None:
-    entered, release = asyncio.Event(), asyncio.Event()
-
-    async def hold(request: Request) -> Response:
-        entered.set()
-        await release.wait()
-        return Response(body=b"1")
-
     async def main() -> None:
-        route = Route(name="hold", method="GET", path="/hold", handler=hold, operation=OPERATION)
-        settings = ServerSettings(header_timeout=0.2, idle_timeout=0.2, sweep_interval=0.05)
-        async with serving(route, TASK, settings=settings) as world:
+        held = Held()
+        settings = ServerSettings(header_timeout=1.0, idle_timeout=1.0, sweep_interval=0.05)
+        async with serving(held.route, TASK, settings=settings) as world:
             client = await world.connect()
-            await client.send(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+            await client.send(ASK_HELD)
             async with asyncio.timeout(SECONDS):
-                await entered.wait()
+                await held.entered.wait()
             await client.send(WHOLE + WHOLE[:20])
             # Long enough to be ended in any other state.
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.5)
             assert world.server.connections.count(State.BUSY) == 1
-            release.set()
+            held.release.set()
             assert (await client.answer()).status == 200
             assert (await client.answer()).status == 200
             # The third was begun and never ended.
