@@ -21,6 +21,7 @@ from swarmsec.cli.streams import READER_GONE, OutputLost, forget_output, in_colo
 from swarmsec.plaintext import plain_text
 
 if TYPE_CHECKING:
+    from swarmsec.errors import Description
     from swarmsec.secretbytes import SecretBytes
     from swarmsec.services.requester import Requester
     from swarmsec.wiring.homes.home import Home
@@ -295,7 +296,7 @@ def report_error(error: Exception) -> int:
     from swarmsec.errors import Kind, describe
 
     description = describe(error)
-    hint = next_step(description, _command_path.get(), sys.argv[1:])
+    hint = hint_of(description)
     say_error(description.text, hint)
     if "--json" in sys.argv[1:]:
         _print_error(description.kind.word, description.text, hint)
@@ -304,6 +305,11 @@ def report_error(error: Exception) -> int:
 
         traceback.print_exception(error)
     return description.kind.exit_code
+
+
+def hint_of(description: Description) -> str:
+    """What to do next about an error of the command that runs."""
+    return next_step(description, _command_path.get(), sys.argv[1:])
 
 
 def say_error(text: str, hint: str) -> None:

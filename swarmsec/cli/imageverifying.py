@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from swarmsec.cli.frame import options_of, print_json, say, say_error, warn
-from swarmsec.cli.hints import next_step
+from swarmsec.cli.frame import hint_of, options_of, print_json, say, say_error, warn
 from swarmsec.cli.image import FILE, parse_references, trust_options, trust_session
 from swarmsec.cli.policyfiles import FILES, read_documents
 from swarmsec.cli.tables import print_table
@@ -20,7 +18,6 @@ from swarmsec.plaintext import plain_text
 if TYPE_CHECKING:
     from notary.vouching import Vouched
     from swarmsec.cli.stackfiles import StackFile
-    from swarmsec.errors import Description
     from swarmsec.services.trust.verify_image import Outcome, Question, RefusedImage, VerifiedImage
 
 PRECEDENCE: Final = (70, 4, 2, 1, 5, 3)
@@ -119,7 +116,7 @@ def _render(context: click.Context, outcomes: Sequence[Outcome], *, pin: bool) -
     for outcome in outcomes:
         if isinstance(outcome, RefusedImage):
             description = describe(outcome.failure)
-            say_error(f"{outcome.text}: {description.text}", _next_step(description))
+            say_error(f"{outcome.text}: {description.text}", hint_of(description))
             continue
         if outcome.failure is not None:
             warn(f"{plain_text(outcome.text)} is not trusted, and passes at level {outcome.level}: {outcome.failure}")
@@ -162,12 +159,8 @@ def _refused(outcome: RefusedImage) -> dict[str, object]:
     return {
         "reference": outcome.text,
         "verdict": "refused" if description.kind.exit_code == 1 else "unknown",
-        "error": {"code": code, "message": description.text, "hint": _next_step(description)},
+        "error": {"code": code, "message": description.text, "hint": hint_of(description)},
     }
-
-
-def _next_step(description: Description) -> str:
-    return next_step(description, click.get_current_context().command_path, sys.argv[1:])
 
 
 def _code(outcomes: Sequence[Outcome]) -> int:

@@ -33,13 +33,15 @@ def ended_natively(transaction: Transaction) -> Mapping[SecretName, Sequence[int
 
 def _let_go_natively(transaction: Transaction, name: SecretName, service_id: str) -> Sequence[int] | None:
     """All versions of a secret that this one service had last; None while another one has it or is about to."""
-    having = {item.service_id for item in transaction.attachments.of_secret(name.text) if item.mode == NATIVE_MODE}
-    coming = {
-        attempt.attachment.service_id
+    is_had = any(
+        item.mode == NATIVE_MODE and item.service_id != service_id
+        for item in transaction.attachments.of_secret(name.text)
+    )
+    is_wanted = any(
+        attempt.action is Action.SECRET_ATTACH and attempt.attachment.name == name.text
         for attempt in unfinished_attempts(transaction)
-        if attempt.action is Action.SECRET_ATTACH and attempt.attachment.name == name.text
-    }
-    if having - {service_id} or coming or transaction.secret_rotations.get(name.text) is not None:
+    )
+    if is_had or is_wanted or transaction.secret_rotations.get(name.text) is not None:
         return None
     return [version.version for version in find_secret(transaction, name).versions]
 
