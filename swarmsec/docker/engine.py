@@ -25,9 +25,11 @@ from swarmsec.errors import (
     Unavailable,
     UsageProblem,
 )
+from swarmsec.peertrust import bare_context
 
 if TYPE_CHECKING:
     import requests
+    from requests.adapters import HTTPAdapter
 
 MAX_ANSWER: Final = 128 << 20
 """A Swarm of 10,000 nodes describes itself in about 30 MiB."""
@@ -106,6 +108,7 @@ class EngineApi:
             raise self._unreachable(error) from None
         # What this machine's environment says of proxies, logins and roots is not for an engine.
         client.trust_env = False
+        client.mount("https://", _tls_adapter())
         try:
             version = self._decoded(self._send(client, "GET", f"{client.base_url}/version"))
             self._base = f"{client.base_url}/v{_api_version(version)}"
@@ -254,6 +257,14 @@ def engine_words(content: bytes) -> str:
 def printable(text: str) -> str:
     """A stranger's words without characters that could steer a terminal, cut to a sentence or two."""
     return "".join(character if character.isprintable() else " " for character in text[:_MAX_WORDS]).strip()
+
+
+def _tls_adapter() -> HTTPAdapter:
+    from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+
+    adapter = HTTPAdapter()
+    adapter.init_poolmanager(DEFAULT_POOLSIZE, DEFAULT_POOLSIZE, ssl_context=bare_context())
+    return adapter
 
 
 def _api_version(document: object) -> str:

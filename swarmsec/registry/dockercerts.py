@@ -8,8 +8,8 @@ from typing import Final
 
 from swarmsec.errors import UsageProblem
 from swarmsec.openedfile import open_to_read
+from swarmsec.peertrust import system_context
 from swarmsec.registry.hosts import Origin
-from swarmsec.registry.transport import context_with
 
 CERTIFICATES: Final = Path("/etc/docker/certs.d")
 _MAX_FILES: Final = 64
@@ -22,7 +22,7 @@ def registry_context(origin: Origin, *, directory: Path = CERTIFICATES) -> ssl.S
     Raises:
         UsageProblem: a file there holds no certificates.
     """
-    context = context_with(None)
+    context = system_context()
     for name in (f"{origin.host}:{origin.port}", origin.host):
         try:
             files = sorted((directory / name).glob("*.crt"))[:_MAX_FILES]

@@ -21,6 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from swarmsec.errors import Denied, Unavailable
+from swarmsec.peertrust import system_context
 from swarmsec.registry.hosts import Address, Origin
 
 DEFAULT_SECONDS: Final = 30.0
@@ -57,7 +58,7 @@ class Transport:
         self, *, seconds: float = DEFAULT_SECONDS, contexts: Callable[[Origin], ssl.SSLContext] | None = None
     ) -> None:
         self._seconds = seconds
-        self._contexts = contexts or system_context
+        self._contexts = contexts or (lambda _: system_context())
         self._pools: dict[Origin, tuple[HTTPConnectionPool, _Watch]] = {}
 
     def close(self) -> None:
@@ -147,15 +148,9 @@ class Transport:
         return pool
 
 
-def system_context(origin: Origin) -> ssl.SSLContext:
-    """A TLS context that trusts the system's authorities."""
-    return context_with(None)
-
-
 def context_with(authorities: bytes | None) -> ssl.SSLContext:
     """A TLS context that trusts the system's authorities, and others if given (PEM)."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = system_context()
     if authorities is not None:
         context.load_verify_locations(cadata=authorities.decode("ascii"))
     return context

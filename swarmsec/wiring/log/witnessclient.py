@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from http import HTTPStatus
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ from swarmsec.audit.errors import HistoryContradicted, LogFormatInvalid
 from swarmsec.audit.notes import MAX_NOTE_BYTES
 from swarmsec.audit.witnessing import AddCheckpoint, SizeConflict
 from swarmsec.errors import Denied, Unavailable, UsageProblem
+from swarmsec.peertrust import system_context
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader
@@ -88,9 +91,10 @@ class WitnessClient:
         import aiohttp
 
         limit = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        connector = aiohttp.TCPConnector(ssl=_tls_context())
         try:
             async with (
-                aiohttp.ClientSession(timeout=limit, auto_decompress=False) as session,
+                aiohttp.ClientSession(connector=connector, timeout=limit, auto_decompress=False) as session,
                 session.post(f"{self._url}/add-checkpoint", data=data, allow_redirects=False) as response,
             ):
                 return response.status, (await _read_bounded(response.content, self._url)).decode()
@@ -99,6 +103,12 @@ class WitnessClient:
                 f"the witness at {self._url} could not be reached: {type(error).__name__}",
                 hint="check its address and that it runs",
             ) from None
+
+
+@cache
+def _tls_context() -> SSLContext:
+    """One for the process: reading the system's authorities takes longer than a handshake."""
+    return system_context()
 
 
 async def _read_bounded(content: StreamReader, url: str) -> bytes:
