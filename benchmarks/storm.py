@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -69,27 +70,33 @@ class _Rotation:
         self._begun, self.processor = time.perf_counter(), _processor_seconds(self._home.process.pid)
         command = [*PROGRAM, "--home", str(self._home.home), "ca", "rotate", "--timeout", "10m"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._waiter = threading.Thread(target=self._note_end, args=(self._process,), daemon=True)
+        self._waiter.start()
+
+    def _note_end(self, process: subprocess.Popen[str]) -> None:
+        """Take the time when it ends: the load's process may take longer to come to its own end."""
+        self._said, _ = process.communicate()
+        self._ended = time.perf_counter()
 
     @property
     def has_failed(self) -> bool:
         """Whether it has ended, and not well."""
-        return self._process is not None and self._process.poll() not in (None, 0)
+        return self._process is not None and self._process.returncode not in (None, 0)
 
     def wait(self) -> tuple[float, str]:
         """How many seconds it took, and why it failed, or nothing."""
         if self._process is None:
             return 0.0, "never begun"
-        try:
-            said, _ = self._process.communicate(timeout=_END_SECONDS)
-        except subprocess.TimeoutExpired:
+        self._waiter.join(_END_SECONDS)
+        if self._waiter.is_alive():
             return time.perf_counter() - self._begun, "given up"
-        seconds = time.perf_counter() - self._begun
-        return seconds, "" if self._process.returncode == 0 else f"failed: {' '.join(said.split())[-300:]}"
+        seconds = self._ended - self._begun
+        return seconds, "" if self._process.returncode == 0 else f"failed: {' '.join(self._said.split())[-300:]}"
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._waiter.join()
 
 
 def _crowd(home: ServedHome, directory: Path, token: str, rotation: _Rotation | None) -> Outcome:

@@ -5,7 +5,7 @@ Storage and keys implement these; the contract tests in tests/integration hold e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from swarmsec.audit.chain import StoredEntry
@@ -87,7 +87,9 @@ class CertificateRecords(Protocol):
     def by_subjects(self, subject_ids: Sequence[str]) -> Mapping[str, Sequence[CertificateRecord]]: ...
     def by_public_keys(self, sha256s: Sequence[bytes]) -> Mapping[bytes, Sequence[CertificateRecord]]: ...
     def revoked(self) -> Iterable[CertificateRecord]: ...
-    def unexpired(self, now: int) -> Iterable[CertificateRecord]: ...
+    def unexpired(
+        self, now: int, *, generation: int | None = None, besides: Collection[str] = ()
+    ) -> Iterable[CertificateRecord]: ...
     def all(self) -> Iterable[CertificateRecord]: ...
 
 

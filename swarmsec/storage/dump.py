@@ -28,10 +28,11 @@ def dump_rows(connection: Connection) -> Iterator[bytes]:
     """
     for table in metadata.tables.values():
         statement = select(table).order_by(*table.primary_key.columns)
-        columns = table.columns.keys()
-        for row in connection.execution_options(yield_per=_BATCH).execute(statement).mappings():
-            values = verified(table, dict(row)) if "digest" in columns else row
-            yield encode_row(table.name, [values[column] for column in columns])
+        has_digest = "digest" in table.columns
+        for row in connection.execution_options(yield_per=_BATCH).execute(statement):
+            if has_digest:
+                verified(table, row)
+            yield encode_row(table.name, list(row))
 
 
 def _shape(connection: Connection, table: Table) -> TableShape:

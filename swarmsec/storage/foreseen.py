@@ -85,6 +85,10 @@ class Foreseen:
         for column, _, answers in self._answers.get(table, ()):
             answers.pop(row[column], None)
 
+    def forget_table(self, table: Table) -> None:
+        """Ask anew for everything of a table."""
+        self._answers.pop(table, None)
+
     def forget_all(self) -> None:
         """Ask anew for everything, because rows were taken back."""
         self._answers.clear()

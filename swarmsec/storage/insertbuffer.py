@@ -131,6 +131,12 @@ class InsertBuffer:
         """Ask the database again, because a row of this table was changed."""
         self._found.pop(table, None)
 
+    def forget_table(self, table: Table) -> None:
+        """Ask the database again for everything of a table, because many rows of it are written over."""
+        self.foreseen.forget_table(table)
+        self._some.pop(table, None)
+        self.forget_answers(table)
+
     def forget_highest(self, table: Table) -> None:
         """Ask the database again, because a row of this table was deleted."""
         self._highest.pop(table, None)

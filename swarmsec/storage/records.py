@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -177,10 +177,22 @@ class Certificates:
         chosen = tables.certificates.c.status == str(CertificateStatus.REVOKED)
         return (_certificate(row) for row in self._transaction.select(tables.certificates, chosen))
 
-    def unexpired(self, now: int) -> Iterable[CertificateRecord]:
-        """Every certificate that ends after ``now``, whatever its status, in the order of issue."""
-        chosen = tables.certificates.c.not_after > now
-        return (_certificate(row) for row in self._transaction.select(tables.certificates, chosen))
+    def unexpired(
+        self, now: int, *, generation: int | None = None, besides: Collection[str] = ()
+    ) -> Iterable[CertificateRecord]:
+        """Every certificate that ends after ``now``, whatever its status, in the order of issue.
+
+        Args:
+            generation: of the root that issued them; of any without it.
+            besides: profiles whose certificates are left out.
+        """
+        columns = tables.certificates.c
+        chosen = [columns.not_after > now]
+        if generation is not None:
+            chosen.append(columns.generation == generation)
+        if besides:
+            chosen.append(columns.profile.not_in(sorted(besides)))
+        return (_certificate(row) for row in self._transaction.select(tables.certificates, *chosen))
 
     def by_ids(self, ids: Sequence[int]) -> Sequence[CertificateRecord]:
         """Certificates with these row ids."""
@@ -224,8 +236,9 @@ def looks_of_calling(presented: bytes) -> list[Look]:
 
 
 def _certificate(row: Row) -> CertificateRecord:
-    values = _values(row)
-    return CertificateRecord(**{**values, "status": CertificateStatus(str(values["status"]))})
+    values = {**row, "status": CertificateStatus(str(row["status"]))}
+    del values["digest"]
+    return CertificateRecord(**values)
 
 
 class Tokens:

@@ -120,17 +120,20 @@ class Rotations:
 
     def note_contacts(self, seen: Mapping[str, int]) -> None:
         """Remember when nodes called last."""
+        table = tables.node_contacts
+        known = self._transaction.find_among(table, "node", list(seen))
+        later = []
         for node, moment in seen.items():
-            row = self._transaction.find(tables.node_contacts, node=node)
-            if row is None:
-                self._transaction.insert(tables.node_contacts, node=node, last_seen=moment)
-            elif row["last_seen"] < moment:
-                self._transaction.update(tables.node_contacts, row, last_seen=moment)
+            if node not in known:
+                self._transaction.insert(table, node=node, last_seen=moment)
+            elif known[node][0]["last_seen"] < moment:
+                later.append({"node": node, "last_seen": moment})
+        self._transaction.update_all(table, later)
 
     def contacts(self, nodes: Collection[str]) -> Mapping[str, int]:
         """When each of these nodes called last; those that never did are absent."""
-        found = (self._transaction.find(tables.node_contacts, node=node) for node in sorted(nodes))
-        return {str(row["node"]): int(row["last_seen"]) for row in found if row is not None}
+        found = self._transaction.find_among(tables.node_contacts, "node", sorted(nodes))
+        return {str(node): int(row["last_seen"]) for node, (row,) in found.items()}
 
     def longest_unheard(self, rotation: int, steps: Collection[str], count: int) -> Sequence[str]:
         """Who at these steps was not heard of for longest, at most so many; those never heard of come first."""

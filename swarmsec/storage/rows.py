@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -134,6 +135,19 @@ def update_row(connection: Connection, table: Table, row: Row) -> bytes:
     return digest
 
 
+def update_rows(connection: Connection, table: Table, changed: Sequence[Row]) -> list[bytes]:
+    """As ``update_row``, for many rows in one call."""
+    statement, digests = compiled(_changing("update", table), connection.dialect), []
+    bound = []
+    for row in changed:
+        digests.append(digest_of(table, row))
+        key = {f"k_{name}": row[name] for name in key_columns(table)}
+        bound.append(statement.bind({**row, "digest": digests[-1], **key}))
+    with closing(driver_of(connection).cursor()) as cursor:
+        cursor.executemany(statement.text, bound)
+    return digests
+
+
 def delete_row(connection: Connection, table: Table, row: Row) -> None:
     """Delete the row with this key."""
     key = {f"k_{name}": row[name] for name in key_columns(table)}
@@ -167,8 +181,7 @@ def fetch_rows(connection: Connection, table: Table, statement: Select[Any], val
     Raises:
         StoreCorrupt: a row does not match its digest.
     """
-    names = _names(table)
-    return [verified(table, dict(zip(names, row, strict=True))) for row in fetch_all(connection, statement, values)]
+    return [verified(table, row) for row in fetch_all(connection, statement, values)]
 
 
 def select_rows(
@@ -182,20 +195,23 @@ def select_rows(
     statement = select(table).where(*conditions).order_by(*table.primary_key.columns)
     if limit is not None:
         statement = statement.limit(limit)
-    for row in connection.execute(statement).mappings():
-        yield verified(table, dict(row))
+    for row in connection.execute(statement):
+        yield verified(table, row)
 
 
-def verified(table: Table, row: dict[str, Any]) -> Row:
+def verified(table: Table, values: Sequence[Any]) -> Row:
     """Check a row against its digest.
+
+    Args:
+        values: of every column in the table's order; the digest is the last.
 
     Raises:
         StoreCorrupt: it does not match.
     """
-    stored = row["digest"]
-    if not isinstance(stored, bytes) or not hmac.compare_digest(stored, digest_of(table, row)):
+    stored = values[-1]
+    if not isinstance(stored, bytes) or not hmac.compare_digest(stored, content_digest(shape_of(table), values[:-1])):
         raise StoreCorrupt(
             f"table {table.name}: a row does not match its digest",
             hint="restore the newest backup with: swarmsec restore FILE",
         )
-    return row
+    return dict(zip(_names(table), values, strict=True))

@@ -213,6 +213,16 @@ class Transaction:
         self._note(table, new, rows.update_row(self._connection, table, new))
         return new
 
+    def update_all(self, table: Table, changed: Sequence[Row]) -> None:
+        """Write rows, with every column but ``digest``, over what the table has with the same keys."""
+        if not changed:
+            return
+        self._verify_writing()
+        self._inserts.flush_table(table)
+        self._inserts.forget_table(table)
+        for row, digest in zip(changed, rows.update_rows(self._connection, table, changed), strict=True):
+            self._note(table, row, digest)
+
     def delete(self, table: Table, row: Row) -> None:
         """Delete a row."""
         self._verify_writing()

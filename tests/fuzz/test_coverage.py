@@ -65,6 +65,7 @@ NOT_FROM_OUTSIDE = {
     "swarmsec.services.log.sign_log.open_log_key": "a record of the sealed store",
     "swarmsec.services.rotation.rotation_steps.load_around": "rows of the store, each held to its digest",
     "swarmsec.services.rotation.rotation_steps.load_longest_unheard": "rows of the store, each held to its digest",
+    "swarmsec.services.rotation.rotation_steps.load_what_holds_up": "rows of the store, each held to its digest",
     "swarmsec.services.rotation.rotation_steps.load_rotation": "rows of the store, each held to its digest",
     "swarmsec.services.secrets.secret_rotation_records.load_services": "rows of the store, each held to its digest",
     "swarmsec.wiring.secrets.validating.parse_command": "a command line of the operator's own, taken apart by shlex",

@@ -245,6 +245,27 @@ def test_records_of_every_kind_come_back_as_they_were_put(store: Store) -> None:
     assert verify_store(store).rows == 11
 
 
+def test_what_has_not_ended_is_found_by_its_root_and_without_some_profiles(store: Store) -> None:
+    served = replace(certificate(4), profile="server", generation=2)
+    ended = replace(certificate(5), not_after=7)
+
+    def fill(transaction: Transaction) -> None:
+        for record in (certificate(1), replace(certificate(2), generation=2), served, ended):
+            transaction.certificates.add(record)
+        transaction.log(event())
+
+    def check(transaction: Transaction) -> None:
+        unexpired = transaction.certificates.unexpired
+        assert [found.id for found in unexpired(6)] == [1, 2, 4, 5]
+        assert [found.id for found in unexpired(7)] == [1, 2, 4]
+        assert [found.id for found in unexpired(7, generation=2)] == [2, 4]
+        assert list(unexpired(7, besides=["swarm-worker", "swarm-manager"])) == [served]
+        assert list(unexpired(7, generation=1, besides=["swarm-worker"])) == []
+
+    store.write(fill)
+    store.read(check)
+
+
 def test_a_unit_reads_what_it_wrote_itself(store: Store) -> None:
     def unit(transaction: Transaction) -> None:
         for number in (1, 2):

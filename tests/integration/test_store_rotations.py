@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from swarmsec.services.ports import Transaction
+import json
+from dataclasses import asdict, replace
+
 from swarmsec.services.rotation.rotation_records import RotationNode
+from swarmsec.storage.checking import verify_store
+from swarmsec.storage.rotationtables import rotation_nodes
 from swarmsec.storage.store import Store
+from swarmsec.storage.transaction import Transaction
 from tests.integration.storecontract import database, event, store
 
 __all__ = ["database", "store"]
@@ -27,6 +32,45 @@ def test_any_other_node_at_a_step_is_found_also_among_those_just_written(store: 
 
     store.write(fill)
     store.read(check)
+
+
+def test_of_when_nodes_called_the_latest_is_kept(store: Store) -> None:
+    # More than are asked for together.
+    many = {f"n{number:03d}": 10 for number in range(300)}
+
+    def note(seen: dict[str, int]) -> None:
+        store.write(lambda transaction: transaction.rotations.note_contacts(seen))
+
+    note(many)
+    note({**many, "n000": 9, "n001": 11, "n299": 12, "new": 3})
+    note({})
+
+    contacts = store.read(lambda transaction: transaction.rotations.contacts([*many, "new", "never"]))
+    assert contacts == {**many, "n001": 11, "n299": 12, "new": 3}
+    # Every row goes with its digest.
+    assert verify_store(store).rows == 301
+
+
+def test_rows_that_are_written_over_together_are_found_as_they_are_then(store: Store) -> None:
+    nodes = [RotationNode(rotation=1, node=name, step="pending", since=5) for name in ("anna", "bert", "cara")]
+
+    def unit(transaction: Transaction) -> None:
+        for node in nodes:
+            transaction.rotations.put_node(node, is_new=True)
+        assert transaction.rotations.another_at(1, "pending", than="anna") is not None
+        assert set(transaction.find_among(rotation_nodes, "step", ["pending", "acknowledged"])) == {"pending"}
+        moved = [{**asdict(node), "step": "acknowledged"} for node in nodes]
+        transaction.update_all(rotation_nodes, moved)
+        assert transaction.rotations.another_at(1, "pending", than="anna") is None
+        assert set(transaction.find_among(rotation_nodes, "step", ["pending", "acknowledged"])) == {"acknowledged"}
+        transaction.log(event())
+
+    store.write(unit)
+    found = store.read(lambda transaction: transaction.rotations.nodes(1))
+    assert [*found] == [replace(node, step="acknowledged") for node in nodes]
+    (entry,) = store.read(lambda transaction: [json.loads(each.data) for each in transaction.log_entries.since(0)])
+    assert [change[1] for change in entry["state"]] == ["1/anna", "1/bert", "1/cara"] * 2
+    assert verify_store(store).rows == 3
 
 
 def test_those_unheard_of_for_longest_are_found_by_what_is_left_to_do(store: Store) -> None:

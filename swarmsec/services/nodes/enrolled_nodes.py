@@ -18,6 +18,8 @@ from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 
 _BY_MANAGER: Final = "swarm-manager:"
+_ISSUE: Final = f'"{Action.CA_ISSUE}"'.encode()
+"""In every entry of an issue, for entries are in canonical form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +35,14 @@ class Enrolled:
 def enrolled_nodes(transaction: Transaction) -> Enrolled:
     """Every enrolled node; one whose certificate has ended comes back with a token, and is waited for by nobody."""
     now = unix_seconds(transaction.clock)
-    newest = {record.subject_id: record for record in transaction.certificates.all() if _counts(record, now)}
+    newest = {record.subject_id: record for record in transaction.certificates.unexpired(now) if _counts(record)}
     asked_for = _asked_for_by_managers(transaction, newest.values())
     of_swarm = frozenset(node for node, record in newest.items() if record.serial in asked_for)
     return Enrolled(own=frozenset(newest) - of_swarm, of_swarm=of_swarm)
 
 
-def _counts(record: CertificateRecord, now: int) -> bool:
-    return renews_itself(record) and record.status is not CertificateStatus.REVOKED and record.not_after > now
+def _counts(record: CertificateRecord) -> bool:
+    return renews_itself(record) and record.status is not CertificateStatus.REVOKED
 
 
 def _asked_for_by_managers(transaction: Transaction, records: Iterable[CertificateRecord]) -> set[str]:
@@ -53,6 +55,8 @@ def _asked_for_by_managers(transaction: Transaction, records: Iterable[Certifica
     for stored in transaction.log_entries.newest_first() if wanted else ():
         if not wanted:
             break
+        if _ISSUE not in stored.data:
+            continue
         entry = json.loads(stored.data)
         if entry["action"] != Action.CA_ISSUE or entry["outcome"] != Outcome.SUCCESS:
             continue

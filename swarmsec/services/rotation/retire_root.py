@@ -94,9 +94,7 @@ def _left_of(transaction: Transaction, root: AuthorityRecord) -> _Left:
     """Go through the certificates one by one: thousands that nodes have replaced are not held together."""
     now, reasons = unix_seconds(transaction.clock), load_reasons(transaction)
     left = _Left(last=now)
-    for record in transaction.certificates.unexpired(now):
-        if record.generation != root.generation:
-            continue
+    for record in transaction.certificates.unexpired(now, generation=root.generation):
         is_revoked = record.status is CertificateStatus.REVOKED
         left.entries[record.serial] = Revocation(
             serial=int(record.serial, 16),

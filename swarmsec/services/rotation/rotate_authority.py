@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import Final
 
 from cryptography import x509
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ca.issuing import Issuer, cross_sign, fingerprint, serial_from
 from ca.profiles import cross_validity
 from ca.revocation import Reason
-from ca.rotation import Abort, Begin, CrossSigned, Distribute, FinishWithout, Phase, Retire, advance
+from ca.rotation import Abort, Begin, CrossSigned, Distribute, Event, FinishWithout, Phase, Retire, advance
 from ca.serials import SERIAL_BYTES
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
@@ -37,14 +38,29 @@ from swarmsec.services.rotation.next_roots import LIKE_THE_PRESENT, NextRoot, ma
 from swarmsec.services.rotation.retire_root import abandon_root, retire_root
 from swarmsec.services.rotation.rotation_records import CrossCertificate, RotationRecord
 from swarmsec.services.rotation.rotation_roots import running_rotation
-from swarmsec.services.rotation.rotation_steps import end_rotation, keep, load_rotation, take_event
+from swarmsec.services.rotation.rotation_steps import (
+    end_rotation,
+    keep,
+    load_rotation,
+    load_what_holds_up,
+    take_event,
+)
 
 LEASE: Final = "ca.rotate"
 LEASE_SECONDS: Final = 10
-"""Every look renews it; a process that died keeps others waiting no longer than this."""
+"""Whoever does the steps renews it before; a process that died keeps others waiting no longer than this."""
 ROTATION: Final = "rotation"
 _LEFT_OUT: Final = Reason.CESSATION_OF_OPERATION
 _WAITING = frozenset({Phase.DISTRIBUTING, Phase.REISSUING, Phase.CONVERGING})
+
+
+class _Step(Enum):
+    """What a rotation needs of us."""
+
+    CROSS_SIGN = auto()
+    DISTRIBUTE = auto()
+    RETIRE = auto()
+    ABANDON = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +150,14 @@ def do_next_step(
         return None
     if transaction.leases.take(LEASE, holder, LEASE_SECONDS) is None:
         return Held(holder=transaction.leases.holder(LEASE) or "another process")
-    return _step(transaction, keys, record, requester)
+    step = _next_step(transaction, record)
+    return None if step is None else _do(step, transaction, keys, record, requester)
+
+
+def is_step_due(transaction: Transaction) -> bool:
+    """Whether ``do_next_step`` would find a step to do, if nobody else is at it."""
+    record = running_rotation(transaction)
+    return record is not None and _next_step(transaction, record) is not None
 
 
 def abort_rotation(transaction: Transaction, keys: Keys, requester: Requester) -> RotationRecord:
@@ -199,20 +222,41 @@ def _joined(transaction: Transaction, record: RotationRecord, nodes: frozenset[s
     return Begun(record=record, joined=True)
 
 
-def _step(transaction: Transaction, keys: Keys, record: RotationRecord, requester: Requester) -> RotationRecord | None:
+def _next_step(transaction: Transaction, record: RotationRecord) -> _Step | None:
+    """What the rotation needs of us now; asked again and again, it costs the same however many nodes there are."""
     phase = Phase(record.phase)
     if phase is Phase.PREPARED or (phase in _WAITING and _is_cross_signed_late(transaction, record)):
-        return _cross_signed(transaction, keys, record, requester)
+        return _Step.CROSS_SIGN
     if phase is Phase.CROSS_SIGNED:
-        return take_event(transaction, record, load_rotation(transaction, record), Distribute(), requester)[0]
-    counts = transaction.rotations.counts(record.id)
-    on_new_root = counts.get("reissued", 0) + counts.get("converged", 0)
-    if phase is Phase.CONVERGING and not counts.get("reissued", 0):
-        record, _ = take_event(transaction, record, load_rotation(transaction, record), Retire(), requester)
-        return _retired(transaction, keys, record, requester)
-    if phase is Phase.ABORTED and not on_new_root:
-        return _abandoned(transaction, keys, record, requester)
+        return _Step.DISTRIBUTE
+    if phase is Phase.CONVERGING and not _is_anybody_at(transaction, record, "reissued"):
+        return _Step.RETIRE
+    if phase is Phase.ABORTED and not _is_anybody_at(transaction, record, "reissued", "converged"):
+        return _Step.ABANDON
     return None
+
+
+def _is_anybody_at(transaction: Transaction, record: RotationRecord, *steps: str) -> bool:
+    return any(transaction.rotations.another_at(record.id, step, than="") for step in steps)
+
+
+def _do(
+    step: _Step, transaction: Transaction, keys: Keys, record: RotationRecord, requester: Requester
+) -> RotationRecord:
+    match step:
+        case _Step.CROSS_SIGN:
+            return _cross_signed(transaction, keys, record, requester)
+        case _Step.DISTRIBUTE:
+            return _took(transaction, record, Distribute(), requester)
+        case _Step.RETIRE:
+            return _retired(transaction, keys, _took(transaction, record, Retire(), requester), requester)
+        case _Step.ABANDON:
+            return _abandoned(transaction, keys, record, requester)
+
+
+def _took(transaction: Transaction, record: RotationRecord, event: Event, requester: Requester) -> RotationRecord:
+    """Take an event that is no node's."""
+    return take_event(transaction, record, load_what_holds_up(transaction, record), event, requester)[0]
 
 
 def _cross_signed(transaction: Transaction, keys: Keys, record: RotationRecord, requester: Requester) -> RotationRecord:
@@ -241,8 +285,7 @@ def _cross_signed(transaction: Transaction, keys: Keys, record: RotationRecord, 
     transaction.log(
         requester.event(Action.CA_CROSS_SIGN, ObjectRef(type="certificate", id=cross.serial), fields=fields)
     )
-    before = load_rotation(transaction, record)
-    return take_event(transaction, record, before, CrossSigned(fingerprint=cross.sha256), requester)[0]
+    return _took(transaction, record, CrossSigned(fingerprint=cross.sha256), requester)
 
 
 def _is_cross_signed_late(transaction: Transaction, record: RotationRecord) -> bool:

@@ -45,6 +45,12 @@ def load_around(transaction: Transaction, record: RotationRecord, node: str, kno
     return _rotation(record, [each for each in found if each is not None])
 
 
+def load_what_holds_up(transaction: Transaction, record: RotationRecord) -> Rotation:
+    """As much of the state as our own steps need: any one node at each step that a phase or the end waits for."""
+    found = (transaction.rotations.another_at(record.id, step, than="") for step in steps_left(Phase(record.phase)))
+    return _rotation(record, [each for each in found if each is not None])
+
+
 def load_longest_unheard(transaction: Transaction, record: RotationRecord, count: int) -> Rotation:
     """As much of the state as tells who holds a rotation up: so many nodes, unheard of for longest, and two more."""
     longest = transaction.rotations.longest_unheard(record.id, list(steps_left(Phase(record.phase))), count)

@@ -16,7 +16,7 @@ from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.nodes.enrolled_nodes import enrolled_nodes
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import Requester
-from swarmsec.services.rotation.rotate_authority import Begun, Held, begin_rotation, do_next_step
+from swarmsec.services.rotation.rotate_authority import Begun, Held, begin_rotation, do_next_step, is_step_due
 from swarmsec.services.rotation.rotation_records import RotationRecord
 from swarmsec.services.rotation.rotation_status import MAX_NAMED, RotationStatus, rotation_status
 from swarmsec.services.swarm.swarm_link import load_link
@@ -25,6 +25,10 @@ from swarmsec.wiring.ca.tokenroots import token_settings
 from swarmsec.wiring.homes.home import Home
 
 LOOK_SECONDS: Final = 0.5
+SHORTEST_LOOK_SECONDS: Final = 0.05
+"""While the last nodes come, one after the other."""
+RENEW_SECONDS: Final = 2.5
+"""After which the lease is renewed where there is no step to do, long before it ends."""
 _HOLDER_RANDOM_BYTES: Final = 6
 
 
@@ -93,15 +97,37 @@ def watch(home: Home, keys: SealedKeys, requester: Requester, record: RotationRe
     """
     holder = f"process {os.getpid()} on {os.uname().nodename} ({home.clock.random(_HOLDER_RANDOM_BYTES).hex()})"
     ends = None if watched.timeout is None else watched.monotonic() + watched.timeout
+    renews, before, pause = watched.monotonic(), None, 0.0
     while True:
-        # Twice a second, and nobody is named before the end.
-        status = _carry_on(home, keys, requester, record, holder, named=0)
+        # Nobody is named before the end.
+        is_due, status = home.store.read(lambda transaction: _look(transaction, record))
+        if is_due or watched.monotonic() >= renews:
+            renews = watched.monotonic() + RENEW_SECONDS
+            status = _carry_on(home, keys, requester, record, holder, named=0)
         watched.tell(status)
         if status.is_over:
             return status
         if ends is not None and watched.monotonic() >= ends:
             return _carry_on(home, keys, requester, record, holder)
-        watched.sleep(LOOK_SECONDS)
+        pause = pause_after(before, status, pause)
+        before = status.waiting
+        watched.sleep(pause)
+
+
+def _look(transaction: Transaction, record: RotationRecord) -> tuple[bool, RotationStatus]:
+    return is_step_due(transaction), rotation_status(transaction, record, named=0)
+
+
+def pause_after(before: int | None, status: RotationStatus, pause: float) -> float:
+    """How long to wait for the next look: half as long as the rest takes at the pace of late, so that an end is seen.
+
+    Args:
+        before: how many nodes kept the rotation from its end at the last look.
+        pause: seconds since then.
+    """
+    came = 0 if before is None else before - status.waiting
+    expected = status.waiting / came * pause / 2 if came > 0 else LOOK_SECONDS
+    return min(max(expected, SHORTEST_LOOK_SECONDS), LOOK_SECONDS)
 
 
 def _carry_on(

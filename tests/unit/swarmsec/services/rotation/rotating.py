@@ -86,13 +86,13 @@ def enrol(desk: Desk, name: str, role: NodeRole = NodeRole.WORKER) -> Follower:
     return Follower(desk, name, desk.issue(role, name, new_key()), desk.authority.trusted_pem)
 
 
-def add_nodes(desk: Desk, count: int) -> None:
-    """As many nodes that trust both roots and wait for the others."""
+def add_nodes(desk: Desk, count: int, step: str = "acknowledged") -> None:
+    """As many nodes at one step, such as those that trust both roots and wait for the others."""
 
     def unit(transaction: Transaction, first: int) -> None:
         rotation = newest_in(transaction).id
         for number in range(first, min(first + ROWS_PER_ENTRY, count)):
-            node = RotationNode(rotation=rotation, node=f"x{number:04d}", step="acknowledged", since=1)
+            node = RotationNode(rotation=rotation, node=f"x{number:04d}", step=step, since=1)
             is_new = transaction.rotations.node(rotation, node.node) is None
             transaction.rotations.put_node(node, is_new=is_new)
         transaction.log(OPERATOR.event(Action.CA_ROTATE_NODE, ObjectRef(type="root-rotation", id=str(rotation))))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ca.rotation import Phase
 from swarmsec.services.rotation.rotation_status import MAX_NAMED, rotation_status
 from tests.unit.swarmsec.services.desk import Desk
 from tests.unit.swarmsec.services.rotation.rotating import (
+    abort,
     add_nodes,
     begin,
     carry_on,
@@ -14,6 +16,7 @@ from tests.unit.swarmsec.services.rotation.rotating import (
     instructions,
     newest,
     status,
+    step,
 )
 
 
@@ -29,6 +32,24 @@ def test_a_call_costs_the_database_the_same_among_ten_nodes_and_among_five_hundr
     # The depth of an index may differ.
     assert many < 1.2 * few
     assert third.call().rotation is not None
+
+
+def test_our_own_steps_cost_the_database_the_same_among_ten_nodes_and_among_five_hundred(desk: Desk) -> None:
+    enrol(desk, "n1")
+    begin(desk)
+    add_nodes(desk, 10, step="pending")
+    few = instructions(desk, lambda: step(desk))
+    abort(desk)
+    begin(desk)
+    add_nodes(desk, 500, step="pending")
+    many = instructions(desk, lambda: step(desk))
+    assert newest(desk).phase == Phase.CROSS_SIGNED
+    assert many < 1.2 * few
+
+    # The next one, and a look that finds nothing to do.
+    for phase in (Phase.DISTRIBUTING, Phase.DISTRIBUTING):
+        assert instructions(desk, lambda: step(desk)) < 1.2 * few
+        assert newest(desk).phase == phase
 
 
 def test_of_many_who_hold_it_up_those_unheard_of_for_longest_are_named(desk: Desk) -> None:
