@@ -24,11 +24,12 @@ from tests.peers.processes import ManagedProcess, wait_for
 
 SIGN_PATH = "/api/v1/cfssl/sign"
 _CONFIG = {"signing": {"default": {"expiry": "2160h", "usages": ["digital signature", "server auth", "client auth"]}}}
-# CFSSL's first migration; Debian's version has no later one.
+# Both of CFSSL's migrations: Debian 12's version fills the first two lines' columns only, Debian 13's all of them.
 _SCHEMA = """
 CREATE TABLE certificates (
   serial_number {blob} NOT NULL, authority_key_identifier {blob} NOT NULL, ca_label {blob}, status {blob} NOT NULL,
   reason int, expiry {time}, revoked_at {time}, pem {blob} NOT NULL,
+  issued_at {time}, not_before {time}, metadata {json}, sans {json}, common_name text,
   PRIMARY KEY (serial_number, authority_key_identifier)
 )
 """
@@ -122,7 +123,7 @@ class CfsslServer:
 def sqlite_record(path: Path) -> tuple[str, str]:
     """Make a record in SQLite."""
     with sqlite3.connect(path) as connection:
-        connection.execute(_SCHEMA.format(blob="blob", time="timestamp"))
+        connection.execute(_SCHEMA.format(blob="blob", time="timestamp", json="text"))
     connection.close()
     return "sqlite3", str(path)
 
@@ -134,7 +135,7 @@ def postgres_record(conninfo: str) -> tuple[str, str]:
         conninfo: of libpq, as both Go's driver and psycopg read it.
     """
     with psycopg.connect(conninfo) as connection:
-        connection.execute(_SCHEMA.format(blob="bytea", time="timestamptz"))
+        connection.execute(_SCHEMA.format(blob="bytea", time="timestamptz", json="jsonb"))
     return "postgres", conninfo
 
 

@@ -36,10 +36,12 @@ def serve(context: click.Context, listen: str | None, names: tuple[str, ...], re
 
     from swarmsec.server.logs import write_logs_to
     from swarmsec.wiring.process.collecting import collect_seldom
+    from swarmsec.wiring.process.heap import map_large_blocks
     from swarmsec.wiring.process.undumpable import forbid_dumps, swap_finding
     from swarmsec.wiring.serving.session import Listening, Session
 
     forbid_dumps()
+    map_large_blocks()
     finding = swap_finding()
     if finding:
         warn(finding)

@@ -88,7 +88,9 @@ class HttpConnection(web.RequestHandler):
         """
         try:
             while (whole := await self._next_whole()) is not None:
-                if not await self._answer(whole):
+                stays = await self._answer(whole)
+                del whole  # a connection may wait for an hour; what it asked last takes 2.5 KB
+                if not stays:
                     self.close()
                     if self.transport is not None:
                         self.transport.close()

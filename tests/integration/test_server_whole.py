@@ -16,6 +16,7 @@ from swarmsec.http import Request, Response, Route
 from swarmsec.server.connections import State
 from swarmsec.server.protocol import HttpConnection
 from swarmsec.server.settings import ServerSettings
+from swarmsec.server.whole_requests import WholeRequest
 from tests.integration.server_world import OPERATION, SECONDS, WHO, Client, run, serving, until
 
 MANY = 200
@@ -228,6 +229,19 @@ def test_requests_behind_one_at_work_wait_and_keep_the_connection_busy() -> None
             assert (await client.answer()).status == 200
             # The third was begun and never ended.
             assert await client.until_closed() == b""
+            await client.close()
+
+    run(main)
+
+
+def test_a_connection_that_waits_holds_nothing_of_what_it_asked_last() -> None:
+    async def main() -> None:
+        async with serving(TASK) as world:
+            client = await world.connect()
+            await client.send(WHOLE)
+            assert (await client.answer()).status == 200
+            await until(lambda: not any(isinstance(each, WholeRequest) for each in gc.get_objects()))
+            assert len(world.server.connections) == 1
             await client.close()
 
     run(main)
