@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from ca.errors import InvalidRotation
 
@@ -124,6 +125,7 @@ def _is_before_cross_signing(state: Rotation) -> bool:
             return False
 
 
+@lru_cache(maxsize=64)
 def is_fingerprint(text: str) -> bool:
     """Whether a text has the form of a SHA-256 in lower-case hex."""
     return _FINGERPRINT.fullmatch(text) is not None
@@ -139,7 +141,7 @@ def _verify_roots(state: Rotation) -> None:
 
 
 def _verify_nodes(state: Rotation) -> None:
-    count = sum(len(nodes) for nodes in state.steps)
+    count = sum(map(len, state.steps))
     if count > MAX_NODES:
         raise InvalidRotation(f"expected at most {MAX_NODES} nodes, got {count}")
     if len(state.nodes) != count:

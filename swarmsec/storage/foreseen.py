@@ -6,8 +6,9 @@ until a row with its value is written; whoever looks then asks the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, bindparam, select
@@ -16,6 +17,7 @@ from swarmsec.storage.rows import Row, fetch_rows, shape_of
 
 MAX_TOGETHER: Final = 256
 """Values in one question."""
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Look(NamedTuple):
@@ -51,7 +53,7 @@ class Foreseen:
                 wanted.setdefault((table, column), set()).add(value)
         for (table, column), values in wanted.items():
             answers: dict[Any, list[Row]] = {value: [] for value in values}
-            answers.update(self._ask(table, column, list(values)))
+            answers.update(self.ask_among(table, column, list(values)))
             place = shape_of(table).columns.index(column)
             self._answers.setdefault(table, []).append((column, place, answers))
 
@@ -71,7 +73,7 @@ class Foreseen:
             StoreCorrupt: a row does not match its digest.
         """
         known = {value: self.rows(table, {column: value}) for value in values} if table in self._answers else {}
-        found = self._ask(table, column, [value for value in values if known.get(value) is None])
+        found = self.ask_among(table, column, [value for value in values if known.get(value) is None])
         found.update((value, rows) for value, rows in known.items() if rows)
         return found
 
@@ -93,22 +95,34 @@ class Foreseen:
         """Ask anew for everything, because rows were taken back."""
         self._answers.clear()
 
-    def _ask(self, table: Table, column: str, values: Sequence[Any]) -> dict[Any, list[Row]]:
+    def ask_among(
+        self, table: Table, column: str, values: Sequence[Any], equals: Mapping[str, Any] = _NOTHING
+    ) -> dict[Any, list[Row]]:
+        """As ``among``, of the database in any case.
+
+        Args:
+            equals: what else the rows have, by columns.
+
+        Raises:
+            StoreCorrupt: a row does not match its digest.
+        """
         found: dict[Any, list[Row]] = {}
         for start in range(0, len(values), MAX_TOGETHER):
-            for row in self._fetch(table, column, values[start : start + MAX_TOGETHER]):
+            for row in self._fetch(table, column, values[start : start + MAX_TOGETHER], equals):
                 found.setdefault(row[column], []).append(row)
         return found
 
-    def _fetch(self, table: Table, column: str, values: Sequence[Any]) -> list[Row]:
+    def _fetch(self, table: Table, column: str, values: Sequence[Any], equals: Mapping[str, Any]) -> list[Row]:
         # Filled up with the last one, so that there are few statements for the drivers to keep.
         count = 1 << (len(values) - 1).bit_length()
         filled = [*values, *[values[-1]] * (count - len(values))]
         bound = {f"value_{number}": value for number, value in enumerate(filled)}
-        return fetch_rows(self._connection, table, _among(table, column, count), bound)
+        statement = _among(table, column, count, tuple(equals))
+        return fetch_rows(self._connection, table, statement, {**bound, **equals})
 
 
-@lru_cache(maxsize=64)
-def _among(table: Table, column: str, count: int) -> Select[Any]:
+@lru_cache(maxsize=128)
+def _among(table: Table, column: str, count: int, equal: tuple[str, ...]) -> Select[Any]:
     wanted = table.c[column].in_([bindparam(f"value_{number}") for number in range(count)])
-    return select(table).where(wanted).order_by(*table.primary_key.columns)
+    others = [table.c[name] == bindparam(name) for name in equal]
+    return select(table).where(wanted, *others).order_by(*table.primary_key.columns)

@@ -103,22 +103,30 @@ class InsertBuffer:
             known[question] = {_key_of(table, row): row for row in rows}
         return list(known[question].values())[:count]
 
-    def among(self, table: Table, column: str, values: Sequence[Any]) -> dict[Any, list[Row]]:
+    def among(self, table: Table, column: str, values: Sequence[Any], equals: Row) -> dict[Any, list[Row]]:
         """The rows in key order that have one of these values in a column, by those values that any row has.
+
+        Args:
+            equals: what else they have, by columns.
 
         Raises:
             StoreCorrupt: a row does not match its digest.
         """
         if table in self._rows:
             for value in values:
-                self.flush_matching(table, {column: value})
+                self.flush_matching(table, {**equals, column: value})
+        if equals:
+            return self.foreseen.ask_among(table, column, values, equals)
         return self.foreseen.among(table, column, values)
 
     def forget_row(self, table: Table, row: Row) -> None:
         """Ask the database again for what a row has that is written over or deleted."""
         self.foreseen.forget(table, row)
-        for rows in self._some.get(table, {}).values():
-            rows.pop(_key_of(table, row), None)
+        known = self._some.get(table)
+        if known:
+            key = _key_of(table, row)
+            for rows in known.values():
+                rows.pop(key, None)
 
     def is_empty(self, table: Table) -> bool:
         """Whether a table has no row, new ones among them; the database is asked as in ``once``."""
@@ -155,6 +163,11 @@ class InsertBuffer:
             self.write(table, rows)
             del self._rows[table]
             self._values.pop(table, None)
+
+    def flush_row(self, table: Table, row: Row) -> None:
+        """Write the rows of one table if the one with this row's key is among them."""
+        if table in self._rows:
+            self.flush_matching(table, {name: row[name] for name in key_columns(table)})
 
     def flush_matching(self, table: Table, equals: Row) -> None:
         """Write the rows of one table if one of them has these values, so that the database finds it."""

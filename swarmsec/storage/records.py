@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 ACTIVE: Final = "active"
 RETIRED: Final = "retired"
 _ID_BATCH: Final = 500
-_certificate_content = attrgetter(*shape_of(tables.certificates).columns)
+_CERTIFICATE: Final = shape_of(tables.certificates).columns
+_certificate_content = attrgetter(*_CERTIFICATE)
 _STATUS: Final = shape_of(tables.certificates).columns.index("status")
 
 
@@ -121,11 +122,14 @@ class Certificates:
         return self._transaction.highest(tables.certificates) + 1
 
     def change_status(self, record: CertificateRecord, *, status: str, revoked: int = 0) -> CertificateRecord:
-        """Set a certificate's status."""
-        row = self._transaction.find(tables.certificates, id=record.id)
-        if row is None:
-            raise NotFound(f"no certificate with serial {record.serial}")
-        return _certificate(self._transaction.update(tables.certificates, row, status=str(status), revoked=revoked))
+        """Set a certificate's status.
+
+        Args:
+            record: as this transaction has read it; nothing else of it ever changes, so its row is known.
+        """
+        row = dict(zip(_CERTIFICATE, _certificate_content(record), strict=True))
+        self._transaction.update(tables.certificates, row, status=str(status), revoked=revoked)
+        return replace(record, status=CertificateStatus(status), revoked=revoked)
 
     def put_reason(self, certificate: int, reason: str) -> None:
         """Keep why a certificate was revoked, a word of ``ca.revocation_entries.Reason``, under its row id."""
@@ -163,6 +167,10 @@ class Certificates:
     def by_subjects(self, subject_ids: Sequence[str]) -> Mapping[str, Sequence[CertificateRecord]]:
         """Certificates of those of these that have any, oldest first."""
         return self._among("subject_id", subject_ids)
+
+    def by_sha256s(self, sha256s: Sequence[bytes]) -> Mapping[bytes, Sequence[CertificateRecord]]:
+        """The certificate for each of these SHA-256 of its DER, alone in its list, that there is one for."""
+        return self._among("sha256", sha256s)
 
     def by_public_keys(self, sha256s: Sequence[bytes]) -> Mapping[bytes, Sequence[CertificateRecord]]:
         """Certificates for those of these public keys, by their SHA-256, that have any, oldest first."""
@@ -207,32 +215,18 @@ class Certificates:
         return (_certificate(row) for row in self._transaction.select(tables.certificates))
 
 
-def looks_of_issuing(
-    signing_request: SigningRequest, *, subject_id: str = "", presented: bytes | None = None
-) -> list[Look]:
+def looks_of_issuing(signing_request: SigningRequest, *, subject_id: str = "") -> list[Look]:
     """What a unit looks for that issues a certificate, as far as a request tells.
 
     Args:
         signing_request: for the key.
         subject_id: whose certificate it is to be, if that is known.
-        presented: SHA-256 of the certificate that was shown, if it counts.
     """
     table = tables.certificates
     looks = [Look(table, "spki_sha256", bytes.fromhex(signing_request.spki_sha256))]
     if subject_id:
         looks.append(Look(table, "subject_id", subject_id))
-    if presented is not None:
-        looks.append(Look(table, "sha256", presented))
     return looks
-
-
-def looks_of_calling(presented: bytes) -> list[Look]:
-    """What a unit looks for that takes up a call.
-
-    Args:
-        presented: SHA-256 of the certificate that was shown.
-    """
-    return [Look(tables.certificates, "sha256", presented)]
 
 
 def _certificate(row: Row) -> CertificateRecord:

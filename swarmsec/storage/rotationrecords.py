@@ -53,6 +53,11 @@ class Rotations:
         row = self._transaction.find(tables.rotation_nodes, rotation=rotation, node=node)
         return None if row is None else RotationNode(**_values(row))
 
+    def nodes_among(self, rotation: int, nodes: Collection[str]) -> Mapping[str, RotationNode]:
+        """How far those of these nodes are that are part of it."""
+        found = self._transaction.find_among(tables.rotation_nodes, "node", list(nodes), rotation=rotation)
+        return {node: RotationNode(**_values(row)) for node, rows in found.items() for row in rows}
+
     def nodes(self, rotation: int) -> Sequence[RotationNode]:
         """Every node of a rotation, by id."""
         table = tables.rotation_nodes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Dialect, Select, Update
@@ -18,12 +19,14 @@ from swarmsec.storage.database import driver_of
 class Statement:
     """A statement compiled for one dialect, run through the driver without building it again."""
 
-    __slots__ = ("_fixed", "_names", "_positional", "text")
+    __slots__ = ("_fixed", "_positional", "_take", "text")
 
     def __init__(self, compiled: SQLCompiler) -> None:
         self.text = str(compiled)
         self._positional = compiled.positional
-        self._names = tuple(compiled.positiontup or ())
+        names = tuple(compiled.positiontup or ())
+        # Of a single name ``itemgetter`` gives the value itself.
+        self._take = itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names)
         # Such as a limit.
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
 
@@ -31,7 +34,7 @@ class Statement:
         """Arrange values the way the driver wants them."""
         if self._fixed:
             values = {**self._fixed, **values}
-        return tuple(values[name] for name in self._names) if self._positional else values
+        return self._take(values) if self._positional else values
 
 
 @lru_cache(maxsize=256)

@@ -206,7 +206,7 @@ class Transaction:
         """Write ``row`` with ``changes`` over what the table has, and return the new row."""
         self._verify_writing()
         new = {**row, **changes}
-        self._inserts.flush_table(table)
+        self._inserts.flush_row(table, row)
         self._inserts.forget_answers(table)
         for changed in (row, new):
             self._inserts.forget_row(table, changed)
@@ -245,9 +245,13 @@ class Transaction:
         self._inserts.flush_matching(table, equals)
         return rows.find_rows(self._connection, table, equals)
 
-    def find_among(self, table: Table, column: str, values: Sequence[Any]) -> dict[Any, list[Row]]:
-        """The rows that have one of these values in a column, by those values that any row has, as ``find_all``."""
-        return self._inserts.among(table, column, values)
+    def find_among(self, table: Table, column: str, values: Sequence[Any], **equals: Any) -> dict[Any, list[Row]]:
+        """The rows that have one of these values in a column, by those values that any row has, as ``find_all``.
+
+        Args:
+            equals: what else they have, by columns.
+        """
+        return self._inserts.among(table, column, values, equals)
 
     def find_some(self, count: int, table: Table, **equals: Any) -> list[Row]:
         """At most so many of the rows with these values, in no order, verified; an index makes it cheap."""

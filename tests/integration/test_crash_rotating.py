@@ -13,10 +13,9 @@ import pytest
 from ca.identity import NodeIdentity, NodeRole
 from swarmsec.services.ca.authority import Authority, load_authority
 from swarmsec.services.ca.issue_for_nodes import issue_for_node
-from swarmsec.services.nodes.renew_node import renew_node
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
-from swarmsec.services.rotation.follow_rotation import must_renew, note_call, note_issued, seen_of
+from swarmsec.services.rotation.follow_rotation import Seen, must_renew, note_call, note_issued
 from swarmsec.storage.checking import verify_store
 from swarmsec.storage.tables import leases
 from swarmsec.wiring.ca.authority import lifetime_of
@@ -28,7 +27,7 @@ from tests.integration.storefixtures import Place, make_home, opened, verify_who
 from tests.peers.ports import lasting_port
 from tests.peers.processes import wait_for
 from tests.unit.swarmsec.homes import OPERATOR
-from tests.unit.swarmsec.services.desk import new_key, request_of, spki_of
+from tests.unit.swarmsec.services.desk import new_key, renew, request_of, spki_of
 
 SOAKING = bool(os.environ.get("SWARMSEC_SOAK"))
 
@@ -68,10 +67,10 @@ def follow(place: Place) -> None:
                 authority: Authority = load_authority(transaction, keys, lifetime_of(home.config))
                 record = transaction.certificates.by_subject("n1")[-1]
                 trusted = hashlib.sha256(authority.trusted_pem).digest()
-                note_call(transaction, authority, seen_of(transaction, record.sha256, trusted, OPERATOR), OPERATOR)
+                note_call(transaction, authority, Seen(presented=record, roots_sha256=trusted), OPERATOR)
                 authority = load_authority(transaction, keys, lifetime_of(home.config))
                 if must_renew(authority, record.generation):
-                    record = renew_node(transaction, authority, record.sha256, request_of(new_key()), OPERATOR)
+                    record = renew(transaction, authority, record, request_of(new_key()))
                     note_issued(transaction, authority, record, OPERATOR)
                 return record
 

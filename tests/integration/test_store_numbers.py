@@ -272,6 +272,38 @@ def test_a_look_at_many_leaves_new_rows_unwritten_that_are_not_among_them(
     }
 
 
+def test_a_changed_row_is_written_after_the_new_ones_where_it_is_one_of_them_and_before_them_otherwise(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = insertbuffer.InsertBuffer.write
+
+    def counted(buffer: insertbuffer.InsertBuffer, table: Table, values: Sequence[Sequence[Any]]) -> None:
+        if table is tables.certificates:
+            written.append(len(values))
+        write(buffer, table, values)
+
+    monkeypatch.setattr(insertbuffer.InsertBuffer, "write", counted)
+
+    def change(number: int) -> Callable[[Transaction], int]:
+        def unit(transaction: Transaction) -> int:
+            found = transaction.certificates.by_public_keys([bytes([number]) * 32])
+            (record,) = found[bytes([number]) * 32]
+            changed = transaction.certificates.change_status(record, status=CertificateStatus.SUPERSEDED)
+            transaction.log(event())
+            return changed.id
+
+        return unit
+
+    assert [each.value for each in store.write_group([issue(), issue()])] == [1, 2]
+    outcomes = store.write_group([issue(), change(1), issue(), change(2), issue(), change(4)])
+    assert [outcome.value for outcome in outcomes] == [3, 1, 4, 2, 5, 4]
+    assert written == [2, 3]
+    states = store.read(lambda transaction: [str(record.status) for record in transaction.certificates.all()])
+    assert states == ["superseded", "superseded", "valid", "superseded", "valid"]
+    verify_store(store)
+
+
 def _nobody(number: int) -> Look:
     return Look(tables.certificates, "subject_id", f"nobody-{number}")
 

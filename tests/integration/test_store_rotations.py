@@ -73,6 +73,33 @@ def test_rows_that_are_written_over_together_are_found_as_they_are_then(store: S
     assert verify_store(store).rows == 3
 
 
+def test_how_far_many_nodes_are_is_asked_for_together_also_of_those_just_written(store: Store) -> None:
+    def node(name: str, step: str, rotation: int = 1) -> RotationNode:
+        return RotationNode(rotation=rotation, node=name, step=step, since=5)
+
+    def fill(transaction: Transaction) -> None:
+        rotations = transaction.rotations
+        for each in (node("anna", "pending"), node("bert", "pending"), node("anna", "converged", 2)):
+            rotations.put_node(each, is_new=True)
+        assert rotations.nodes_among(1, ["anna", "cara"]) == {"anna": node("anna", "pending")}
+        rotations.put_node(node("cara", "pending"), is_new=True)
+        rotations.put_node(node("anna", "acknowledged"), is_new=False)
+        assert {*rotations.nodes_among(1, ["anna", "bert", "cara"])} == {"anna", "bert", "cara"}
+        transaction.log(event())
+
+    def check(transaction: Transaction) -> None:
+        assert transaction.rotations.nodes_among(1, ["bert", "anna"]) == {
+            "anna": node("anna", "acknowledged"),
+            "bert": node("bert", "pending"),
+        }
+        assert transaction.rotations.nodes_among(2, ["bert", "anna"]) == {"anna": node("anna", "converged", 2)}
+        assert transaction.rotations.nodes_among(3, ["anna"]) == {}
+        assert transaction.rotations.nodes_among(1, []) == {}
+
+    store.write(fill)
+    store.read(check)
+
+
 def test_those_unheard_of_for_longest_are_found_by_what_is_left_to_do(store: Store) -> None:
     steps = {"anna": "pending", "bert": "acknowledged", "cara": "converged", "dora": "pending", "emil": "pending"}
 

@@ -87,17 +87,21 @@ def issue_for_node(
 
 
 def make_for_nodes(
-    transaction: Transaction, authority: Authority, requests: Sequence[NodeRequest | Refusal]
+    transaction: Transaction,
+    authority: Authority,
+    requests: Sequence[NodeRequest | Refusal],
+    by_node: Mapping[str, Sequence[CertificateRecord]] | None = None,
 ) -> list[SignedNode | CertificateRecord | Refusal]:
     """The first half of ``issue_for_node`` for many, which writes nothing: all are decided, then all signed.
 
     Args:
         requests: of different nodes and keys, and what was refused already, which stays as it is.
+        by_node: every certificate of these nodes, oldest first, where it is known; looked for otherwise.
 
     Returns:
         in the order of the requests: the certificate that was made, the one that there is, or why there is none.
     """
-    decided = _decide(transaction, authority, requests)
+    decided = _decide(transaction, authority, requests, by_node)
     ordered = [each for each in decided if isinstance(each, NodeOrder)]
     signed = sign_orders(transaction.clock, authority, [each.order for each in ordered]) if ordered else []
     made = iter(map(SignedNode, ordered, signed))
@@ -132,7 +136,10 @@ class _Known(NamedTuple):
 
 
 def _decide(
-    transaction: Transaction, authority: Authority, requests: Sequence[NodeRequest | Refusal]
+    transaction: Transaction,
+    authority: Authority,
+    requests: Sequence[NodeRequest | Refusal],
+    by_node: Mapping[str, Sequence[CertificateRecord]] | None,
 ) -> list[NodeOrder | CertificateRecord | Refusal]:
     asked = [each for each in requests if not isinstance(each, Refusal)]
     nodes = [each.identity.node_id for each in asked]
@@ -140,7 +147,7 @@ def _decide(
         transaction.evictions.among(nodes),
         transaction.certificates.by_public_keys([digest_of_key(each.spki_der) for each in asked]),
         # Looked for before there is a new one: a group's new certificates are written together.
-        transaction.certificates.by_subjects(nodes),
+        transaction.certificates.by_subjects(nodes) if by_node is None else by_node,
         unix_seconds(transaction.clock),
     )
     return [each if isinstance(each, Refusal) else _decided(authority, each, known) for each in requests]

@@ -8,7 +8,9 @@ it trusts both roots it may say untruly, and then meets certificates that it can
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ca.rotation import BundleAcknowledged, Converged, Enrolled, FinishWithout, Phase, Reissued, Returned
 from ca.rotation_events import NodeEvent
@@ -17,7 +19,7 @@ from swarmsec.audit.entry import ObjectRef
 from swarmsec.errors import Denied
 from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ca.issued_certificates import reference_of
-from swarmsec.services.nodes.renew_node import records_of, renews_itself
+from swarmsec.services.nodes.renew_node import records_of
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Requester
@@ -42,16 +44,17 @@ class Seen:
         return self.presented.subject_id
 
 
-def seen_of(transaction: Transaction, presented_sha256: bytes, roots_sha256: bytes, requester: Requester) -> Seen:
-    """Find out which node calls.
+class Steps(NamedTuple):
+    """How far some nodes are in a rotation; those that are no part of it are absent."""
 
-    Raises:
-        Refusal: the certificate is none of ours, or of one who does not renew by themselves.
-    """
-    presented = transaction.certificates.by_sha256(presented_sha256)
-    if presented is None or not renews_itself(presented):
-        raise refusal_of(requester, presented)
-    return Seen(presented=presented, roots_sha256=roots_sha256)
+    rotation: int
+    nodes: Mapping[str, RotationNode]
+
+
+def steps_of(transaction: Transaction, authority: Authority, names: Sequence[str]) -> Steps | None:
+    """How far nodes are in the rotation that runs, looked up together; None where none runs."""
+    record = authority.rotation
+    return None if record is None else Steps(record.id, transaction.rotations.nodes_among(record.id, names))
 
 
 def refusal_of(requester: Requester, presented: CertificateRecord | None = None) -> Refusal:
@@ -66,40 +69,64 @@ def refusal_of(requester: Requester, presented: CertificateRecord | None = None)
     return Refusal(Denied(why, hint="join with: swarmsec node join --server URL --token TOKEN --dir DIR"), event)
 
 
-def note_call(transaction: Transaction, authority: Authority, seen: Seen, requester: Requester) -> None:
+def note_call(
+    transaction: Transaction, authority: Authority, seen: Seen, requester: Requester, steps: Steps | None = None
+) -> bool:
     """Take what a node's call says.
 
     Args:
         authority: as it is in this transaction.
+        steps: how far the node is, where that is known; looked for otherwise.
+
+    Returns:
+        whether that ended a phase, so that the authority is another one from now on.
     """
-    record = authority.rotation
+    before = record = authority.rotation
     while record is not None:
-        known = transaction.rotations.node(record.id, seen.node)
+        known = _known(transaction, record, seen.node, steps)
         event = _event(authority, record, seen, "" if known is None else known.step)
         if event is None:
-            return
+            break
         record = _take(transaction, record, event, known, requester)
         if not isinstance(event, Enrolled):
             # Whatever else it says was said before, and a phase that this ended asks it for nothing that it has done.
-            return
+            break
+        # What was known is written over.
+        steps = None
+    return record is not before
 
 
 def note_issued(
-    transaction: Transaction, authority: Authority, issued: CertificateRecord, requester: Requester
-) -> None:
+    transaction: Transaction,
+    authority: Authority,
+    issued: CertificateRecord,
+    requester: Requester,
+    steps: Steps | None = None,
+) -> bool:
     """Take up that a node was given a certificate: by joining, renewing or coming back.
 
     Args:
         authority: that issued it.
+        steps: how far the node is, where that is known; looked for otherwise.
+
+    Returns:
+        as ``note_call``.
     """
     record = authority.rotation
     if record is None or Phase(record.phase).is_over:
-        return
-    known = transaction.rotations.node(record.id, issued.subject_id)
+        return False
+    known = _known(transaction, record, issued.subject_id, steps)
     if known is None or known.step == "excluded":
-        _take(transaction, record, Enrolled(node=issued.subject_id), known, requester)
-    elif issued.generation == record.new_generation and known.step == "acknowledged":
-        _take(transaction, record, Reissued(node=issued.subject_id), known, requester)
+        return _take(transaction, record, Enrolled(node=issued.subject_id), known, requester) is not record
+    if issued.generation == record.new_generation and known.step == "acknowledged":
+        return _take(transaction, record, Reissued(node=issued.subject_id), known, requester) is not record
+    return False
+
+
+def _known(transaction: Transaction, record: RotationRecord, node: str, steps: Steps | None) -> RotationNode | None:
+    if steps is not None and steps.rotation == record.id:
+        return steps.nodes.get(node)
+    return transaction.rotations.node(record.id, node)
 
 
 def note_revoked(transaction: Transaction, node: str, requester: Requester) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
 
@@ -30,14 +30,15 @@ from swarmsec.services.nodes.hold_nodes import POLL_SECONDS
 from swarmsec.services.nodes.join_node import JoinRequest, join_node
 from swarmsec.services.nodes.node_records import HeldNode
 from swarmsec.services.nodes.recover_node import RecoveryRequest, recover_node
-from swarmsec.services.nodes.renew_node import renew_node, role_word
+from swarmsec.services.nodes.renew_node import Renewal, role_word, rows_of_renewal
 from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.services.requester import Requester
-from swarmsec.services.rotation.follow_rotation import Seen, must_renew, note_call, note_issued, refusal_of, seen_of
+from swarmsec.services.rotation.follow_rotation import must_renew, note_issued, refusal_of
+from swarmsec.services.rotation.follow_together import Calling, Heard, Issued, note_calls, renew_together, rows_of_call
 from swarmsec.services.swarm.cross_signing import cross_sign_for_swarm
 from swarmsec.storage.groupwriter import GroupWriter
-from swarmsec.storage.records import looks_of_calling, looks_of_issuing
+from swarmsec.storage.records import looks_of_issuing
 from swarmsec.storage.store import Store
 from swarmsec.wiring.serving.authorities import Authorities
 from swarmsec.wiring.serving.identities import IssuedIdentities
@@ -70,13 +71,6 @@ def _as_logged(caller: Caller) -> tuple[Actor, Source]:
 @lru_cache(maxsize=1024)
 def _manager_identity(cluster_id: str, node_id: str) -> NodeIdentity:
     return NodeIdentity(cluster_id=cluster_id, role=NodeRole.MANAGER, node_id=node_id)
-
-
-class _Issued(NamedTuple):
-    """A certificate, and the authority as it was in the transaction that issued it."""
-
-    authority: Authority
-    record: CertificateRecord
 
 
 def _call_of(caller: Caller, generation: int, roots_sha256: bytes) -> NodeCall:
@@ -142,13 +136,13 @@ class AuthorityServices:
         )
         requester = requester_of(caller, request_id)
 
-        def unit(transaction: Transaction) -> _Issued | HeldNode:
+        def unit(transaction: Transaction) -> Issued | HeldNode:
             authority = self._authorities.at(transaction)
             record = join_node(transaction, self._keys, authority, wanted, requester)
             if isinstance(record, HeldNode):
                 return record
             note_issued(transaction, authority, record, requester)
-            return _Issued(authority, record)
+            return Issued(authority, record)
 
         issued = await self._writer.write(unit, looks_of_issuing(signing_request, subject_id=name or ""))
         return wait_answer(issued) if isinstance(issued, HeldNode) else self._answer(issued)
@@ -156,16 +150,12 @@ class AuthorityServices:
     async def renew(self, caller: Caller, signing_request: SigningRequest, request_id: str) -> JoinAnswer:
         """Renew the certificate that a node, driver or agent showed."""
         presented = bytes.fromhex(caller.certificate_sha256)
-        requester = requester_of(caller, request_id)
+        asked = Renewal(caller.name, presented, signing_request, requester_of(caller, request_id))
+        rows = rows_of_renewal(caller.name, signing_request)
+        return self._answer(await self._writer.write(Grouped(self._renew_all, asked, rows)))
 
-        def unit(transaction: Transaction) -> _Issued:
-            authority = self._authorities.at(transaction)
-            record = renew_node(transaction, authority, presented, signing_request, requester)
-            note_issued(transaction, authority, record, requester)
-            return _Issued(authority, record)
-
-        looks = looks_of_issuing(signing_request, subject_id=caller.name, presented=presented)
-        return self._answer(await self._writer.write(unit, looks))
+    def _renew_all(self, transaction: Transaction, asked: Sequence[Renewal]) -> Results[Issued]:
+        return renew_together(transaction, self._authorities.at, asked)
 
     async def check(self, caller: Caller, roots_sha256: bytes, request_id: str) -> CheckAnswer:
         """Take up what a node says of itself, and tell it what to trust and whether to renew."""
@@ -183,18 +173,14 @@ class AuthorityServices:
         if call is not None and self.news.is_none(authority, call):
             return self._next_for(authority, call, self._turns.pause())
         presented = bytes.fromhex(caller.certificate_sha256)
-        requester = requester_of(caller, request_id)
+        calling = Calling(caller.name, presented, roots_sha256, requester_of(caller, request_id))
+        heard = await self._writer.write(Grouped(self._note_all, calling, rows_of_call(caller.name)))
+        call = _call_of(caller, heard.seen.presented.generation, roots_sha256)
+        self.news.note(heard.authority, call)
+        return self._next_for(heard.authority, call, self._turns.note_move())
 
-        def unit(transaction: Transaction) -> tuple[Authority, Seen]:
-            seen = seen_of(transaction, presented, roots_sha256, requester)
-            note_call(transaction, self._authorities.at(transaction), seen, requester)
-            # What the call said may have ended a phase.
-            return self._authorities.at(transaction), seen
-
-        authority, seen = await self._writer.write(unit, looks_of_calling(presented))
-        call = _call_of(caller, seen.presented.generation, roots_sha256)
-        self.news.note(authority, call)
-        return self._next_for(authority, call, self._turns.note_move())
+    def _note_all(self, transaction: Transaction, calls: Sequence[Calling]) -> Results[Heard]:
+        return note_calls(transaction, self._authorities.at, calls)
 
     def _next_for(self, authority: Authority, call: NodeCall, pause: int) -> CheckAnswer:
         """What a node is to trust and to do, once it is on record what it said.
@@ -218,7 +204,7 @@ class AuthorityServices:
             answer = self._answers[told] = check_answer(authority, renew=renew, retry_after=retry_after)
         return answer
 
-    def _answer(self, issued: _Issued) -> JoinAnswer:
+    def _answer(self, issued: Issued) -> JoinAnswer:
         """Hand out a certificate that is on record; its bearer is known from now on."""
         self._identities.keep_issued(issued.record)
         return answer_of(issued.authority, issued.record)
@@ -230,11 +216,11 @@ class AuthorityServices:
         wanted = RecoveryRequest(token=token, proof=proof)
         requester = requester_of(caller, request_id)
 
-        def unit(transaction: Transaction) -> _Issued:
+        def unit(transaction: Transaction) -> Issued:
             authority = self._authorities.at(transaction)
             record = recover_node(transaction, self._keys, authority, wanted, requester)
             note_issued(transaction, authority, record, requester)
-            return _Issued(authority, record)
+            return Issued(authority, record)
 
         return self._answer(await self._writer.write(unit))
 

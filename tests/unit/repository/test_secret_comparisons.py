@@ -37,6 +37,7 @@ PUBLIC: Final = {
         "swarmsec/services/nodes/recover_node.py: record.spki_sha256 == spki_sha256",
         "swarmsec/services/nodes/redeem_tokens.py: limited.redeemed_by == spki_sha256",
         "swarmsec/services/nodes/redeem_tokens.py: admission.limited.redeemed_by != spki_sha256",
+        "swarmsec/services/nodes/renew_node.py: each.sha256 == presented_sha256",
         "swarmsec/services/nodes/renew_node.py: bytes.fromhex(signing_request.spki_sha256) == presented.spki_sha256",
         "swarmsec/services/log/sign_log.py: signer.key != public",
         "swarmsec/services/swarm/trust_swarm.py: root.sha256 == sha256",

@@ -19,7 +19,8 @@ from swarmsec.clock import SystemClock
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.services.ca.authority import Authority, load_authority
 from swarmsec.services.ca.issue_for_nodes import issue_for_node
-from swarmsec.services.ports import Transaction
+from swarmsec.services.nodes.renew_node import Renewal, renew_nodes
+from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.wiring.ca.authority import served_lifetime_of
 from swarmsec.wiring.homes.home import Home
@@ -50,6 +51,22 @@ def request_of(key: ec.EllipticCurvePrivateKey) -> SigningRequest:
     """A node's checked signing request."""
     request = CertificateSigningRequestBuilder().subject_name(Name([])).sign(key, hashes.SHA256())
     return parse_signing_request(request.public_bytes(Encoding.PEM))
+
+
+def renew(
+    transaction: Transaction, authority: Authority, presented: CertificateRecord, request: SigningRequest
+) -> CertificateRecord:
+    """Renew the certificate that somebody shows, who is alone in the group.
+
+    Raises:
+        Refusal: it is not renewed.
+    """
+    (record,) = renew_nodes(
+        transaction, authority, [Renewal(presented.subject_id, presented.sha256, request, OPERATOR)]
+    )
+    if isinstance(record, Refusal):
+        raise record
+    return record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

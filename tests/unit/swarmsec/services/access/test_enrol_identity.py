@@ -15,11 +15,11 @@ from swarmsec.services.access.manage_access import add_identity, list_identities
 from swarmsec.services.nodes.enrolled_nodes import enrolled_nodes
 from swarmsec.services.nodes.join_node import JoinRequest, join_node
 from swarmsec.services.nodes.limited_tokens import TokenRole, WantedToken, create_limited_token
-from swarmsec.services.nodes.renew_node import renew_node
 from swarmsec.services.records import CertificateRecord
 from swarmsec.storage.checking import verify_store
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key, request_of, spki_of
+from tests.unit.swarmsec.services.desk import renew as renew_presented
 
 
 def token_of(desk: Desk, role: TokenRole, *, node_name: str = "", uses: int = 1) -> str:
@@ -40,7 +40,7 @@ def enrol(
 
 def renew(desk: Desk, presented: CertificateRecord, key: ec.EllipticCurvePrivateKey) -> CertificateRecord:
     return desk.write(
-        lambda transaction, authority: renew_node(transaction, authority, presented.sha256, request_of(key), OPERATOR)
+        lambda transaction, authority: renew_presented(transaction, authority, presented, request_of(key))
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,22 +14,19 @@ from swarmsec.errors import Denied
 from swarmsec.http import Role
 from swarmsec.services.ca.issue_for_hosts import issue_for_host
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
-from swarmsec.services.nodes.renew_node import renew_node
 from swarmsec.services.records import CertificateRecord
 from swarmsec.storage.checking import verify_store
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key, request_of, spki_of
+from tests.unit.swarmsec.services.desk import renew as renew_presented
 
 
-def renew(
-    desk: Desk, presented: CertificateRecord | bytes, key: ec.EllipticCurvePrivateKey | None = None
-) -> CertificateRecord:
-    sha256 = presented if isinstance(presented, bytes) else presented.sha256
+def renew(desk: Desk, presented: CertificateRecord, key: ec.EllipticCurvePrivateKey | None = None) -> CertificateRecord:
     wanted = request_of(key or new_key())
-    return desk.write(lambda transaction, authority: renew_node(transaction, authority, sha256, wanted, OPERATOR))
+    return desk.write(lambda transaction, authority: renew_presented(transaction, authority, presented, wanted))
 
 
-def refused(desk: Desk, presented: CertificateRecord | bytes, key: ec.EllipticCurvePrivateKey | None = None) -> str:
+def refused(desk: Desk, presented: CertificateRecord, key: ec.EllipticCurvePrivateKey | None = None) -> str:
     before = desk.states()
     with pytest.raises(Denied) as raised:
         renew(desk, presented, key)
@@ -106,7 +104,10 @@ def test_a_certificate_outside_its_dates_is_not_renewed(moved: timedelta, desk: 
 
 
 def test_a_certificate_that_is_not_ours_is_not_renewed(desk: Desk) -> None:
-    assert "this authority issued" in refused(desk, bytes(32))
+    record = desk.issue(NodeRole.WORKER, "n1", new_key())
+
+    assert "this authority issued" in refused(desk, replace(record, sha256=bytes(32)))
+    assert "this authority issued" in refused(desk, replace(record, subject_id="n2"))
 
 
 def test_an_identity_is_no_node(desk: Desk) -> None:

@@ -14,10 +14,10 @@ from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
 from swarmsec.services.ca.authority import Authority
 from swarmsec.services.nodes.enrolled_nodes import enrolled_nodes
-from swarmsec.services.nodes.renew_node import renew_node
-from swarmsec.services.ports import Transaction
+from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord
-from swarmsec.services.rotation.follow_rotation import must_renew, note_call, note_issued, seen_of
+from swarmsec.services.rotation.follow_rotation import must_renew, note_issued
+from swarmsec.services.rotation.follow_together import Calling, note_calls
 from swarmsec.services.rotation.next_roots import LIKE_THE_PRESENT, NextRoot
 from swarmsec.services.rotation.rotate_authority import (
     Begun,
@@ -33,7 +33,7 @@ from swarmsec.services.rotation.rotation_status import RotationStatus, rotation_
 from swarmsec.services.rotation.rotation_steps import ROWS_PER_ENTRY
 from swarmsec.storage.database import driver_of
 from tests.unit.swarmsec.homes import OPERATOR
-from tests.unit.swarmsec.services.desk import Desk, new_key, request_of
+from tests.unit.swarmsec.services.desk import Desk, new_key, renew, request_of
 
 HOLDER = "process 1 on test"
 
@@ -52,9 +52,12 @@ class Follower:
         """Ask what to trust; what is answered is not yet believed."""
         sha256 = hashlib.sha256(self.roots if roots is None else roots).digest()
 
+        calling = Calling(self.record.subject_id, self.record.sha256, sha256, OPERATOR)
+
         def unit(transaction: Transaction, authority: Authority) -> Authority:
-            seen = seen_of(transaction, self.record.sha256, sha256, OPERATOR)
-            note_call(transaction, authority, seen, OPERATOR)
+            (heard,) = note_calls(transaction, lambda _: authority, [calling])
+            if isinstance(heard, Refusal):
+                raise heard
             return self.desk.authority_in(transaction)
 
         self.calls += 1
@@ -65,7 +68,7 @@ class Follower:
         key = new_key()
 
         def unit(transaction: Transaction, authority: Authority) -> CertificateRecord:
-            record = renew_node(transaction, authority, self.record.sha256, request_of(key), OPERATOR)
+            record = renew(transaction, authority, self.record, request_of(key))
             note_issued(transaction, authority, record, OPERATOR)
             return record
 

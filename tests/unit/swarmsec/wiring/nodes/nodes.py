@@ -16,15 +16,16 @@ from ca.identity import NodeRole
 from ca.requests import parse_signing_request
 from swarmsec.errors import Unavailable
 from swarmsec.server.node_api import RecoverBody
+from swarmsec.services.ca.authority import Authority
 from swarmsec.services.ca.issued_certificates import certificate_pem
 from swarmsec.services.nodes.recover_node import RecoveryRequest, recover_node
-from swarmsec.services.nodes.renew_node import renew_node
+from swarmsec.services.ports import Transaction
 from swarmsec.services.records import CertificateRecord
 from swarmsec.wiring.nodes.authorityclient import KeyPair
 from swarmsec.wiring.nodes.conversation import Conversation
 from swarmsec.wiring.nodes.nodefiles import CERTIFICATE, KEY, make_key, write_certificate, write_roots
 from tests.unit.swarmsec.homes import OPERATOR
-from tests.unit.swarmsec.services.desk import Desk
+from tests.unit.swarmsec.services.desk import Desk, renew
 
 SERVER = "https://ca.example.internal:8443"
 
@@ -79,9 +80,13 @@ class FakeServer:
         assert pair is not None
         request = parse_signing_request(str(members["csr"]).encode())
         sha256 = _sha256(pair.certificate)
-        return self.desk.write(
-            lambda transaction, authority: renew_node(transaction, authority, sha256, request, OPERATOR)
-        )
+
+        def unit(transaction: Transaction, authority: Authority) -> CertificateRecord:
+            presented = transaction.certificates.by_sha256(sha256)
+            assert presented is not None
+            return renew(transaction, authority, presented, request)
+
+        return self.desk.write(unit)
 
     def recovered(self, members: Mapping[str, object], pair: KeyPair | None) -> CertificateRecord:
         assert pair is None

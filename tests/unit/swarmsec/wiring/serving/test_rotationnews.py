@@ -10,7 +10,7 @@ import pytest
 
 from ca.rotation import Phase
 from swarmsec.services.records import CertificateRecord
-from swarmsec.services.rotation.follow_rotation import note_call, seen_of
+from swarmsec.services.rotation.follow_rotation import Seen, note_call
 from swarmsec.storage.transaction import Transaction
 from swarmsec.wiring.serving.rotationnews import NodeCall, RotationNews
 from tests.unit.swarmsec.homes import OPERATOR
@@ -57,7 +57,7 @@ def says_something(desk: Desk, record: CertificateRecord, roots: bytes) -> bool:
     found: list[bool] = []
 
     def unit(transaction: Transaction) -> None:
-        seen = seen_of(transaction, record.sha256, hashlib.sha256(roots).digest(), OPERATOR)
+        seen = Seen(presented=record, roots_sha256=hashlib.sha256(roots).digest())
         before = transaction.has_written
         note_call(transaction, desk.authority_in(transaction), seen, OPERATOR)
         found.append(transaction.has_written and not before)
