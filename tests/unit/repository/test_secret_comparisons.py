@@ -29,7 +29,7 @@ PUBLIC: Final = {
         "swarmsec/server/connections.py: connection.certificate_sha256 == certificate_sha256",
         "swarmsec/server/identify.py: caller.certificate_sha256 != connection.certificate_sha256",
         "swarmsec/services/swarm/adopt_swarm.py: plan.former_root_sha256 == fingerprint(authority.record.certificate)",
-        ("swarmsec/services/rotation/follow_rotation.py: roots_sha256 == authority.trusted_sha256"),
+        "swarmsec/services/rotation/follow_rotation.py: roots_sha256 == authority.trusted_sha256",
         "swarmsec/services/nodes/join_node.py: waiting.spki_sha256 != spki_sha256",
         "swarmsec/services/nodes/join_node.py: record.spki_sha256 != spki_sha256",
         "swarmsec/services/rotation/next_roots.py: _spki(root.certificate) == key",
