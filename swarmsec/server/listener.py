@@ -17,6 +17,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from swarmsec.errors import Unavailable
 from swarmsec.server.addresses import parse_peer
@@ -25,6 +26,8 @@ from swarmsec.server.connections import Connection, Connections, State
 ACCEPTS_PER_WAKE = 64
 PAUSE_WHEN_OUT_OF_RESOURCES = 0.5
 TLS_CLOSE_SECONDS = 2.0
+_MOST_PICKS = 16
+"""How many ports are tried where any will do, until one is free on all addresses."""
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 ProtocolFactory = Callable[[Connection], asyncio.Protocol]
@@ -36,24 +39,41 @@ def open_sockets(host: str, port: int, *, backlog: int, reuse_port: bool) -> lis
     Raises:
         Unavailable: the name does not resolve, or an address cannot be bound.
     """
-    sockets: list[socket.socket] = []
     try:
-        for family, _, _, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            chosen = sockets[0].getsockname()[1] if sockets else port
-            sockets.append(_open_socket(family, (address[0], chosen), backlog, reuse_port))
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = [(family, address[0]) for family, _, _, _, address in found]
+        return _open_on_one_port(addresses, port, backlog, reuse_port)
     except OSError as error:
-        for opened in sockets:
-            opened.close()
         raise Unavailable(
             f"cannot listen on {host}:{port}: {error.strerror or error}",
             hint="choose another address with --listen, or stop what listens there",
         ) from error
-    return sockets
 
 
-def _open_socket(family: int, address: tuple[object, object], backlog: int, reuse_port: bool) -> socket.socket:
+def _open_on_one_port(
+    addresses: Sequence[tuple[int, str | int]], port: int, backlog: int, reuse_port: bool
+) -> list[socket.socket]:
+    """Where any port will do, the one that the kernel picked on the first address may be taken on another."""
+    tries = _MOST_PICKS if port == 0 else 1
+    with ExitStack() as passed_over:
+        while True:
+            tries -= 1
+            opened: list[socket.socket] = []
+            try:
+                for family, address in addresses:
+                    chosen = opened[0].getsockname()[1] if opened else port
+                    opened.append(_open_socket(family, (address, chosen), backlog, reuse_port))
+            except OSError as error:
+                # Held until the end, lest the kernel pick the same port again.
+                for listening in opened:
+                    passed_over.enter_context(listening)
+                if not tries or error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return opened
+
+
+def _open_socket(family: int, address: tuple[str | int, int], backlog: int, reuse_port: bool) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

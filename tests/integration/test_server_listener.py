@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from swarmsec.errors import Unavailable, UsageProblem
@@ -19,6 +22,37 @@ def test_a_name_with_several_addresses_gets_one_port() -> None:
     finally:
         for listening in sockets:
             listening.close()
+
+
+FEW_PORTS = """
+import socket, sys
+from swarmsec.errors import Unavailable
+from swarmsec.server.listener import open_sockets
+
+addresses = ("127.0.0.1", "127.0.0.2")
+socket.getaddrinfo = lambda host, port, **_: [(socket.AF_INET, 1, 6, "", (address, port)) for address in addresses]
+taken = [socket.create_server(("127.0.0.2", int(port))) for port in sys.argv[1:]]
+try:
+    print({listening.getsockname()[1] for listening in open_sockets("both", 0, backlog=1, reuse_port=False)})
+except Unavailable as error:
+    print(error, error.hint)
+"""
+
+
+@pytest.mark.parametrize(
+    ("taken", "said"),
+    [
+        ("40000 40001 40003", "{40002}"),
+        ("40000 40001 40002", "{40003}"),
+        ("40000 40001 40002 40003", "cannot listen on both:0: Address already in use"),
+    ],
+)
+def test_a_port_that_is_taken_on_another_address_is_passed_over(taken: str, said: str) -> None:
+    """In a network of its own, in which the kernel has four ports to pick from."""
+    script = 'ip link set lo up; echo 40000 40003 > /proc/sys/net/ipv4/ip_local_port_range; exec "$@"'
+    inside = ("unshare", "--net", "sh", "-euc", script, "sh", sys.executable, "-c", FEW_PORTS, *taken.split())
+    done = subprocess.run(inside, check=False, capture_output=True, text=True)
+    assert said in done.stdout, done
 
 
 def test_an_address_in_use_is_said_so() -> None:
