@@ -151,7 +151,8 @@ def test_openssl_reads_a_managers_certificate(tmp_path: Path) -> None:
     leaf = issue(Profile.SWARM_MANAGER)
     file = tmp_path / "leaf.pem"
     file.write_bytes(write_bundle([leaf]))
-    text = openssl("x509", "-noout", "-text", "-in", file)
+    # How names are printed changed in OpenSSL 3.2.
+    text = openssl("x509", "-noout", "-text", "-nameopt", "oneline", "-in", file)
     identity = identity_of(leaf)
     for line in (
         f"Subject: O = {identity.cluster_id}, OU = swarm-manager, CN = {identity.node_id}",
