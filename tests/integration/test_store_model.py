@@ -36,6 +36,7 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
         self.clock = StandingClock()
         self.model: dict[str, str] = {}
         self.entries = 0
+        self.left: list[Store] = []
         self.store = self.opened()
         self.store.migrate()
 
@@ -45,7 +46,8 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
         return store
 
     def teardown(self) -> None:
-        self.store.close()
+        for store in (*self.left, self.store):
+            store.close()
         shutil.rmtree(self.directory)
 
     @rule(changes=CHANGES, end=ENDS)
@@ -65,6 +67,7 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
     @precondition(lambda self: self.entries > 0)
     @rule()
     def leave_without_closing(self) -> None:
+        self.left.append(self.store)
         self.store = self.opened()
 
     @rule(seconds=st.sampled_from([0.1, 1.5]))

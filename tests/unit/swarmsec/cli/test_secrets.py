@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_what_was_destroyed_is_not_in_the_files(program: Program, size: int) -> 
     """Neither its key nor its value, not in the database, its free pages or its write-ahead log."""
     program.good("secrets", "create", "a", stdin=b"x" * size)
     program.good("secrets", "put", "a", stdin=b"two")
-    with sqlite3.connect(program.home / "state.db") as connection:
+    with closing(sqlite3.connect(program.home / "state.db")) as connection:
         found = connection.execute("SELECT wrapped_key, body FROM sealed_records WHERE name = 'secret/a#1'")
         wrapped, body = found.fetchone()
     marks = [wrapped, body[:24], body[-24:], body[size // 2 :][:24]]

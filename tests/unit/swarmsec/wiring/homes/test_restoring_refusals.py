@@ -172,5 +172,7 @@ def test_a_database_in_use_is_not_loaded_into(elsewhere: Saved) -> None:
     shutil.copy(elsewhere.original / "swarmsec.toml", elsewhere.restored / "swarmsec.toml")
     with pytest.raises(AlreadyExists):
         restore(elsewhere)
-    with open_engine(parse_url("sqlite:///state.db", elsewhere.restored)).connect() as connection:
+    engine = open_engine(parse_url("sqlite:///state.db", elsewhere.restored))
+    with engine.connect() as connection:
         assert connection.execute(audit_entries.select()).all()
+    engine.dispose()

@@ -128,8 +128,9 @@ def test_a_locked_process_moves_the_anchor_and_the_next_one_with_keys_signs(
     signed = verified(path).checkpoints[-1].checkpoint.size
     home = open_home(path)
     log_some(home, 5)
+    head = home.store.head()
     home.close()
-    assert AnchorFile(home.anchor_path, home.store_id).read() == home.store.head()
+    assert AnchorFile(home.anchor_path, home.store_id).read() == head
     report = verified(path)
     assert (report.checkpoints[-1].checkpoint.size, report.entries) == (signed, signed + 5)
     home = open_home(path)
@@ -265,8 +266,9 @@ def test_the_anchor_of_the_former_format_is_read_and_takes_a_checkpoint_next(pat
     assert file.read() == home.store.head()
     assert file.read_checkpoint() == b""
     log_some(home, 1)
+    key = key_of(home)
     home.close()
-    assert open_checkpoint(file.read_checkpoint(), key_of(home))[0].size == members["size"] + 1
+    assert open_checkpoint(file.read_checkpoint(), key)[0].size == members["size"] + 1
 
 
 def test_a_store_whose_log_cannot_be_signed_says_so_and_refuses_the_next_write(path: Path) -> None:
