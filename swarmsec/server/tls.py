@@ -4,8 +4,9 @@ TLS 1.2 and 1.3, ECDHE with AEAD only, no compression, no renegotiation, no sess
 asked for and optional; one that does not chain to our roots or is out of its validity ends the handshake. Who the
 certificate stands for is decided later, on every request.
 
-Key exchange groups are OpenSSL's own order (X25519 and P-256 first, a post-quantum hybrid before them from 3.5 on);
-Python before 3.15 can pin only one group, which would cost clients that guess another one a round trip.
+Key exchange groups are OpenSSL's own order (X25519 and P-256 first, a post-quantum hybrid before them from 3.5 on).
+Python before 3.15 can pin only one group, which would cost clients that guess another one a round trip, and names that
+one OpenSSL knows are errors to another.
 
 NOTE: with ``num_tickets = 0`` and ``OP_NO_TICKET`` TLS 1.3 has no resumption. TLS 1.2 session ids live in the context
 they were made in, so a session never outlives its generation: a swap makes a new context.
@@ -24,7 +25,6 @@ from swarmsec.server.ports import TlsMaterial
 
 CIPHERS_TLS12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
-GROUPS = "X25519MLKEM768:X25519:P-256"
 
 
 def build_context(material: TlsMaterial) -> ssl.SSLContext:
@@ -67,9 +67,6 @@ def _strict_context() -> ssl.SSLContext:
     context.num_tickets = 0
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
-    set_groups = getattr(context, "set_groups", None)
-    if set_groups is not None:
-        set_groups(GROUPS)
     return context
 
 
