@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 ACTIVE: Final = "active"
 RETIRED: Final = "retired"
-_ID_BATCH: Final = 500
 _CERTIFICATE: Final = shape_of(tables.certificates).columns
 _certificate_content = attrgetter(*_CERTIFICATE)
 _STATUS: Final = shape_of(tables.certificates).columns.index("status")
@@ -204,11 +203,7 @@ class Certificates:
 
     def by_ids(self, ids: Sequence[int]) -> Sequence[CertificateRecord]:
         """Certificates with these row ids."""
-        found: list[CertificateRecord] = []
-        for start in range(0, len(ids), _ID_BATCH):
-            chosen = tables.certificates.c.id.in_(ids[start : start + _ID_BATCH])
-            found += (_certificate(row) for row in self._transaction.select(tables.certificates, chosen))
-        return found
+        return [record for records in self._among("id", ids).values() for record in records]
 
     def all(self) -> Iterable[CertificateRecord]:
         """Every certificate, in the order of issue."""

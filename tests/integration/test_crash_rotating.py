@@ -178,11 +178,14 @@ def test_on_a_full_disk_it_is_refused_and_goes_on_when_there_is_room(
         verify_whole(place)
 
 
-@pytest.mark.parametrize("at", range(3, 60, 4) if SOAKING else (5, 11))
+@pytest.mark.parametrize("at", range(3, 60, 4) if SOAKING else (3, 7))
 def test_a_server_killed_at_a_commit_goes_on_when_it_is_back(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server does every step, and is killed as it makes one of its commits last."""
+    """The server does every step, and is killed as it makes one of its commits last; each thread's are counted apart.
+
+    Two nodes that come together share commits, so a small number is certain to be reached before the end.
+    """
     monkeypatch.setenv("SWARMSEC_STATE", str(tmp_path / "state"))
     injection = ("-e", "trace=fdatasync", "-e", f"inject=fdatasync:signal=KILL:when={at}")
     kill = ("strace", "-f", "-qq", "-o", "/dev/null", *injection)

@@ -7,6 +7,7 @@ All others, and whatever is in doubt, are left to a unit of work.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ class RotationNews:
         self._epoch = ""
         self._nodes: set[str] = set()
         self._said: dict[str, NodeCall] = {}
+        self.changed = asyncio.Event()
+        """Set when a call was the first after a change of phase, which it may have brought about itself."""
 
     def take_up(self, rotation: int, nodes: Iterable[str]) -> None:
         """Know the nodes of a rotation, as far as they are part of it by now."""
@@ -59,6 +62,7 @@ class RotationNews:
         """
         if authority.epoch != self._epoch:
             self._epoch, self._said = authority.epoch, {}
+            self.changed.set()
         if authority.rotation is not None and authority.rotation.id == self._rotation:
             self._nodes.add(call.node)
             self._said[call.node] = call

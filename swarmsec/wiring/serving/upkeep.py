@@ -79,7 +79,8 @@ class Upkeep:
                 self.metrics.audit_write_failures.inc()
                 is_behind = False
             if not is_behind:
-                await asyncio.sleep(FOLLOW_SECONDS)
+                # Nodes that call before a change of phase is taken up are told to wait for nothing.
+                await _until(self.rotating.services.news.changed, FOLLOW_SECONDS)
 
     async def watch_disk(self) -> None:
         """Answer those who wait for a disk that does not answer, for ever."""
@@ -105,14 +106,7 @@ class Upkeep:
             except Unavailable:
                 # A busy or full store is told by every request and by readiness; the next round tries again.
                 self.metrics.audit_write_failures.inc()
-            await self._pause()
-
-    async def _pause(self) -> None:
-        """Until the next round, or until there is something that should not wait for it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(TICK_SECONDS):
-                await self._hurry.wait()
-        self._hurry.clear()
+            await _until(self._hurry, TICK_SECONDS)
 
     async def _take_up(self, news: News) -> None:
         """Take up entries; doing it twice changes nothing but the counts, which come last."""
@@ -197,6 +191,14 @@ class Upkeep:
             if action == Action.CA_ISSUE:
                 result = "issued" if outcome == Outcome.SUCCESS else "refused"
                 self.metrics.count_issued(detail, result, count)
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Until the next round, or until there is something that should not wait for it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()
 
 
 def _kind_of(entry: Mapping[str, object]) -> tuple[str, str, str]:

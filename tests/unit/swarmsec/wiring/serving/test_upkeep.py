@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.ports import Transaction
 from swarmsec.services.rotation.rotation_roots import change_epoch
 from swarmsec.services.swarm.trust_swarm import trust_swarm
-from swarmsec.storage.following import LogFollower
+from swarmsec.storage.following import LogFollower, News
 from swarmsec.storage.groupwriter import GroupWriter
 from swarmsec.wiring.serving import upkeep as module
 from swarmsec.wiring.serving.certificate import ServerCertificate
@@ -30,6 +30,7 @@ from swarmsec.wiring.serving.gauges import HomeGauges
 from swarmsec.wiring.serving.identities import IssuedIdentities
 from swarmsec.wiring.serving.revocations import ServedRevocations
 from swarmsec.wiring.serving.rotating import Rotating
+from swarmsec.wiring.serving.rotationnews import NodeCall
 from swarmsec.wiring.serving.services import AuthorityServices, HomeReadiness
 from swarmsec.wiring.serving.trust import ServedTrust
 from swarmsec.wiring.serving.turns import Turns
@@ -166,6 +167,38 @@ def test_a_new_root_swaps_the_listener_once(desk: Desk, monkeypatch: pytest.Monk
 
     assert told.swaps == 1
     assert len(upkeep.identities.swarm_roots) == 1
+
+
+def test_a_change_of_phase_that_a_call_brought_about_is_taken_up_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FOLLOW_SECONDS", 10 * SECONDS)
+    told = Told()
+    upkeep = _upkeep(desk, told)
+    looks: list[int] = []
+    poll = LogFollower.poll
+
+    def counting(self: LogFollower) -> News:
+        looks.append(self.size)
+        return poll(self)
+
+    monkeypatch.setattr(LogFollower, "poll", counting)
+
+    async def follow_while_a_node_calls() -> None:
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(upkeep.follow())
+            while not looks:
+                await asyncio.sleep(0.01)
+            desk.write(lambda transaction, authority: trust_swarm(transaction, authority, new_root(), OPERATOR))
+            call = NodeCall(node="n1", generation=1, certificate_sha256="", roots_sha256=b"")
+            upkeep.rotating.services.news.note(replace(desk.authority, epoch="another"), call)
+            while not told.swaps:
+                await asyncio.sleep(0.01)
+            following.cancel()
+
+    _run_until(follow_while_a_node_calls, lambda: told.swaps > 0)
+
+    assert told.swaps == 1
 
 
 def test_the_id_of_an_adopted_swarm_is_taken_up_with_a_certificate_that_says_so(
