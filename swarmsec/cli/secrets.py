@@ -172,7 +172,7 @@ def undelete(context: click.Context, name: str, versions: tuple[int, ...]) -> No
     """Bring withdrawn versions back, the current one by default."""
     from swarmsec.services.secrets.keep_secrets import undelete_versions
 
-    _report(context, _changed(context, name, undelete_versions, versions), f"{name} brought back")
+    _report(context, _changed(context, name, undelete_versions, versions, ends=False), f"{name} brought back")
 
 
 @secrets.command()
@@ -246,6 +246,7 @@ def _changed(
     service: Callable[..., KeptSecret],
     versions: tuple[int, ...],
     *,
+    ends: bool = True,
     erases: bool = False,
 ) -> KeptSecret:
     from swarmsec.secretstore.names import SecretName
@@ -259,7 +260,8 @@ def _changed(
         kept = home.store.write(unit)
         if erases:
             _forget_erased(home)
-        _tidy_docker(home, checked)
+        if ends:
+            _tidy_docker(home, checked)
     return kept
 
 

@@ -82,3 +82,13 @@ def test_where_no_engine_answers_it_is_said_that_it_stays(commands: Commands, pl
     assert "stay until serve or the next rotation" in ended.verify(0).stderr
     shown = commands.run("--home", str(place.home), "secrets", "versions", NAME, state=place.state).verify(0)
     assert "destroyed" in shown.stdout
+
+
+def test_bringing_a_version_back_says_nothing_of_another(
+    commands: Commands, manager: ServiceManager, place: Place
+) -> None:
+    for verb, number in (("delete", "2"), ("delete", "1"), ("undelete", "1")):
+        words = ("secrets", verb, NAME, "--version", number)
+        done = commands.run("--home", str(place.home), *words, state=place.state).verify(0)
+        assert ("team.app.db.v2 stays" in done.stderr) == (verb == "delete")
+    assert manager.names() == ["team.app.db.v2"]

@@ -10,7 +10,7 @@ from typing import Final
 
 from swarmsec.audit.actions import Action
 from swarmsec.clock import unix_seconds
-from swarmsec.errors import NotFound
+from swarmsec.errors import NotFound, UsageProblem
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.ports import Transaction
 from swarmsec.services.requester import SERVICE
@@ -49,6 +49,9 @@ def resolve_attempts(store: SecretStore, open_carrier: Callable[[], SecretCarrie
     for attempt in store.read(abandoned_attempts):
         carrier = open_carrier()
         has_secret, failure = _judge(attempt, _service(carrier, attempt))
+        if not has_secret:
+            # Before its outcome: where Docker does not answer now, whoever comes next tidies up.
+            _tidy_up(store, carrier, attempt)
         requester = replace(SERVICE, request_id=attempt.request_id)
         conclude = partial(
             conclude_attempt,
@@ -64,13 +67,16 @@ def resolve_attempts(store: SecretStore, open_carrier: Callable[[], SecretCarrie
             # Another replica was faster.
             continue
         resolved.append(attempt)
-        if not has_secret:
-            _tidy_up(store, carrier, attempt)
     return resolved
 
 
 def remove_let_go(
-    store: SecretStore, carrier: SecretCarrier, attachment: Attachment, *, report: Callable[[str], None]
+    store: SecretStore,
+    carrier: SecretCarrier,
+    attachment: Attachment,
+    *,
+    request_id: str,
+    report: Callable[[str], None],
 ) -> None:
     """Remove the Docker secrets that stood for an attachment, unless a service uses them.
 
@@ -78,6 +84,7 @@ def remove_let_go(
         store: of the home.
         carrier: the manager's engine.
         attachment: that the service has not any more.
+        request_id: of the attempt that this is part of.
         report: takes a line for the operator.
 
     Raises:
@@ -86,7 +93,7 @@ def remove_let_go(
     _remove_unused(carrier, attachment.docker_secret, attachment.name)
     if attachment.mode == NATIVE_MODE:
         natives = NativeSecrets(name=SecretName.parse(attachment.name), carrier=carrier, report=report)
-        natives.remove_let_go(store, attachment.service_id)
+        natives.remove_let_go(store, attachment.service_id, request_id)
 
 
 def _remove_unused(carrier: SecretCarrier, docker_secret: str, name: str) -> None:
@@ -119,6 +126,9 @@ def _judge(attempt: OpenAttempt, service: ServiceState | None) -> tuple[bool, st
 
 def _tidy_up(store: SecretStore, carrier: SecretCarrier, attempt: OpenAttempt) -> None:
     """Remove the Docker secret that nobody uses, unless somebody is about to."""
-    wanted = {item.attachment.docker_secret for item in store.read(unfinished_attempts)}
-    if attempt.attachment.docker_secret not in wanted:
-        remove_let_go(store, carrier, attempt.attachment, report=lambda line: None)
+    others = (item for item in store.read(unfinished_attempts) if item.request_id != attempt.request_id)
+    if attempt.attachment.docker_secret in {item.attachment.docker_secret for item in others}:
+        return
+    # A service that comes to use one meanwhile keeps it.
+    with suppress(UsageProblem):
+        remove_let_go(store, carrier, attempt.attachment, request_id=attempt.request_id, report=lambda line: None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from swarmsec.clock import unix_seconds
-from swarmsec.errors import Changed, NotFound, SwarmsecError, UsageProblem
+from swarmsec.errors import Changed, NotFound, SwarmsecError, Unavailable, UsageProblem
 from swarmsec.keys.signers import SealedKeys
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.ports import Transaction
@@ -111,7 +111,8 @@ class Attaching:
 
         Raises:
             NotFound: it is not attached there.
-            Unavailable: Docker does not answer.
+            Unavailable: Docker does not answer; where the service had let go already, the attempt is left to who
+                comes next.
         """
         self.resolve()
         requester = replace(self.requester, request_id=str(uuid.uuid4()))
@@ -126,7 +127,8 @@ class Attaching:
                 )
             self._wait_for_tasks(service.id, None)
             going.has_secret = False
-            remove_let_go(self.store, self.carrier, found, report=self.report)
+            with going.asking(), _telling(name, service_name):
+                remove_let_go(self.store, self.carrier, found, request_id=requester.request_id, report=self.report)
 
     def resolve(self) -> None:
         """Find out how attempts ended whose process died.
@@ -140,7 +142,8 @@ class Attaching:
     def _attempt(self, requester: Requester) -> Iterator[_Going]:
         """Put the outcome of an attempt on record, however it ends.
 
-        Who dies here leaves that to others, and so does who got no answer of Docker to the change itself.
+        Who dies here leaves that to others, and so does who got no answer of Docker to the change itself, or to the
+        removal of what nobody uses after it.
         """
         going = _Going()
 
@@ -185,7 +188,7 @@ class _Going:
 
     Args:
         has_secret: whether the service has the secret.
-        is_asking: whether Docker was asked to change the service and did not answer.
+        is_asking: whether Docker was asked to change something and did not answer.
     """
 
     has_secret: bool = True
@@ -193,10 +196,22 @@ class _Going:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """While Docker is asked to change the service."""
+        """While Docker is asked to change something."""
         self.is_asking = True
         yield
         self.is_asking = False
+
+
+@contextmanager
+def _telling(name: SecretName, service_name: str) -> Iterator[None]:
+    """Say how far detaching came where Docker does not answer any more."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(
+            f"{name} was taken from {service_name}, but its Docker secrets may still be there: {error}",
+            hint="serve removes them once Docker answers, and so does the next secrets attach or detach",
+        ) from error
 
 
 def _conclude(transaction: Transaction, requester: Requester, failure: str, *, has_secret: bool) -> None:

@@ -31,14 +31,18 @@ def ended_natively(transaction: Transaction) -> Mapping[SecretName, Sequence[int
     return {name: ended for name, ended in found.items() if ended}
 
 
-def _let_go_natively(transaction: Transaction, name: SecretName, service_id: str) -> Sequence[int] | None:
+def _let_go_natively(
+    transaction: Transaction, name: SecretName, service_id: str, request_id: str
+) -> Sequence[int] | None:
     """All versions of a secret that this one service had last; None while another one has it or is about to."""
     is_had = any(
         item.mode == NATIVE_MODE and item.service_id != service_id
         for item in transaction.attachments.of_secret(name.text)
     )
     is_wanted = any(
-        attempt.action is Action.SECRET_ATTACH and attempt.attachment.name == name.text
+        attempt.action is Action.SECRET_ATTACH
+        and attempt.attachment.name == name.text
+        and attempt.request_id != request_id
         for attempt in unfinished_attempts(transaction)
     )
     if is_had or is_wanted or transaction.secret_rotations.get(name.text) is not None:
@@ -89,8 +93,13 @@ class NativeSecrets:
         """
         return self._remove(store, lambda transaction: ended_natively(transaction).get(self.name))
 
-    def remove_let_go(self, store: SecretStore, service_id: str) -> bool:
+    def remove_let_go(self, store: SecretStore, service_id: str, request_id: str) -> bool:
         """Remove those of all versions, where a service that has let go of the secret was the last to have it.
+
+        Args:
+            store: of the home.
+            service_id: of the service.
+            request_id: of the attempt by which it let go, or in which it never came to have it.
 
         Returns:
             as ``remove_ended``.
@@ -98,7 +107,7 @@ class NativeSecrets:
         Raises:
             as ``remove_unused``.
         """
-        return self._remove(store, lambda transaction: _let_go_natively(transaction, self.name, service_id))
+        return self._remove(store, lambda transaction: _let_go_natively(transaction, self.name, service_id, request_id))
 
     def _remove(self, store: SecretStore, needless: Callable[[Transaction], Sequence[int] | None]) -> bool:
         versions = store.read(needless)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from swarmsec.errors import Unavailable
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.secretstore.names import SecretName
 from swarmsec.services.ports import Transaction
@@ -13,7 +14,7 @@ from swarmsec.services.requester import Requester
 from swarmsec.services.secrets.attach_secret import DRIVER_MODE, NATIVE_MODE
 from swarmsec.services.secrets.keep_secrets import delete_versions, destroy_versions, put_secret
 from swarmsec.services.secrets.kept_secrets import KeptSecret
-from swarmsec.wiring.secrets.attachattempts import resolve_attempts
+from swarmsec.wiring.secrets.attachattempts import abandoned_attempts, resolve_attempts
 from swarmsec.wiring.secrets.nativesecrets import NativeSecrets, ended_natively
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.wiring.pretend_swarm import PowerCut
@@ -138,6 +139,49 @@ def test_who_is_about_to_attach_finds_what_docker_has(rotated: World, monkeypatc
         rotated.attach("shop_web", NATIVE_MODE)
     rotated.attaching.detach(NAME, "shop_api")
     assert "team.app.db.v1" in at_docker(rotated)
+
+
+@pytest.mark.parametrize("first_unanswered", range(1, 7))
+def test_what_docker_did_not_answer_while_it_was_tidied_is_told_and_done_by_who_comes_next(
+    rotated: World, monkeypatch: pytest.MonkeyPatch, first_unanswered: int
+) -> None:
+    """Also where it does not answer whoever comes next either, at first."""
+    asked, call = 0, rotated.swarm._call
+
+    def fail(effect: Callable[[], object] = lambda: None) -> None:
+        nonlocal asked
+        asked += not rotated.references("shop_api")
+        if asked >= first_unanswered + 2:  # the service and its tasks are looked at before
+            raise Unavailable("no answer")
+        call(effect)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotated.swarm, "_call", fail)
+        with pytest.raises(Unavailable, match="was taken from shop_api, but its Docker secrets may still") as caught:
+            rotated.attaching.detach(NAME, "shop_api")
+        assert "the next secrets attach or detach" in str(caught.value.hint)
+        rotated.lose_power()
+        with pytest.raises(Unavailable, match="no answer"):
+            resolve_attempts(rotated.home.store, lambda: rotated.swarm)
+    assert at_docker(rotated)
+    assert len(rotated.home.store.read(abandoned_attempts)) == 1
+
+    resolve_attempts(rotated.home.store, lambda: rotated.swarm)
+    assert (at_docker(rotated), rotated.attached()) == (set(), [])
+    assert [entry["outcome"] for entry in rotated.entries("secret.detach")] == ["intent", "success"]
+
+
+def test_an_attempt_that_came_to_nothing_leaves_nothing_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr(world.swarm, "change_service", die)
+        world.attach("shop_api", NATIVE_MODE)
+    assert at_docker(world) == {"team.app.db.v1"}
+    world.lose_power()
+    resolve_attempts(world.home.store, lambda: world.swarm)
+    assert (at_docker(world), world.attached()) == (set(), [])
 
 
 def test_a_power_cut_while_docker_is_tidied_leaves_it_to_who_comes_next(rotated: World) -> None:
