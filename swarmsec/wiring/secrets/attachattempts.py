@@ -127,8 +127,8 @@ def _judge(attempt: OpenAttempt, service: ServiceState | None) -> tuple[bool, st
 def _tidy_up(store: SecretStore, carrier: SecretCarrier, attempt: OpenAttempt) -> None:
     """Remove the Docker secret that nobody uses, unless somebody is about to."""
     others = (item for item in store.read(unfinished_attempts) if item.request_id != attempt.request_id)
-    if attempt.attachment.docker_secret in {item.attachment.docker_secret for item in others}:
-        return
-    # A service that comes to use one meanwhile keeps it.
-    with suppress(UsageProblem):
-        remove_let_go(store, carrier, attempt.attachment, request_id=attempt.request_id, report=lambda line: None)
+    wanted = {item.attachment.docker_secret for item in others}
+    if attempt.attachment.docker_secret not in wanted:
+        # A service that comes to use one meanwhile keeps it.
+        with suppress(UsageProblem):
+            remove_let_go(store, carrier, attempt.attachment, request_id=attempt.request_id, report=lambda line: None)
