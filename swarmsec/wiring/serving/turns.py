@@ -56,12 +56,13 @@ class Turns:
 
         Returns:
             in how many seconds it should ask again: after as long as the phase takes in all, so that nodes come in the
-            next one in the order and at the pace of this one.
+            next one in the order and at the pace of this one. Rounded down, because a few who ask too early cost less
+            than a part of a second in which nobody does.
         """
         self._last = self._clock.monotonic_us()
         self._first = self._first or self._last
         self._moved += 1
-        return self._bounded(self._nodes / self._moved * (self._last - self._first))
+        return self._bounded(self._nodes * (self._last - self._first) // max(1, self._moved - 1) // _SECOND)
 
     def pause(self) -> int:
         """In how many seconds a node should ask again that waits for others: when these are expected to be done.
@@ -70,8 +71,8 @@ class Turns:
         """
         quiet = self._clock.monotonic_us() - self._last
         left = max(0, self._nodes - self._moved)
-        return self._bounded(max(quiet, left / max(1, self._moved) * (self._last - self._first)))
+        return self._bounded(ceil(max(quiet, left / max(1, self._moved) * (self._last - self._first)) / _SECOND))
 
-    def _bounded(self, microseconds: float) -> int:
-        wanted = ceil(microseconds / _SECOND) if self._moved >= LEAST_MOVED else 0
+    def _bounded(self, seconds: int) -> int:
+        wanted = seconds if self._moved >= LEAST_MOVED else 0
         return min(max(self._shortest, wanted), MAX_PAUSE_SECONDS)

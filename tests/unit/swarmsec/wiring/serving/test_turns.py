@@ -75,6 +75,16 @@ def test_who_waits_asks_again_when_the_others_are_expected_to_be_done() -> None:
     assert turns.pause() == 2
 
 
+def test_those_who_come_first_in_the_next_phase_rather_ask_too_early_than_let_it_stand_still() -> None:
+    clock = Stopped()
+    turns = Turns(clock, 10_000)
+    turns.begin(4000)
+
+    # 4,000 at 210 a second are 19.05 s, and 3,000 of them 14.3.
+    assert set(moved(turns, clock, 1000, a_second=210)[100:]) == {19}
+    assert turns.pause() == 15
+
+
 def test_a_node_that_does_not_come_is_not_asked_for_again_and_again() -> None:
     clock = Stopped()
     turns = Turns(clock, 10_000)
