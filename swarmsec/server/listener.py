@@ -190,7 +190,7 @@ class Listener:
 
     async def _shake_hands(self, peer: socket.socket, connection: Connection, context: ssl.SSLContext) -> bool:
         try:
-            transport, _ = await self._loop.connect_accepted_socket(
+            await self._loop.connect_accepted_socket(
                 lambda: self._protocol(connection),
                 peer,
                 ssl=context,
@@ -199,7 +199,6 @@ class Listener:
             )
         except OSError:  # among them SSLError, ConnectionError and TimeoutError
             return False
-        _forget_details(transport)
         return True
 
     def _settle(self, task: asyncio.Task[bool], peer: socket.socket, connection: Connection) -> None:
@@ -214,10 +213,3 @@ class Listener:
         self._connections.forget(connection)
         peer.close()
         self._on_handshake("failed")
-
-
-def _forget_details(transport: asyncio.BaseTransport) -> None:
-    """Let go of what the loop has taken the peer's certificate apart into: some 2 KB a connection, read by nobody."""
-    details = transport.get_extra_info("peercert")
-    if details:
-        details.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -15,6 +16,14 @@ from swarmsec.storage.foreseen import Foreseen
 from swarmsec.storage.rows import Row, content_digest, find_rows, key_columns, shape_of
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Some:
+    """Rows that have certain values, by their keys; whether there are no others of them."""
+
+    rows: dict[tuple[Any, ...], Row]
+    is_all: bool
 
 
 class InsertBuffer:
@@ -36,7 +45,7 @@ class InsertBuffer:
         self._highest: dict[Table, int] = {}
         self._found: dict[Table, dict[Any, Any]] = {}
         # Rows that have certain values, by their keys, as long as nobody wrote over them.
-        self._some: dict[Table, dict[Any, dict[tuple[Any, ...], Row]]] = {}
+        self._some: dict[Table, dict[Any, _Some]] = {}
         # The values that were looked for among the rows: by table and columns, so that no look goes through all rows.
         self._values: dict[Table, dict[tuple[str, ...], set[tuple[Any, ...]]]] = {}
 
@@ -59,6 +68,8 @@ class InsertBuffer:
             self._rows[table] = [row]
         self._found.pop(table, None)
         self.foreseen.forget_content(table, content)
+        if table in self._some:
+            self.forget_row(table, dict(zip(shape_of(table).columns, content, strict=True)))
         for names, values in self._values.get(table, {}).items():
             values.add(_taker(table, names)(row))
         if table in self._highest:
@@ -90,18 +101,19 @@ class InsertBuffer:
         return answer
 
     def some(self, count: int, table: Table, equals: Row) -> list[Row]:
-        """At most so many rows with these values, in no order; asked again only when one of them was written over.
+        """At most so many rows with these values, in no order; asked again only when there may be others of them.
 
         Raises:
             StoreCorrupt: a row does not match its digest.
         """
         question = tuple(equals.items())
-        known = self._some.setdefault(table, {})
-        if len(known.get(question, ())) < count:
+        found = self._some.setdefault(table, {})
+        known = found.get(question)
+        if known is None or (len(known.rows) < count and not known.is_all):
             self.flush_matching(table, equals)
             rows = find_rows(self._connection, table, equals, count)
-            known[question] = {_key_of(table, row): row for row in rows}
-        return list(known[question].values())[:count]
+            known = found[question] = _Some({_key_of(table, row): row for row in rows}, len(rows) < count)
+        return list(known.rows.values())[:count]
 
     def among(self, table: Table, column: str, values: Sequence[Any], equals: Row) -> dict[Any, list[Row]]:
         """The rows in key order that have one of these values in a column, by those values that any row has.
@@ -125,8 +137,9 @@ class InsertBuffer:
         known = self._some.get(table)
         if known:
             key = _key_of(table, row)
-            for rows in known.values():
-                rows.pop(key, None)
+            for question, some in known.items():
+                some.rows.pop(key, None)
+                some.is_all = some.is_all and any(row[name] != value for name, value in question)
 
     def is_empty(self, table: Table) -> bool:
         """Whether a table has no row, new ones among them; the database is asked as in ``once``."""

@@ -208,8 +208,9 @@ class Transaction:
         new = {**row, **changes}
         self._inserts.flush_row(table, row)
         self._inserts.forget_answers(table)
-        for changed in (row, new):
-            self._inserts.forget_row(table, changed)
+        self._inserts.forget_row(table, new)
+        if changes:
+            self._inserts.forget_row(table, row)
         self._note(table, new, rows.update_row(self._connection, table, new))
         return new
 

@@ -34,6 +34,35 @@ def test_any_other_node_at_a_step_is_found_also_among_those_just_written(store: 
     store.read(check)
 
 
+def test_that_no_other_node_is_at_a_step_is_known_until_one_comes(store: Store) -> None:
+    def node(name: str, step: str) -> RotationNode:
+        return RotationNode(rotation=1, node=name, step=step, since=5)
+
+    def unit(transaction: Transaction) -> None:
+        rotations = transaction.rotations
+
+        def another(step: str) -> str | None:
+            found = rotations.another_at(1, step, than="anna")
+            return None if found is None else found.node
+
+        for name in ("anna", "bert", "cara"):
+            rotations.put_node(node(name, "pending"), is_new=True)
+        assert (another("acknowledged"), another("reissued")) == (None, None)
+        rotations.put_node(node("anna", "acknowledged"), is_new=False)
+        assert (another("acknowledged"), another("reissued")) == (None, None)
+        rotations.put_node(node("bert", "acknowledged"), is_new=False)
+        assert (another("acknowledged"), another("reissued")) == ("bert", None)
+        rotations.put_node(node("dora", "reissued"), is_new=True)
+        assert (another("pending"), another("reissued")) == ("cara", "dora")
+        rotations.put_node(node("cara", "reissued"), is_new=False)
+        assert (another("pending"), another("acknowledged")) == (None, "bert")
+        rotations.put_node(node("bert", "reissued"), is_new=False)
+        assert (another("acknowledged"), another("reissued") in {"bert", "cara", "dora"}) == (None, True)
+        transaction.log(event())
+
+    store.write(unit)
+
+
 def test_of_when_nodes_called_the_latest_is_kept(store: Store) -> None:
     # More than are asked for together.
     many = {f"n{number:03d}": 10 for number in range(300)}

@@ -7,7 +7,7 @@ its key. A certificate that was superseded still renews: the node may have lost 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ca.identity import NodeIdentity, NodeRole
 from ca.requests import SigningRequest
@@ -24,6 +24,8 @@ from swarmsec.services.grouped import Results
 from swarmsec.services.ports import Refusal, Transaction
 from swarmsec.services.records import CertificateRecord, CertificateStatus
 from swarmsec.services.requester import Requester
+
+_NODE_PROFILES: Final = frozenset(role.value for role in NodeRole)
 
 
 class Renewal(NamedTuple):
@@ -139,7 +141,7 @@ def records_of_node(transaction: Transaction, node_id: str) -> Sequence[Certific
 
 def is_node_s(record: CertificateRecord) -> bool:
     """Whether a certificate is a node's."""
-    return record.profile in {role.value for role in NodeRole}
+    return record.profile in _NODE_PROFILES
 
 
 def role_word(record: CertificateRecord) -> str:

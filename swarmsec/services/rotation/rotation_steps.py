@@ -90,13 +90,14 @@ def keep(
         before: None for a rotation that begins, whose record is not yet kept.
     """
     _keep_nodes(transaction, record, before, after, requester)
-    changed = replace(record, phase=after.phase.value, cross_signed=after.cross_signed or "")
+    phase, cross_signed = after.phase.value, after.cross_signed or ""
+    if before is not None and (phase, cross_signed) == (record.phase, record.cross_signed):
+        return record
+    changed = replace(record, phase=phase, cross_signed=cross_signed)
     if before is None:
         transaction.rotations.add(changed)
-    elif changed != record:
-        transaction.rotations.change(changed)
     else:
-        return record
+        transaction.rotations.change(changed)
     change_epoch(transaction)
     log_rotation(transaction, changed, requester)
     return changed

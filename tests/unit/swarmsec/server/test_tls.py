@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from swarmsec.errors import UsageProblem
 from swarmsec.secretbytes import SecretBytes
 from swarmsec.server.ports import TlsMaterial
 from swarmsec.server.tls import build_context, removes_roots
-from tests.integration.server_world import Authority, encode_key
+from tests.integration.server_world import Authority, Identity, encode_key
 
 AUTHORITY = Authority("swarm-ca")
 LEAF = AUTHORITY.issue("server", server=True)
@@ -92,3 +93,23 @@ def test_a_root_that_is_not_among_the_new_ones_was_removed() -> None:
     assert removes_roots(first + second, first)
     # Who cannot tell ends what is under way.
     assert removes_roots(first, first.replace(b"\n", b"\r\n"))
+
+
+@pytest.mark.parametrize("client", [None, AUTHORITY.issue("client")])
+def test_a_peer_s_certificate_is_given_out_as_octets_alone(client: Identity | None, tmp_path: Path) -> None:
+    wanted = ssl.create_default_context(cadata=AUTHORITY.root_pem.decode())
+    wanted.check_hostname = False
+    if client is not None:
+        file = tmp_path / "client.pem"
+        file.write_bytes(client.key_pem + client.certificate_pem)
+        wanted.load_cert_chain(file)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = build_context(material()).wrap_bio(up, down, server_side=True)
+    theirs = wanted.wrap_bio(down, up)
+    for side in (theirs, ours, theirs, ours):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+
+    assert ours.getpeercert(True) == (None if client is None else client.der)
+    assert ours.getpeercert() is None
+    assert theirs.getpeercert(True) is not None
