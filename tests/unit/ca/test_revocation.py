@@ -142,13 +142,13 @@ def test_openssl_verifies_a_list(name: str, tmp_path: Path) -> None:
     file.write_bytes(
         write_block(made(*(revoked(new_serial(), one) for one in Reason), issuer=ISSUERS[name]), "X509 CRL")
     )
-    done = subprocess.run(
-        ["openssl", "crl", "-in", file, "-CAfile", root, "-noout", "-text"], capture_output=True, text=True, check=True
-    )
+    command: list[str | Path] = ["openssl", "crl", "-in", file, "-CAfile", root, "-noout", "-crlnumber", "-text"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == "verify OK\n"
     for line in ("Version 2 (0x1)", "Last Update: May  4 10:20:30 2026 GMT", "Next Update: May 11 10:20:30 2026 GMT"):
         assert line in done.stdout
-    assert "X509v3 CRL Number: \n                7\n" in done.stdout
+    # How far extensions stand in is another matter in OpenSSL 3.6.
+    assert "crlNumber=0x07\n" in done.stdout
     for words in ("Key Compromise", "CA Compromise", "Superseded", "Cessation Of Operation", "Privilege Withdrawn"):
         assert words in done.stdout
 
