@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,6 +76,8 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.http.close()
+        if error is not None:
+            forget_errors()
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """Send a request and read its answer.
@@ -114,6 +117,16 @@ def context(bearer: Bearer | None = None, roots: bytes | None = None) -> ssl.SSL
     if bearer is not None:
         made.load_cert_chain(bearer.file)
     return made
+
+
+def forget_errors() -> None:
+    """Empty OpenSSL's list of errors of this thread, as each handshake does when it begins.
+
+    NOTE: where a connection broke, Python leaves what OpenSSL from 3.2 on says of it in that list (seen in 3.13.5 and
+    3.14.10), and takes it for an error of the next connection of the thread that has to wait.
+    """
+    with suppress(ssl.SSLWantReadError):
+        context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).do_handshake()
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
