@@ -243,19 +243,22 @@ def test_a_group_asks_once_for_each_column_and_its_units_ask_no_more(
     assert asked == [tables.certificates] * 2
 
 
-def test_a_look_at_many_leaves_new_rows_unwritten_that_are_not_among_them(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written: list[int] = []
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many new certificates were written in each call."""
+    sizes: list[int] = []
     write = insertbuffer.InsertBuffer.write
 
     def counted(buffer: insertbuffer.InsertBuffer, table: Table, values: Sequence[Sequence[Any]]) -> None:
         if table is tables.certificates:
-            written.append(len(values))
+            sizes.append(len(values))
         write(buffer, table, values)
 
     monkeypatch.setattr(insertbuffer.InsertBuffer, "write", counted)
+    return sizes
 
+
+def test_a_look_at_many_leaves_new_rows_unwritten_that_are_not_among_them(store: Store, written: list[int]) -> None:
     def look_and_issue(number: int) -> Callable[[Transaction], int]:
         def unit(transaction: Transaction) -> int:
             assert transaction.certificates.by_public_keys([bytes([number]) * 32, b"\xff" * 32]) == {}
@@ -273,18 +276,8 @@ def test_a_look_at_many_leaves_new_rows_unwritten_that_are_not_among_them(
 
 
 def test_a_changed_row_is_written_after_the_new_ones_where_it_is_one_of_them_and_before_them_otherwise(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, written: list[int]
 ) -> None:
-    written: list[int] = []
-    write = insertbuffer.InsertBuffer.write
-
-    def counted(buffer: insertbuffer.InsertBuffer, table: Table, values: Sequence[Sequence[Any]]) -> None:
-        if table is tables.certificates:
-            written.append(len(values))
-        write(buffer, table, values)
-
-    monkeypatch.setattr(insertbuffer.InsertBuffer, "write", counted)
-
     def change(number: int) -> Callable[[Transaction], int]:
         def unit(transaction: Transaction) -> int:
             found = transaction.certificates.by_public_keys([bytes([number]) * 32])

@@ -17,11 +17,7 @@ from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.swarm_requests import SwarmRequest
 from swarmsec.audit.actions import Action
 from swarmsec.audit.entry import ObjectRef
-from swarmsec.clock import Clock
 from swarmsec.errors import Denied
-from swarmsec.services.ca import issue_for_nodes
-from swarmsec.services.ca.authority import Authority
-from swarmsec.services.ca.orders import Order, Signed, sign_orders
 from swarmsec.services.ca.sign_for_swarm import SwarmSigning, rows_of_signing, sign_for_swarm
 from swarmsec.services.grouped import Grouped, Results
 from swarmsec.services.ports import Transaction
@@ -30,20 +26,6 @@ from swarmsec.services.swarm.swarm_records import Eviction
 from swarmsec.storage.checking import verify_store
 from tests.unit.swarmsec.homes import OPERATOR
 from tests.unit.swarmsec.services.desk import Desk, new_key, request_of, spki_of
-
-
-@pytest.fixture
-def signed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many certificates were signed in each call."""
-    sizes: list[int] = []
-
-    def counting(clock: Clock, authority: Authority, orders: Sequence[Order]) -> list[Signed]:
-        sizes.append(len(orders))
-        return sign_orders(clock, authority, orders)
-
-    monkeypatch.setattr(issue_for_nodes, "sign_orders", counting)
-    return sizes
-
 
 Sign = Callable[..., Grouped[str]]
 

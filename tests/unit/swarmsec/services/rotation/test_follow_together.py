@@ -8,20 +8,16 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, Final
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ca.identity import NodeRole
 from ca.rotation import Phase
-from swarmsec.clock import Clock
 from swarmsec.errors import Denied
 from swarmsec.http import Role
 from swarmsec.services.access.kept_identities import issue_kept_identity
-from swarmsec.services.ca import issue_for_nodes
 from swarmsec.services.ca.authority import Authority
-from swarmsec.services.ca.orders import Order, Signed, sign_orders
 from swarmsec.services.ca.revoke_certificates import revoke_certificates
 from swarmsec.services.grouped import Grouped, Results
 from swarmsec.services.nodes.renew_node import Renewal, rows_of_renewal
@@ -69,19 +65,6 @@ class Crowd:
 
     def _renew_all(self, transaction: Transaction, asked: Sequence[Renewal]) -> Results[Issued]:
         return renew_together(transaction, self._desk.authority_in, asked)
-
-
-@pytest.fixture
-def signed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many certificates were signed in each call."""
-    sizes: list[int] = []
-
-    def counting(clock: Clock, authority: Authority, orders: Sequence[Order]) -> list[Signed]:
-        sizes.append(len(orders))
-        return sign_orders(clock, authority, orders)
-
-    monkeypatch.setattr(issue_for_nodes, "sign_orders", counting)
-    return sizes
 
 
 def enrol_driver(desk: Desk, name: str) -> Follower:
