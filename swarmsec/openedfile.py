@@ -15,10 +15,10 @@ def open_to_read(path: Path) -> BinaryIO:
     Raises:
         OSError: as the system says, with the path; ``IsADirectoryError`` for a directory.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        os.set_blocking(descriptor, True)
-        return os.fdopen(descriptor, "rb")
-    except OSError as error:
-        os.close(descriptor)
-        raise OSError(error.errno, error.strerror, str(path)) from None
+    return open(path, "rb", opener=_open_at_once)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    os.set_blocking(descriptor, True)
+    return descriptor

@@ -46,6 +46,8 @@ def _read(path: Path, *, limit: int, private: bool) -> bytes:
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise NotFound(f"no file {name}") from None
+    except IsADirectoryError:
+        raise UsageProblem(f"expected a file at {name}, got a directory", hint="name the file itself") from None
     except OSError as error:
         raise Unavailable(f"{name} could not be read: {error.strerror}", hint="check its owner and mode") from None
     if len(data) > limit:

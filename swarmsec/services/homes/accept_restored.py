@@ -86,7 +86,10 @@ def begin_acceptance(transaction: Transaction, keys: Keys, requester: Requester,
     if state == ACCEPTING:
         return Missing(entries=None if int(known) == _UNKNOWN else int(known))
     if state != PENDING:
-        raise UsageProblem("expected a restored home that waits to be accepted, got one that does not")
+        raise UsageProblem(
+            "expected a restored home that waits to be accepted, got one that does not",
+            hint="there is nothing left to do: it was accepted already, or never restored",
+        )
     count = _UNKNOWN if missing.entries is None else missing.entries
     transaction.settings.put(RESTORED, f"{ACCEPTING} {count}")
     # What was signed since the backup is forgotten here: the log goes on under another name.

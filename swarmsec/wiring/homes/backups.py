@@ -120,6 +120,8 @@ def back_up(home: Home, keys: SealedKeys, path: Path, requester: Requester, watc
 def _plan(home: Home, path: Path) -> BackupPlan:
     if not _is_unicode(str(path)):
         raise UsageProblem("expected the name of a file in UTF-8, because the log names it")
+    if os.path.isdir(path):  # noqa: PTH112  # as below
+        raise AlreadyExists(f"{path} is a directory", hint="name a new file in it, such as authority.age")
     if os.path.lexists(path):
         raise AlreadyExists(f"the file {path} exists", hint="name a new file; a backup replaces none")
     if not os.path.isdir(path.parent):  # noqa: PTH112  # it says no instead of raising where it may not look

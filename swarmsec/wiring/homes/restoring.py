@@ -140,6 +140,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         file = open_to_read(path)
     except FileNotFoundError:
         raise NotFound(f"no file {path}") from None
+    except IsADirectoryError:
+        raise UsageProblem(f"expected a backup at {path}, got a directory", hint="name the file itself") from None
     except OSError as error:
         raise Unavailable(f"{path} could not be read: {error.strerror}", hint="check its owner and mode") from None
     with file:

@@ -21,6 +21,8 @@ def test_a_file_and_a_link_to_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"a\0b")
     (tmp_path / "link").symlink_to("file")
     assert content(tmp_path / "file") == content(tmp_path / "link") == b"a\0b"
+    with open_to_read(tmp_path / "file") as file:
+        assert (file.name, os.get_inheritable(file.fileno())) == (str(tmp_path / "file"), False)
 
 
 def test_a_pipe_that_nobody_writes_to_is_empty(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_what_exists_is_never_replaced(made: tuple[Home, SealedKeys, RecoveryKey
         target.symlink_to("nowhere")
     else:
         target.mkdir()
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExists, match="is a directory" if kind == "directory" else "exists"):
         backup_to(home, keys, target)
     assert backup_entries(home) == []
 

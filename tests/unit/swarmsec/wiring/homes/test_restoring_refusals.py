@@ -72,11 +72,19 @@ def test_a_missing_backup_is_not_found(elsewhere: Saved) -> None:
         restore(elsewhere)
 
 
+def test_a_directory_is_no_backup(elsewhere: Saved) -> None:
+    with pytest.raises(UsageProblem, match="got a directory") as caught:
+        restore(elsewhere, backup=elsewhere.backup.parent)
+    assert caught.value.hint == "name the file itself"
+    assert nothing_of_a_home(elsewhere)
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"age-encryption.org/v1\n", b"\x1f\x8b" + bytes(500)])
 def test_a_foreign_file_leaves_nothing(elsewhere: Saved, content: bytes) -> None:
     elsewhere.backup.write_bytes(content)
-    with pytest.raises(IntegrityFailure):
+    with pytest.raises(IntegrityFailure) as caught:
         restore(elsewhere)
+    assert content.startswith(b"age") or str(elsewhere.backup) in str(caught.value)
     assert nothing_of_a_home(elsewhere)
 
 
