@@ -170,10 +170,14 @@ def verify_killed(authority: SwarmsecHost, manager: Engine) -> None:
     verify_values(manager, "after a kill")
     assert docker_secrets(manager) == {DOCKER_NAME, f"{DOCKER_NAME}.v6", f"{DOCKER_NAME}.v7"}
 
+    node = manager.docker("node", "ls", "--quiet").stdout.strip()
     for name, mode in (("shop_late", ()), ("shop_last", ("--native",))):
         make_service(manager, name)
         attaching = ("secrets", "attach", NAME, name, *mode, *docker)
-        authority.kill_when_it_says("of 2 tasks run with it", *attaching)
+        # It can be neither done nor given up while the node takes no new task.
+        manager.docker("node", "update", "--availability", "pause", node)
+        authority.kill_when_it_says("0 of 2 tasks run with it", *attaching)
+        manager.docker("node", "update", "--availability", "active", node)
         authority.run(*attaching)
         read = wait_for(partial(two_values, manager, name), timeout=90, what=f"two tasks of {name}")
         assert set(read) == {"after a kill"}
