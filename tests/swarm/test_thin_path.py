@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.peers.engines import Engine, StartEngines
 from tests.peers.processes import wait_for
@@ -71,8 +75,11 @@ def test_a_join_asks_twice_and_gets_one_certificate(engines: StartEngines, autho
     worker.swarm_join(manager)
     manager.wait_for_nodes("m1", "w1")
 
-    node_id = worker.node_certificate().node_id
-    assert len([item for item in authority.json("ca", "list") if item["node_id"] == node_id]) == 1
+    key = worker.node_certificate().leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    log = authority.run("--json", "audit", "log", "--action", "ca.issue").stdout
+    keys = [entry["fields"].get("spki_sha256") for entry in map(json.loads, log.splitlines())]
+    # An engine that tries to join again does it with another key.
+    assert keys.count(hashlib.sha256(key).hexdigest()) == 1
 
 
 def test_promotion_and_demotion_change_the_certificate_and_end_the_manager_one(
