@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from swarmsec.brokentls import forget_broken
 from swarmsec.docker.endpoint import DockerEndpoint
 from swarmsec.errors import (
     AlreadyExists,
@@ -128,6 +129,7 @@ class EngineApi:
             ) as response:
                 content = self._content(response)
         except (RequestException, OSError) as error:
+            forget_broken()
             raise self._unreachable(error) from None
         if not 200 <= response.status_code < 300:
             raise refusal_of(response.status_code, content, self.endpoint.url)

@@ -20,6 +20,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from swarmsec.brokentls import forget_broken
 from swarmsec.errors import Denied, Unavailable
 from swarmsec.peertrust import system_context
 from swarmsec.registry.hosts import Address, Origin
@@ -228,6 +229,7 @@ def _worded(address: Address) -> Iterator[None]:
     try:
         yield
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        forget_broken()
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise Unavailable(
                 f"the certificate of {address.origin} is not one to trust",

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ca.identity import NodeIdentity, NodeRole, hosts_of
 from ca.issuing import Issuer, issue_root, serial_from
 from ca.profiles import swarm_node, validity
+from swarmsec.brokentls import forget_broken
 from tests.peers.cfssl import build_node_csr
 from tests.unit.ca.authority import KeySigner, issue_leaf
 
@@ -77,7 +77,7 @@ class Connection:
     ) -> None:
         self.http.close()
         if error is not None:
-            forget_errors()
+            forget_broken()
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """Send a request and read its answer.
@@ -117,16 +117,6 @@ def context(bearer: Bearer | None = None, roots: bytes | None = None) -> ssl.SSL
     if bearer is not None:
         made.load_cert_chain(bearer.file)
     return made
-
-
-def forget_errors() -> None:
-    """Empty OpenSSL's list of errors of this thread, as each handshake does when it begins.
-
-    NOTE: where a connection broke, Python leaves what OpenSSL from 3.2 on says of it in that list (seen in 3.13.5 and
-    3.14.10), and takes it for an error of the next connection of the thread that has to wait.
-    """
-    with suppress(ssl.SSLWantReadError):
-        context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).do_handshake()
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ca.bundle import parse_bundle, write_bundle
 from ca.hosts import parse_host
 from ca.tokens import JoinToken, digest_of_bundle
+from swarmsec.brokentls import forget_broken
 from swarmsec.errors import Denied, Unavailable, UsageProblem
 
 if TYPE_CHECKING:
@@ -281,6 +282,7 @@ def _call_once(
             response = pool.request(method, url, body=body, headers=headers, redirect=False, preload_content=False)
             data = response.read(limit + 1)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            forget_broken()
             raise _unreachable(url, error, is_ended=_is_ended(error)) from None
     if len(data) > limit:
         raise Unavailable(f"expected at most {limit} bytes from {url}")
