@@ -96,13 +96,14 @@ def test_each_service_goes_back_to_what_it_had_itself(world: World) -> None:
 
 
 def test_a_service_keeps_its_own_update_settings_and_file(world: World) -> None:
-    world.swarm.objects["id-shop_web"]["Spec"]["UpdateConfig"] = {"Parallelism": 7, "FailureAction": "continue"}
+    own = {"Parallelism": 7, "FailureAction": "continue", "Monitor": 1}
+    world.swarm.objects["id-shop_web"]["Spec"]["UpdateConfig"] = dict(own)
     for service in ("shop_api", "shop_web"):
         world.attach(service, NATIVE_MODE)
     files = world.swarm.spec("id-shop_api")["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["File"]
     world.rotate()
 
-    assert world.swarm.spec("id-shop_web")["UpdateConfig"] == {"Parallelism": 7, "FailureAction": "continue"}
+    assert world.swarm.spec("id-shop_web")["UpdateConfig"] == own
     assert world.swarm.spec("id-shop_api")["UpdateConfig"]["FailureAction"] == "rollback"
     assert world.swarm.spec("id-shop_api")["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["File"] == files
 
