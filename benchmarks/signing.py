@@ -191,6 +191,8 @@ def _rate(outcome: Outcome) -> float:
 
 def _answered_rate(outcome: Outcome) -> float:
     """CFSSL's record in SQLite answers some requests with "database is locked"."""
+    if not outcome.answered:
+        raise RuntimeError(f"cfssl answered none of {outcome.errors} requests, the first: {outcome.first_error}")
     return outcome.answered / outcome.seconds
 
 
