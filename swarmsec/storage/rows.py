@@ -118,20 +118,28 @@ def _changing(operation: str, table: Table) -> Update | Delete:
             raise ValueError(f"unknown operation {operation}")
 
 
-def _run(connection: Connection, operation: str, table: Table, values: Row) -> None:
+def _run(connection: Connection, operation: str, table: Table, values: Row) -> int:
+    """Run a statement; how many rows it changed."""
     statement = compiled(_changing(operation, table), connection.dialect)
-    driver_of(connection).execute(statement.text, statement.bind(values))
+    return int(driver_of(connection).execute(statement.text, statement.bind(values)).rowcount)
+
+
+def _verify_changed(table: Table, found: int, wanted: int) -> None:
+    """What is written over was read in the same transaction, so it is there; a change of nothing must not be logged."""
+    if found != wanted:
+        raise StoreCorrupt(f"expected to write over {wanted} rows of {table.name}, found {found} of them")
 
 
 def update_row(connection: Connection, table: Table, row: Row) -> bytes:
     """Write a whole row over the one with the same key and return its digest.
 
     Raises:
+        StoreCorrupt: there is no such row.
         UsageProblem: a text that not every database keeps.
     """
     digest = digest_of(table, row)
     key = {f"k_{name}": row[name] for name in key_columns(table)}
-    _run(connection, "update", table, {**row, "digest": digest, **key})
+    _verify_changed(table, _run(connection, "update", table, {**row, "digest": digest, **key}), 1)
     return digest
 
 
@@ -145,6 +153,7 @@ def update_rows(connection: Connection, table: Table, changed: Sequence[Row]) ->
         bound.append(statement.bind({**row, "digest": digests[-1], **key}))
     with closing(driver_of(connection).cursor()) as cursor:
         cursor.executemany(statement.text, bound)
+        _verify_changed(table, cursor.rowcount, len(bound))
     return digests
 
 

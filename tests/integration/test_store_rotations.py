@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
+import pytest
+
 from swarmsec.services.rotation.rotation_records import RotationNode
 from swarmsec.storage.checking import verify_store
+from swarmsec.storage.errors import StoreCorrupt
 from swarmsec.storage.rotationtables import rotation_nodes
 from swarmsec.storage.store import Store
 from swarmsec.storage.transaction import Transaction
@@ -100,6 +103,24 @@ def test_rows_that_are_written_over_together_are_found_as_they_are_then(store: S
     (entry,) = store.read(lambda transaction: [json.loads(each.data) for each in transaction.log_entries.since(0)])
     assert [change[1] for change in entry["state"]] == ["1/anna", "1/bert", "1/cara"] * 2
     assert verify_store(store).rows == 3
+
+
+@pytest.mark.parametrize("how", ["one", "many"])
+def test_what_is_not_there_cannot_be_written_over(store: Store, how: str) -> None:
+    """A change that changed nothing would be counted, and an entry would tell of it."""
+    anna, gone = (asdict(RotationNode(rotation=1, node=name, step="pending", since=5)) for name in ("anna", "gone"))
+
+    def unit(transaction: Transaction) -> None:
+        transaction.rotations.put_node(RotationNode(**anna), is_new=True)
+        if how == "one":
+            transaction.update(rotation_nodes, gone, step="acknowledged")
+        else:
+            transaction.update_all(rotation_nodes, [{**row, "step": "acknowledged"} for row in (anna, gone)])
+        transaction.log(event())
+
+    with pytest.raises(StoreCorrupt, match="rows of rotation_nodes"):
+        store.write(unit)
+    assert verify_store(store).rows == 0
 
 
 def test_how_far_many_nodes_are_is_asked_for_together_also_of_those_just_written(store: Store) -> None:
